@@ -1,0 +1,106 @@
+import { isAbsolute, resolve } from 'node:path';
+import { z } from 'zod';
+import { ConfigError } from './errors.ts';
+
+/**
+ * The settings of all processes, one table. `npm start` reads `.env` first; README prints this table.
+ * A wrong value stops the process with one line that names the variable and what it expects.
+ */
+const flag = z.enum(['0', '1', 'true', 'false']).transform((value) => value === '1' || value === 'true');
+const port = z.coerce.number().int().min(0).max(65535);
+const count = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
+const list = z.string().transform((text) =>
+  text
+    .split(',')
+    .map((item) => item.trim())
+    .filter(Boolean),
+);
+
+export const envTable = {
+  REDIS_URL: {
+    schema: z.url({ protocol: /^rediss?$/ }).default('redis://127.0.0.1:6379'),
+    help: 'redis://[:password@]host:port or rediss:// for TLS',
+  },
+  DISCORD_TOKEN: {
+    schema: z.string().min(1).optional(),
+    help: 'bot token; without it `npm start` opens the playground',
+  },
+  DISCORD_API: {
+    schema: z.url().default('https://discord.com/api'),
+    help: 'base of the REST API; set by the playground',
+  },
+  DISCORD_CDN: { schema: z.url().optional(), help: 'base of the CDN; set by the playground' },
+  DISCORD_GUILD: {
+    schema: z
+      .string()
+      .regex(/^\d{15,20}$/)
+      .optional(),
+    help: 'register commands in this server only (instant) instead of everywhere',
+  },
+  DATA_DIR: {
+    schema: z.string().min(1).default('.dreamgrid/data'),
+    help: 'folder of the picture store; bot and workers share it',
+  },
+  MODELS_DIR: { schema: z.string().min(1).default('models'), help: 'folder with one folder a model' },
+  DEFAULT_MODEL: {
+    schema: z
+      .string()
+      .regex(/^[a-z0-9][\w.-]*$/i)
+      .default('pocket'),
+    help: 'model of a prompt without --model',
+  },
+  PROVIDERS: {
+    schema: list.default(['cpu']),
+    help: 'ONNX Runtime execution providers in order, e.g. cuda,cpu',
+  },
+  THREADS: { schema: count(0, 256).default(0), help: 'threads of the engine; 0 = physical cores' },
+  JOB_DEADLINE_S: {
+    schema: count(5, 86_400).default(600),
+    help: 'a picture that takes longer is stopped and retried once',
+  },
+  MAX_OPEN_JOBS: { schema: count(1, 1000).default(13), help: 'jobs waiting or running for one user' },
+  MAX_QUEUE: { schema: count(1, 1_000_000).default(2000), help: 'jobs waiting or running in all' },
+  SHUTDOWN_S: {
+    schema: count(1, 600).default(25),
+    help: 'seconds a running picture gets to finish on SIGTERM',
+  },
+  HEALTH_PORT: { schema: port.default(0), help: 'port of /healthz, /readyz, /metrics on 127.0.0.1; 0 = off' },
+  HEALTH_HOST: { schema: z.string().default('127.0.0.1'), help: 'address that the health port listens on' },
+  IMAGE_HOSTS: {
+    schema: list.default(['cdn.discordapp.com', 'media.discordapp.net']),
+    help: 'hosts that image prompts may come from',
+  },
+  LOG_LEVEL: {
+    schema: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+    help: 'prompt text appears at debug and below only',
+  },
+  REDIS_UNSAFE: {
+    schema: flag.default(false),
+    help: '1 = accept a Redis without password, AOF or noeviction although NODE_ENV=production',
+  },
+  NODE_ENV: {
+    schema: z.string().default('development'),
+    help: 'production: Redis must have a password, AOF and noeviction',
+  },
+} satisfies Record<string, { schema: z.ZodType; help: string }>;
+
+type Table = typeof envTable;
+export type Env = { [K in keyof Table]: z.output<Table[K]['schema']> };
+
+/** @throws ConfigError naming every variable that is wrong, in one line. */
+export function readEnv(source: NodeJS.ProcessEnv = process.env): Env {
+  const env: Record<string, unknown> = {};
+  const problems: string[] = [];
+  for (const [name, { schema, help }] of Object.entries(envTable)) {
+    const value = source[name] === '' ? undefined : source[name];
+    const parsed = (schema as z.ZodType).safeParse(value);
+    if (parsed.success) env[name] = parsed.data;
+    else
+      problems.push(`${name}: expected ${help}; got ${JSON.stringify(/TOKEN|URL/.test(name) ? '…' : value)}`);
+  }
+  if (problems.length > 0) throw new ConfigError(`Wrong setting: ${problems.join(' · ')}`);
+  return env as Env;
+}
+
+/** A folder from the environment, absolute, relative to where the process was started. */
+export const folder = (path: string): string => (isAbsolute(path) ? path : resolve(process.cwd(), path));

@@ -1,0 +1,118 @@
+import { z } from 'zod';
+import {
+  actionSchema,
+  jobIdSchema,
+  promptPartSchema,
+  type Recipe,
+  recipeSchema,
+  storeKeySchema,
+} from './recipe.ts';
+
+/**
+ * What travels through Redis. Two jobs for each picture: `render` (the child: GPU work) and `deliver` (the
+ * parent: Discord work), so that an outage of Discord repeats the posting alone and never the painting.
+ */
+export const SCHEMA_VERSION = 1;
+
+/** The parameters as typed, after the prompt language; absent means "the model's default". */
+export const paramsSchema = z.strictObject({
+  /** [w, h] as a reduced ratio. */
+  aspect: z.tuple([z.int().min(1).max(999), z.int().min(1).max(999)]).optional(),
+  chaos: z.number().min(0).max(100).optional(),
+  stylize: z.number().min(0).max(1000).optional(),
+  weird: z.number().min(0).max(3000).optional(),
+  quality: z.number().min(0.25).max(4).optional(),
+  seed: z.int().min(0).max(0xffffffff).optional(),
+  stop: z.number().min(10).max(100).optional(),
+  repeat: z.int().min(1).max(40).optional(),
+  tile: z.boolean().optional(),
+  raw: z.boolean().optional(),
+  draft: z.boolean().optional(),
+  iw: z.number().min(0).max(3).optional(),
+  model: z.string().max(64).optional(),
+  scheduler: z.string().max(64).optional(),
+});
+export type Params = z.infer<typeof paramsSchema>;
+
+/** What someone asked for, complete: the worker needs no look-up to paint it. */
+export const renderRequestSchema = z.strictObject({
+  v: z.literal(SCHEMA_VERSION),
+  jobId: jobIdSchema,
+  action: actionSchema,
+  /** Canonical text with parameters: what goes into the message and into the recipe. */
+  prompt: z.string().max(6000),
+  parts: z.array(promptPartSchema).min(1).max(64),
+  negative: z.string().max(6000),
+  params: paramsSchema,
+  model: z.string().max(64),
+  seed: z.int().min(0).max(0xffffffff),
+  count: z.int().min(1).max(4),
+  image: z.strictObject({ key: storeKeySchema }).optional(),
+  parent: z
+    .strictObject({ jobId: jobIdSchema, index: z.int().min(0).max(3), recipe: recipeSchema })
+    .optional(),
+  user: z.strictObject({ id: z.string().regex(/^\d{15,20}$/), name: z.string().max(100) }),
+  /** Set by the bot when it was queued, ms since 1970. Only for display: clocks may disagree. */
+  createdAt: z.number(),
+});
+export type RenderRequest = z.infer<typeof renderRequestSchema>;
+
+/** Where the answer goes. The interaction's token lives apart (`keys.token`), for 15 minutes. */
+export const deliverRequestSchema = z.strictObject({
+  v: z.literal(SCHEMA_VERSION),
+  jobId: jobIdSchema,
+  applicationId: z.string().regex(/^\d{15,20}$/),
+  channelId: z.string().regex(/^\d{15,20}$/),
+  guildId: z
+    .string()
+    .regex(/^\d{15,20}$/)
+    .optional(),
+  locale: z.string().max(10),
+  /** Bytes; from the interaction. */
+  attachmentLimit: z.int().min(1),
+  /** True where the acknowledgement of the interaction is the message that is edited; false for repeats. */
+  original: z.boolean(),
+});
+export type DeliverRequest = z.infer<typeof deliverRequestSchema>;
+
+export const deliverJobSchema = z.strictObject({
+  render: renderRequestSchema,
+  deliver: deliverRequestSchema,
+});
+export type DeliverJob = z.infer<typeof deliverJobSchema>;
+
+/** What the worker stored and what the presenter needs. Pictures themselves are in the store. */
+export const renderResultSchema = z.strictObject({
+  v: z.literal(SCHEMA_VERSION),
+  jobId: jobIdSchema,
+  recipe: recipeSchema,
+  /** Store keys of the single pictures (PNG), and of the grid (absent for one picture). */
+  pictures: z.array(storeKeySchema).min(1).max(4),
+  grid: storeKeySchema.optional(),
+  /** Size of the file that is shown, pixels. */
+  width: z.int(),
+  height: z.int(),
+  /** Milliseconds in the engine; 0 when it was found in the store. */
+  paintMs: z.number(),
+});
+export interface RenderResult extends z.infer<typeof renderResultSchema> {
+  recipe: Recipe;
+}
+
+/** What a worker says of itself and its models; the bot reads ranges and defaults from here. */
+export const modelCardSchema = z.object({
+  name: z.string(),
+  title: z.string(),
+  description: z.string(),
+  family: z.string(),
+  native: z.strictObject({ width: z.int(), height: z.int() }),
+  buckets: z.array(z.tuple([z.int(), z.int()])),
+  defaults: z.object({ steps: z.int(), guidance: z.number(), scheduler: z.string() }),
+  draft: z.object({ steps: z.int() }),
+  hash: z.string(),
+  upscale: z.boolean(),
+});
+export type ModelCard = z.infer<typeof modelCardSchema>;
+
+export const renderId = (jobId: string): string => `g-${jobId}`;
+export const deliverId = (jobId: string): string => `d-${jobId}`;

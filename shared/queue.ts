@@ -1,0 +1,157 @@
+import { FlowProducer, Job, Queue, Worker } from 'bullmq';
+import type { Redis } from 'ioredis';
+import { type DeliverJob, deliverId, type RenderRequest, type RenderResult, renderId } from './job.ts';
+import { type Connection, keys, PREFIX } from './redis.ts';
+
+/**
+ * The one place with BullMQ options. Jobs run at least once; that a person sees exactly one grid follows from
+ * ids (the interaction's snowflake), from storing before acknowledging, and from edits being idempotent.
+ */
+export const RENDER = 'render';
+export const DELIVER = 'deliver';
+
+/** De-duplication by id lasts as long as the finished job is kept. */
+const KEEP = { age: 3600, count: 5000 };
+
+/** Measured: a worker killed mid-job is replaced within 20 s. All workers must share one stalledInterval. */
+const WORKER = {
+  prefix: PREFIX,
+  lockDuration: 15_000,
+  stalledInterval: 5_000,
+  maxStalledCount: 2,
+  maxStartedAttempts: 4,
+  removeOnComplete: KEEP,
+  removeOnFail: { age: 24 * 3600, count: 5000 },
+} as const;
+
+export interface Queues {
+  flow: FlowProducer;
+  render: Queue<RenderRequest, RenderResult>;
+  deliver: Queue<DeliverJob>;
+  close(): Promise<void>;
+}
+
+export function openQueues(connection: Connection): Queues {
+  const options = { connection, prefix: PREFIX, skipWaitingForReady: true };
+  const flow = new FlowProducer({ connection, prefix: PREFIX });
+  const render = new Queue<RenderRequest, RenderResult>(RENDER, options);
+  const deliver = new Queue<DeliverJob>(DELIVER, options);
+  const quiet = () => undefined; // connection errors are shown by readiness
+  flow.on('error', quiet);
+  render.on('error', quiet);
+  deliver.on('error', quiet);
+  return {
+    flow,
+    render,
+    deliver,
+    close: () => withDeadline(Promise.allSettled([flow.close(), render.close(), deliver.close()]), 3000),
+  };
+}
+
+/**
+ * Adds both jobs in one transaction; adding the same interaction again changes nothing.
+ * @param priority from `fairness.reserve`: smaller is sooner, 1..2097152
+ */
+export async function addJob(queues: Queues, job: DeliverJob, priority: number): Promise<void> {
+  const { jobId } = job.render;
+  await queues.flow.add({
+    name: 'deliver',
+    queueName: DELIVER,
+    data: job,
+    opts: {
+      jobId: deliverId(jobId),
+      // A Discord outage of minutes is survived: 0.5 s doubling to ~4 min, about 17 min in all.
+      attempts: 12,
+      backoff: { type: 'exponential', delay: 500 },
+      removeOnComplete: KEEP,
+      removeOnFail: { age: 24 * 3600 },
+    },
+    children: [
+      {
+        name: 'render',
+        queueName: RENDER,
+        data: job.render,
+        opts: {
+          jobId: renderId(jobId),
+          priority: Math.max(1, Math.min(2_097_151, Math.round(priority))),
+          attempts: 3,
+          backoff: { type: 'exponential', delay: 500 },
+          // The parent runs also when painting failed: someone must be told.
+          ignoreDependencyOnFailure: true,
+          removeOnComplete: KEEP,
+          removeOnFail: { age: 24 * 3600 },
+        },
+      },
+    ],
+  });
+}
+
+export type RenderHandler = (
+  job: Job<RenderRequest, RenderResult>,
+  token: string | undefined,
+  signal: AbortSignal | undefined,
+) => Promise<RenderResult>;
+
+export function openRenderWorker(
+  connection: Connection,
+  handler: RenderHandler,
+): Worker<RenderRequest, RenderResult> {
+  return new Worker<RenderRequest, RenderResult>(RENDER, handler, {
+    ...WORKER,
+    connection,
+    concurrency: 1,
+    autorun: false,
+  });
+}
+
+export type DeliverHandler = (job: Job<DeliverJob>) => Promise<void>;
+
+export function openDeliverWorker(connection: Connection, handler: DeliverHandler): Worker<DeliverJob> {
+  return new Worker<DeliverJob>(DELIVER, handler, { ...WORKER, connection, concurrency: 8, autorun: false });
+}
+
+/** How a render child ended, seen from its parent: a value, a failure, or removed while it waited (cancelled). */
+export type Outcome =
+  | { kind: 'done'; result: unknown }
+  | { kind: 'failed'; reason: string }
+  | { kind: 'cancelled' };
+
+export async function outcomeOf(job: Job<DeliverJob>): Promise<Outcome> {
+  const done = Object.values(await job.getChildrenValues());
+  if (done.length > 0) return { kind: 'done', result: done[0] };
+  const failed = Object.values(await job.getIgnoredChildrenFailures());
+  return failed.length > 0 ? { kind: 'failed', reason: String(failed[0]) } : { kind: 'cancelled' };
+}
+
+/**
+ * A waiting job is removed (its parent then tells the user), a running one is stopped by a message to the
+ * worker that has it, and the mark stops one that is between the two.
+ * @returns false when there is nothing left to cancel.
+ */
+export async function cancelJob(queues: Queues, redis: Redis, jobId: string): Promise<boolean> {
+  const job = await Job.fromId<RenderRequest, RenderResult>(queues.render, renderId(jobId));
+  if (!job) return false;
+  const state = await job.getState();
+  if (state === 'completed' || state === 'failed') return false;
+  await redis.set(keys.cancelled(jobId), '1', 'EX', 3600);
+  await job.remove().catch(() => undefined); // refused while a worker holds its lock; then the message reaches it
+  await redis.publish(keys.cancel, jobId);
+  return true;
+}
+
+/** 0 = next or running; undefined = not waiting. */
+export async function placeInLine(queues: Queues, redis: Redis, jobId: string): Promise<number | undefined> {
+  const rank = await redis.zrank(queues.render.toKey('prioritized'), renderId(jobId));
+  if (rank === null) return undefined;
+  return rank + (await queues.render.getActiveCount());
+}
+
+/** `client.destroy()`, `worker.close()` and the like can hang; nothing may keep a process from ending. */
+export async function withDeadline(work: Promise<unknown>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([work.catch(() => undefined), late]);
+  clearTimeout(timer);
+}

@@ -1,0 +1,103 @@
+import { z } from 'zod';
+
+/**
+ * A picture is its recipe: everything needed to paint it again, bit for bit on the same engine.
+ * It lives in Redis by job id and inside every PNG that leaves; so it is small, flat and versioned.
+ */
+export const RECIPE_VERSION = 1;
+
+export const promptPartSchema = z.strictObject({
+  text: z.string().max(6000),
+  weight: z.number().min(-100).max(100),
+});
+export type PromptPart = z.infer<typeof promptPartSchema>;
+
+/** A key below the store: `<job id>/…` or `uploads/<sha256>.png`; no dots at the start, no way out. */
+export const storeKeySchema = z
+  .string()
+  .max(200)
+  .regex(/^[a-z0-9][\w-]*(?:\.\d+)?(?:\/[\w-][\w.-]*)*$/i, 'a store key: letters, digits, - _ . and /');
+
+export const jobIdSchema = z.string().regex(/^\d{15,20}(?:\.\d{1,2})?$/, 'a snowflake, with .n for repeats');
+
+/** What a job does. `imagine` paints from noise (and an image prompt); the others start from a parent's picture. */
+export const actionSchema = z.enum([
+  'imagine',
+  'vary-subtle',
+  'vary-strong',
+  'upscale-subtle',
+  'upscale-creative',
+]);
+export type Action = z.infer<typeof actionSchema>;
+
+export interface Recipe {
+  v: 1;
+  action: Action;
+  model: string;
+  /** First 16 hex digits of the sha256 of the model's manifest; says whether a repaint can be bit-exact. */
+  modelHash: string;
+  /** The prompt as its author would type it again, parameters included (canonical print of the parser). */
+  prompt: string;
+  parts: PromptPart[];
+  negative: string;
+  /** Picture i starts from PyTorch's CPU generator seeded with seed + i (mod 2^32). */
+  seed: number;
+  count: number;
+  width: number;
+  height: number;
+  steps: number;
+  guidance: number;
+  scheduler: string;
+  /** 0..1; see docs/prompt.md for what each does on a diffusion model. */
+  chaos: number;
+  weird: number;
+  /** Fraction of the schedule that is painted, (0, 1]. */
+  stop: number;
+  tile: boolean;
+  image?: { key: string; strength: number } | undefined;
+  parent?: { jobId: string; index: number; recipe: Recipe } | undefined;
+}
+
+export const recipeSchema: z.ZodType<Recipe> = z.strictObject({
+  v: z.literal(RECIPE_VERSION),
+  action: actionSchema,
+  model: z.string().regex(/^[a-z0-9][a-z0-9._-]{0,63}$/i),
+  modelHash: z.string().regex(/^[0-9a-f]{0,16}$/),
+  prompt: z.string().max(6000),
+  parts: z.array(promptPartSchema).min(1).max(64),
+  negative: z.string().max(6000),
+  seed: z.int().min(0).max(0xffffffff),
+  count: z.int().min(1).max(4),
+  width: z.int().min(8).max(4096),
+  height: z.int().min(8).max(4096),
+  steps: z.int().min(1).max(1000),
+  guidance: z.number().min(0).max(100),
+  scheduler: z.string().max(64),
+  chaos: z.number().min(0).max(1),
+  weird: z.number().min(0).max(1),
+  stop: z.number().gt(0).max(1),
+  tile: z.boolean(),
+  image: z.strictObject({ key: storeKeySchema, strength: z.number().gt(0).max(1) }).optional(),
+  parent: z
+    .strictObject({
+      jobId: jobIdSchema,
+      index: z.int().min(0).max(3),
+      get recipe() {
+        return recipeSchema;
+      },
+    })
+    .optional(),
+});
+
+/** How many ancestors a recipe carries; the parser of custom ids and the presenter stop at this depth. */
+export const MAX_LINEAGE = 24;
+
+export const lineage = (recipe: Recipe): Recipe[] => {
+  const chain: Recipe[] = [];
+  for (let at: Recipe | undefined = recipe; at && chain.length <= MAX_LINEAGE; at = at.parent?.recipe)
+    chain.push(at);
+  return chain;
+};
+
+/** Seed of picture `index` of a grid: S + i, as Midjourney's users expect and as diffusers takes it. */
+export const seedOf = (recipe: Pick<Recipe, 'seed'>, index: number): number => (recipe.seed + index) >>> 0;

@@ -1,0 +1,122 @@
+import { Redis } from 'ioredis';
+import { ConfigError } from './errors.ts';
+
+/** What both ioredis and BullMQ take. */
+export interface Connection {
+  host: string;
+  port: number;
+  db: number;
+  username?: string;
+  password?: string;
+  tls?: Record<string, never>;
+  maxRetriesPerRequest?: number | null;
+  enableOfflineQueue?: boolean;
+  connectTimeout?: number;
+  commandTimeout?: number;
+  socketTimeout?: number;
+  keepAlive?: number;
+  retryStrategy?: (times: number) => number;
+}
+
+/** All keys of Dreamgrid share one cluster slot through this hash tag. */
+export const PREFIX = '{dreamgrid}';
+
+export const keys = {
+  token: (jobId: string) => `${PREFIX}:token:${jobId}`,
+  /** channelId:messageId of the acknowledgement, once Discord told it. */
+  message: (jobId: string) => `${PREFIX}:message:${jobId}`,
+  recipe: (jobId: string) => `${PREFIX}:recipe:${jobId}`,
+  /** userId of whoever asked; for cancel and delete. */
+  owner: (jobId: string) => `${PREFIX}:owner:${jobId}`,
+  open: (userId: string) => `${PREFIX}:open:${userId}`,
+  fair: `${PREFIX}:fair`,
+  openAll: `${PREFIX}:open`,
+  /** Pub/sub channel: job ids to stop. */
+  cancel: `${PREFIX}:cancel`,
+  /** Set while a job is to be stopped, so that a worker that starts it later sees it too. */
+  cancelled: (jobId: string) => `${PREFIX}:cancelled:${jobId}`,
+  workers: `${PREFIX}:workers`,
+  worker: (id: string) => `${PREFIX}:worker:${id}`,
+  /** Hash model → moving average of the milliseconds of one job. */
+  pace: `${PREFIX}:pace`,
+} as const;
+
+/** Recipes and owners outlive the message's token by far; after this a button reads the message's own file. */
+export const RECIPE_TTL_S = 90 * 24 * 3600;
+/** An interaction's token lives 15 minutes (discord.com/developers/docs, Interactions). */
+export const TOKEN_TTL_S = 15 * 60;
+
+/** For queue workers: waits for Redis for ever, but notices a silent partition within 20 s (`socketTimeout`). */
+export const workerConnection = (url: string): Connection => ({
+  ...parseRedisUrl(url),
+  maxRetriesPerRequest: null,
+  retryStrategy: (times) => Math.min(200 * times, 2000),
+  socketTimeout: 20_000,
+  keepAlive: 5_000,
+});
+
+/** For the bot: a click is answered in time also when Redis is away, so every command fails within 2 s. */
+export const producerConnection = (url: string): Connection => ({
+  ...parseRedisUrl(url),
+  enableOfflineQueue: false,
+  maxRetriesPerRequest: 1,
+  connectTimeout: 2_000,
+  commandTimeout: 2_000,
+  retryStrategy: (times) => Math.min(200 * times, 2000),
+  keepAlive: 5_000,
+});
+
+function parseRedisUrl(text: string): Connection {
+  const url = new URL(text);
+  const db = url.pathname.length > 1 ? Number(url.pathname.slice(1)) : 0;
+  if (!Number.isInteger(db))
+    throw new ConfigError(`REDIS_URL: expected a database number after the slash; got ${url.pathname}`);
+  return {
+    host: url.hostname.replace(/^\[|\]$/g, ''),
+    port: url.port === '' ? 6379 : Number(url.port),
+    db,
+    ...(url.username ? { username: decodeURIComponent(url.username) } : {}),
+    ...(url.password ? { password: decodeURIComponent(url.password) } : {}),
+    ...(url.protocol === 'rediss:' ? { tls: {} } : {}),
+  };
+}
+
+/** Connects or says in one line why not. @throws ConfigError */
+export async function connectRedis(options: Connection): Promise<Redis> {
+  const redis = new Redis({ ...options, lazyConnect: true });
+  redis.on('error', () => undefined); // ioredis reconnects by itself; readiness reports the state
+  try {
+    await redis.connect();
+    await redis.ping();
+    return redis;
+  } catch (error) {
+    redis.disconnect();
+    throw new ConfigError(
+      `Redis does not answer at ${options.host}:${options.port} (${(error as Error).message}). Start it, or set REDIS_URL.`,
+    );
+  }
+}
+
+/**
+ * A queue in a Redis that evicts keys, forgets them at a restart or lets anybody in is not a queue.
+ * @throws ConfigError in production; elsewhere returns what is missing.
+ */
+export async function checkRedis(
+  redis: Redis,
+  { production, unsafe }: { production: boolean; unsafe: boolean },
+): Promise<string[]> {
+  const missing: string[] = [];
+  const config = async (name: string): Promise<string | undefined> => {
+    const answer = (await redis.call('CONFIG', 'GET', name).catch(() => undefined)) as string[] | undefined;
+    return answer?.[1];
+  };
+  const policy = await config('maxmemory-policy');
+  if (policy !== undefined && policy !== 'noeviction')
+    missing.push(`maxmemory-policy noeviction (is ${policy})`);
+  if ((await config('appendonly')) === 'no') missing.push('appendonly yes');
+  if (!redis.options.password && (await config('requirepass')) === '') missing.push('requirepass');
+  if (production && !unsafe && missing.length > 0) {
+    throw new ConfigError(`Redis is not safe for production; set ${missing.join(', ')} (or REDIS_UNSAFE=1)`);
+  }
+  return missing;
+}

@@ -1,0 +1,94 @@
+import { randomUUID } from 'node:crypto';
+import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join, resolve, sep } from 'node:path';
+import { storeKeySchema } from './recipe.ts';
+
+/** Pictures by key. A key is visible only when its bytes are whole and on the disk. */
+export interface Store {
+  /** @throws Error (transient) when the disk is full or read-only; nothing is left half-written. */
+  put(key: string, bytes: Uint8Array): Promise<void>;
+  /** undefined when there is no such key. */
+  get(key: string): Promise<Buffer | undefined>;
+  has(key: string): Promise<boolean>;
+  /** Removes a key or everything below it. */
+  remove(key: string): Promise<void>;
+  /** Can it write? For readiness and doctor. */
+  check(): Promise<void>;
+}
+
+const isMissing = (error: unknown): boolean =>
+  ['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '');
+
+/** A folder: temporary file, fsync, rename. Files of a writer that died (`*.tmp`, older than an hour) go at start. */
+export async function openFolderStore(root: string): Promise<Store> {
+  const base = resolve(root);
+  await mkdir(base, { recursive: true });
+  await removeStaleTemporaries(base);
+
+  const pathOf = (key: string): string => {
+    storeKeySchema.parse(key);
+    const path = resolve(base, key);
+    if (!path.startsWith(base + sep)) throw new Error(`store key leaves the store: ${JSON.stringify(key)}`);
+    return path;
+  };
+
+  const put = async (key: string, bytes: Uint8Array): Promise<void> => {
+    const path = pathOf(key);
+    await mkdir(dirname(path), { recursive: true });
+    const temporary = `${path}.${randomUUID()}.tmp`;
+    try {
+      const file = await open(temporary, 'wx');
+      try {
+        await file.writeFile(bytes);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      await rename(temporary, path);
+    } catch (error) {
+      await rm(temporary, { force: true });
+      throw error;
+    }
+  };
+
+  return {
+    put,
+    get: (key) =>
+      readFile(pathOf(key)).catch((error) => {
+        if (isMissing(error)) return undefined;
+        throw error;
+      }),
+    has: (key) =>
+      stat(pathOf(key)).then(
+        (entry) => entry.isFile(),
+        (error) => {
+          if (isMissing(error)) return false;
+          throw error;
+        },
+      ),
+    remove: (key) => rm(pathOf(key), { recursive: true, force: true }),
+    check: async () => {
+      await put('check/write.txt', Buffer.from('ok'));
+    },
+  };
+}
+
+async function removeStaleTemporaries(base: string): Promise<void> {
+  const old = Date.now() - 3600_000;
+  for (const entry of await readdir(base, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile() || !entry.name.endsWith('.tmp')) continue;
+    const path = join(entry.parentPath, entry.name);
+    const info = await stat(path).catch(() => undefined);
+    if (info && info.mtimeMs < old) await rm(path, { force: true });
+  }
+}
+
+/** Keys of one job's files. */
+export const pictureKeys = {
+  picture: (jobId: string, index: number): string => `${jobId}/${index}.png`,
+  latents: (jobId: string, index: number): string => `${jobId}/${index}.latents.f32`,
+  grid: (jobId: string): string => `${jobId}/grid.png`,
+  /** Written last: where this is, everything is. */
+  result: (jobId: string): string => `${jobId}/result.json`,
+  upload: (sha256: string): string => `uploads/${sha256}.png`,
+} as const;
