@@ -1,0 +1,356 @@
+// The launcher behind `npm start`, `npm test`, `npm run check` and `npm run bench`: plain JavaScript without
+// dependencies, because it is what installs them. npm runs no pre- and post-scripts under `ignore-scripts`.
+import { randomBytes } from 'node:crypto';
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import { dirname, join, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(fileURLToPath(import.meta.url));
+const home = resolve(root, process.env.DREAMGRID_HOME ?? '.dreamgrid');
+const say = (text) => process.stdout.write(`${text}\n`);
+const fail = (text) => {
+  process.stderr.write(`${text}\n`);
+  process.exit(1);
+};
+
+// --- 1. What must be there ---------------------------------------------------------------------------------
+
+function needNode() {
+  const [major, minor] = process.versions.node.split('.').map(Number);
+  if (major < 20 || (major === 20 && minor < 19))
+    fail(`Dreamgrid needs Node 20.19 or later; this is ${process.versions.node}.`);
+}
+
+/** `npm ci` when what is installed (npm's own record of it) is not what package-lock.json asks for. */
+function needPackages() {
+  const read = (path) => (existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')).packages ?? {}) : {});
+  const wanted = read(join(root, 'package-lock.json'));
+  const have = read(join(root, 'node_modules', '.package-lock.json'));
+  const stale = Object.entries(wanted).some(
+    ([path, entry]) =>
+      path !== '' && !entry.optional && !entry.devOptional && have[path]?.version !== entry.version,
+  );
+  if (!stale) return;
+  say('Installing npm packages (about a minute, once) …');
+  const done = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
+    cwd: root,
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
+  if (done.status !== 0)
+    fail('npm ci failed; see the lines above. Run it by hand in this folder, then try again.');
+}
+
+const found = (command) => spawnSync('sh', ['-c', `command -v ${command}`]).status === 0;
+
+/** Installs Debian packages as root or by sudo without a password. @returns whether it worked */
+function aptInstall(packages) {
+  if (process.platform !== 'linux' || !found('apt-get')) return false;
+  const asRoot = process.getuid?.() === 0 ? [] : ['sudo', '-n'];
+  if (asRoot.length > 0 && spawnSync('sudo', ['-n', 'true']).status !== 0) return false;
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  const apt = (...args) => {
+    const [command, ...rest] = [...asRoot, 'apt-get', ...args];
+    return spawnSync(command, rest, { env, stdio: ['ignore', 'ignore', 'inherit'] }).status === 0;
+  };
+  const install = () => apt('install', '-y', '-qq', '--no-install-recommends', ...packages);
+  say(`Installing ${packages.join(', ')} (Debian packages, once) …`);
+  return install() || (apt('update', '-qq') && install());
+}
+
+function needRedis() {
+  if (found('redis-server') || (aptInstall(['redis-server']) && found('redis-server'))) return;
+  fail(
+    'redis-server is missing. Install it (Debian/Ubuntu: sudo apt-get install redis-server · macOS: brew install redis) or set REDIS_URL.',
+  );
+}
+
+/** For the browser tests; they say that they were skipped where it cannot be had. */
+function wantChromium() {
+  if (['chromium', 'chromium-browser', 'google-chrome'].some(found)) return;
+  if (!aptInstall(['chromium', 'fonts-noto-color-emoji']))
+    say('No chromium here: the browser tests will be skipped.');
+}
+
+// --- 2. Processes ------------------------------------------------------------------------------------------
+
+const children = new Map(); // name → { process, stopping }
+let stopping = false;
+
+const time = () => new Date().toTimeString().slice(0, 8);
+const colour = process.stdout.isTTY ? (code, text) => `\u001b[${code}m${text}\u001b[0m` : (_, text) => text;
+
+/** One calm line for each log event: time, who, what, and the few fields that matter. */
+function printLog(name, line) {
+  let event;
+  try {
+    event = JSON.parse(line);
+  } catch {
+    return line.trim() === '' ? undefined : say(`${time()} ${name.padEnd(10)} ${line}`);
+  }
+  if (event.msg === undefined) return undefined;
+  const { level, time: at, msg, name: _n, pid: _p, hostname: _h, err, ...fields } = event;
+  const extra = Object.entries(fields)
+    .filter(([, value]) => ['string', 'number', 'boolean'].includes(typeof value))
+    .map(([key, value]) => `${key}=${value}`)
+    .join(' ');
+  const serious = level === 'error' || level === 'fatal' ? 31 : level === 'warn' ? 33 : 0;
+  const clock = at ? new Date(at).toTimeString().slice(0, 8) : time();
+  say(
+    `${colour(2, clock)} ${name.padEnd(10)} ${colour(serious, msg)} ${colour(2, extra)}${err?.message ? ` ${colour(serious, err.message)}` : ''}`.trimEnd(),
+  );
+  return event;
+}
+
+const pidFile = join(home, 'pids.json');
+const writePids = () =>
+  writeFileSync(
+    pidFile,
+    JSON.stringify([...children].map(([name, { process: child }]) => ({ name, pid: child.pid }))),
+  );
+
+/** Children of a launcher that was killed live on; they are ended before new ones start. */
+function endOrphans() {
+  if (!existsSync(pidFile)) return;
+  for (const { pid } of JSON.parse(readFileSync(pidFile, 'utf8') || '[]')) {
+    try {
+      const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+      if (command.includes(root) || command.includes(join(home, 'redis'))) process.kill(pid, 'SIGKILL');
+    } catch {}
+  }
+  rmSync(pidFile, { force: true });
+}
+
+/**
+ * Starts a child in a process group of its own, so that Ctrl-C reaches the launcher alone and the order of
+ * stopping is ours. A child that ends by itself is started again, slower each time; one that fails to start
+ * has said why in its last line and takes the launcher with it.
+ */
+function run(name, command, args, { env = {}, ready, restarts = 0 } = {}) {
+  return new Promise((resolveReady, reject) => {
+    const child = spawn(command, args, {
+      cwd: root,
+      env: { ...process.env, ...env },
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    children.set(name, { process: child });
+    writePids();
+    let isReady = ready === undefined;
+    let lastLine = '';
+    const began = Date.now();
+    const onLine = (line) => {
+      lastLine = line;
+      const event = name === 'redis' ? { msg: line } : printLog(name, line);
+      if (isReady || !event) return;
+      const answer = ready(event);
+      if (answer !== undefined) {
+        isReady = true;
+        resolveReady(answer);
+      }
+    };
+    createInterface({ input: child.stdout }).on('line', onLine);
+    createInterface({ input: child.stderr }).on('line', (line) => {
+      lastLine = line;
+      say(`${time()} ${name.padEnd(10)} ${line}`);
+    });
+    child.on('error', reject);
+    child.on('exit', (code, signal) => {
+      children.delete(name);
+      if (stopping) return;
+      writePids();
+      if (!isReady)
+        return reject(
+          new Error(`${name} did not start (${signal ?? `exit ${code}`})${lastLine ? `: ${lastLine}` : ''}`),
+        );
+      const again = Date.now() - began > 60_000 ? 0 : restarts + 1;
+      if (code === 1 && again > 3) return void stop(1, `${name} keeps ending: ${lastLine}`);
+      const delay = Math.min(500 * 2 ** (again - 1), 30_000);
+      say(`${time()} ${name.padEnd(10)} ended (${signal ?? `exit ${code}`}); starting again`);
+      setTimeout(() => {
+        if (!stopping)
+          run(name, command, args, { env, ready, restarts: again }).catch((error) => stop(1, error.message));
+      }, delay);
+    });
+  });
+}
+
+function end(name, ms) {
+  const entry = children.get(name);
+  if (!entry) return undefined;
+  return new Promise((done) => {
+    const timer = setTimeout(() => entry.process.kill('SIGKILL'), ms);
+    entry.process.once('exit', () => {
+      clearTimeout(timer);
+      done();
+    });
+    entry.process.kill('SIGTERM');
+  });
+}
+
+/** First those that make work, then the worker (its job is finished or given back), then what they stand on. */
+async function stop(code, why) {
+  if (stopping) return;
+  stopping = true;
+  if (why) process.stderr.write(`${why}\n`);
+  else say('Stopping; a picture being painted is finished or given back …');
+  const grace = (Number(process.env.SHUTDOWN_S ?? 25) + 5) * 1000;
+  await Promise.all([end('bot', 10_000), end('worker', grace)]);
+  await end('playground', 10_000);
+  await end('redis', 10_000);
+  rmSync(pidFile, { force: true });
+  if (!why) say('Stopped. Jobs that were waiting go on at the next start.');
+  process.exit(code);
+}
+
+// --- 3. A private Redis ------------------------------------------------------------------------------------
+
+const freePort = (wanted) =>
+  new Promise((done, reject) => {
+    const server = createServer();
+    server.once('error', () =>
+      wanted === 0 ? reject(new Error('no free port')) : freePort(0).then(done, reject),
+    );
+    server.listen(wanted, '127.0.0.1', () => {
+      const { port } = server.address();
+      server.close(() => done(port));
+    });
+  });
+
+const pingRedis = (port, password) =>
+  new Promise((done) => {
+    const socket = connect(port, '127.0.0.1', () => socket.write(`AUTH ${password}\r\nPING\r\n`));
+    const finish = (ok) => {
+      socket.destroy();
+      done(ok);
+    };
+    let text = '';
+    socket.setTimeout(1000, () => finish(false));
+    socket.on('error', () => finish(false));
+    socket.on('data', (bytes) => {
+      text += bytes;
+      if (text.includes('PONG')) finish(true);
+      else if (text.includes('LOADING') || text.includes('-ERR') || text.includes('WRONGPASS')) finish(false);
+    });
+  });
+
+/** Own port, own folder, AOF, password: queued jobs survive whatever happens to the machine. */
+async function startRedis() {
+  needRedis();
+  const dir = join(home, 'redis');
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  const passwordFile = join(dir, 'password');
+  if (!existsSync(passwordFile))
+    writeFileSync(passwordFile, randomBytes(18).toString('hex'), { mode: 0o600 });
+  const password = readFileSync(passwordFile, 'utf8').trim();
+  const port = await freePort(6390);
+  const config = join(dir, 'redis.conf');
+  writeFileSync(
+    config,
+    `bind 127.0.0.1\nport ${port}\ndir ${dir}\nappendonly yes\nappendfsync everysec\nsave ""\nmaxmemory-policy noeviction\nrequirepass ${password}\nloglevel warning\n`,
+    { mode: 0o600 },
+  );
+  const started = run('redis', 'redis-server', [config]);
+  started.catch((error) => stop(1, error.message));
+  const deadline = Date.now() + 20_000;
+  while (!(await pingRedis(port, password))) {
+    if (Date.now() > deadline) throw new Error('the private Redis did not answer within 20 s');
+    await new Promise((wait) => setTimeout(wait, 50));
+  }
+  return `redis://:${password}@127.0.0.1:${port}`;
+}
+
+// --- 4. npm start ------------------------------------------------------------------------------------------
+
+const node = (file) => [
+  process.execPath,
+  ['--import', import.meta.resolve('tsx'), '--enable-source-maps', join(root, file)],
+];
+
+async function start() {
+  const began = Date.now();
+  if (existsSync(join(root, '.env'))) process.loadEnvFile(join(root, '.env'));
+  needPackages();
+  mkdirSync(home, { recursive: true });
+  endOrphans();
+  process.on('SIGINT', () => stop(0));
+  process.on('SIGTERM', () => stop(0));
+  process.on('SIGHUP', () => stop(0));
+
+  const env = {
+    DATA_DIR: process.env.DATA_DIR ?? join(home, 'data'),
+    REDIS_URL: process.env.REDIS_URL || (await startRedis()),
+  };
+  let page;
+  if (!process.env.DISCORD_TOKEN) {
+    const wanted = process.env.PLAYGROUND_PORT ?? String(await freePort(8765));
+    page = await run('playground', ...node('playground/main.ts'), {
+      env: {
+        PLAYGROUND_PORT: wanted,
+        PLAYGROUND_STATE: process.env.PLAYGROUND_STATE ?? join(home, 'playground'),
+      },
+      ready: (event) => (event.ready ? event.url : undefined),
+    });
+    Object.assign(env, { DISCORD_TOKEN: 'playground', DISCORD_API: `${page}/api`, DISCORD_CDN: page });
+  }
+  await Promise.all([
+    run('worker', ...node('worker/main.ts'), {
+      env,
+      ready: (event) => (event.msg === 'worker ready' ? true : undefined),
+    }),
+    run('bot', ...node('bot/main.ts'), {
+      env,
+      ready: (event) => (event.msg === 'bot ready' ? true : undefined),
+    }),
+  ]);
+  const seconds = ((Date.now() - began) / 1000).toFixed(1);
+  say(
+    page
+      ? `\nDreamgrid is ready (${seconds} s). Open ${page} and type /imagine a fox in the snow at night\n`
+      : `\nDreamgrid is ready (${seconds} s). Type /imagine in your Discord server.\n`,
+  );
+}
+
+// --- 5. npm test and friends -------------------------------------------------------------------------------
+
+function tool(name, ...args) {
+  const done = spawnSync(process.execPath, [join(root, 'node_modules', ...name.split('/')), ...args], {
+    cwd: root,
+    stdio: 'inherit',
+  });
+  if (done.status !== 0) process.exit(done.status ?? 1);
+}
+
+const vitest = (...args) => tool('vitest/vitest.mjs', 'run', ...args);
+
+function prepareTests() {
+  needPackages();
+  needRedis();
+  wantChromium();
+}
+
+const [command = 'start', ...rest] = process.argv.slice(2);
+needNode();
+switch (command) {
+  case 'start':
+    start().catch((error) => stop(1, error.message));
+    break;
+  case 'test':
+    prepareTests();
+    vitest(...rest);
+    break;
+  case 'check':
+    prepareTests();
+    tool('@biomejs/biome/bin/biome', 'ci', '.');
+    tool('typescript/bin/tsc', '--noEmit');
+    vitest(...rest);
+    break;
+  case 'bench':
+    prepareTests();
+    tool('tsx/dist/cli.mjs', 'test/bench/main.ts', ...rest);
+    break;
+  default:
+    fail(`Unknown command ${JSON.stringify(command)}; expected start, test, check or bench.`);
+}
