@@ -1,0 +1,80 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
+
+/** One of our processes under test: started as `npm start` starts it, its log lines kept. */
+export interface TestProcess {
+  process: ChildProcess;
+  lines: string[];
+  events: Record<string, unknown>[];
+  /** Resolves with the first log event, past or future, that matches. */
+  logged(
+    match: (event: Record<string, unknown>) => boolean,
+    deadlineMs?: number,
+  ): Promise<Record<string, unknown>>;
+  signal(signal: NodeJS.Signals): void;
+  /** Exit code, or the signal that ended it. */
+  ended: Promise<number | string>;
+}
+
+const root = resolve(import.meta.dirname, '../..');
+
+/** @param file e.g. `worker/main.ts` */
+export function startProcess(file: string, env: Record<string, string>): TestProcess {
+  const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), join(root, file)], {
+    cwd: root,
+    env: {
+      PATH: process.env.PATH ?? '',
+      HOME: process.env.HOME ?? '',
+      LANG: 'C.UTF-8',
+      NODE_ENV: 'test',
+      ...env,
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const lines: string[] = [];
+  const events: Record<string, unknown>[] = [];
+  const waiting = new Set<(event: Record<string, unknown>) => void>();
+  const take = (line: string): void => {
+    lines.push(line);
+    if (!line.startsWith('{')) return;
+    try {
+      const event = JSON.parse(line) as Record<string, unknown>;
+      events.push(event);
+      for (const look of waiting) look(event);
+    } catch {
+      // not a log line
+    }
+  };
+  createInterface({ input: child.stdout }).on('line', take);
+  createInterface({ input: child.stderr }).on('line', take);
+  const ended = once(child, 'exit').then(([code, signal]) => (signal ?? code) as number | string);
+
+  const logged: TestProcess['logged'] = (match, deadlineMs = 90_000) =>
+    new Promise((found, reject) => {
+      const past = events.find(match);
+      if (past) return found(past);
+      const fail = (why: string): void => {
+        waiting.delete(look);
+        clearTimeout(timer);
+        reject(new Error(`${file}: ${why}; its last lines:\n${lines.slice(-15).join('\n')}`));
+      };
+      const timer = setTimeout(() => fail(`not logged within ${deadlineMs} ms`), deadlineMs);
+      const look = (event: Record<string, unknown>): void => {
+        if (!match(event)) return;
+        waiting.delete(look);
+        clearTimeout(timer);
+        found(event);
+      };
+      waiting.add(look);
+      void ended.then((how) => waiting.has(look) && fail(`ended (${how}) before`));
+    });
+
+  return { process: child, lines, events, logged, signal: (signal) => child.kill(signal), ended };
+}
+
+export const isMessage =
+  (text: string) =>
+  (event: Record<string, unknown>): boolean =>
+    event.msg === text;
