@@ -1,0 +1,147 @@
+import type { Message } from './index.ts';
+
+/**
+ * Every word that a person reads on Discord. `{name}` is filled from the parameters; a message with plural
+ * forms is chosen by its parameter `n`. The other languages must have the same keys: the compiler checks.
+ */
+export const en = {
+  // the life of a message
+  'status.waiting': '(Waiting to start)',
+  'status.percent': '({percent}%)',
+  'status.cancelled': '(Cancelled)',
+  'status.failed': '(Failed)',
+  'line.next': 'next in line',
+  'line.ahead': { one: '{n} job ahead of you', other: '{n} jobs ahead of you' },
+  'line.wait': 'about {time}',
+  'title.imagine': '{user}',
+  'title.image': 'Image #{number} {user}',
+  'title.vary-subtle': 'Variations (Subtle) by {user}',
+  'title.vary-strong': 'Variations (Strong) by {user}',
+  'title.upscale-subtle': 'Upscaled (Subtle) by {user}',
+  'title.upscale-creative': 'Upscaled (Creative) by {user}',
+  'picture.facts': 'Seed {seed} · {width} × {height} · {model}',
+
+  // buttons
+  'button.cancel': 'Cancel',
+  'button.again': 'Try again',
+  'button.fix': 'Fix it',
+  'button.upscale-subtle': 'Upscale (Subtle)',
+  'button.upscale-creative': 'Upscale (Creative)',
+  'button.vary-subtle': 'Vary (Subtle)',
+  'button.vary-strong': 'Vary (Strong)',
+
+  // commands; a name is lower case without spaces
+  'command.imagine.name': 'imagine',
+  'command.imagine.description': 'Paint four pictures from a description',
+  'command.imagine.prompt.name': 'prompt',
+  'command.imagine.prompt.description': 'What to paint; parameters such as --ar 3:2 at the end',
+  'command.imagine.image.name': 'image',
+  'command.imagine.image.description': 'A picture to start from (PNG, JPEG or WebP)',
+  'command.info.name': 'info',
+  'command.info.description': 'Your jobs, the queue and the models',
+  'command.help.name': 'help',
+  'command.help.description': 'How to paint with Dreamgrid',
+  'command.models.name': 'models',
+  'command.models.description': 'Which models can paint here',
+
+  // answers
+  'fix.title': 'Fix the prompt',
+  'fix.label': 'Prompt',
+  'cancel.done': 'Stopping it.',
+  'delete.done': 'Deleted.',
+  'more.follow': { one: '{n} more job follows below.', other: '{n} more jobs follow below.' },
+  'footer.command': '/imagine prompt: {prompt}',
+  'footer.error': 'Error {id}',
+  'info.title': 'Dreamgrid',
+  'info.mine': 'Your open jobs',
+  'info.mine.value': '{n} of {max}',
+  'info.queue': 'Queue',
+  'info.queue.value': '{active} painting, {waiting} waiting',
+  'info.workers': 'Workers',
+  'info.models': 'Models',
+  'info.none': 'none at the moment',
+  'models.title': 'Models',
+  'models.line': '**{name}** · {title} · {width} × {height} · {steps} steps',
+  'help.title': 'How to paint',
+  'help.text':
+    'Type `/imagine`, describe a picture, and four of them appear.\n' +
+    '**U1–U4** takes one picture out of the four and enlarges it.\n' +
+    '**V1–V4** paints four variations of one picture.\n' +
+    '**🔄** paints four new pictures of the same prompt.\n' +
+    '**Cancel** (or a ❌ reaction) stops a job; only its owner or a moderator may.\n' +
+    'Anyone may press U, V and 🔄; the new picture belongs to whoever pressed.',
+  'help.parameters': 'Parameters',
+  'help.parameters.text':
+    '`--ar 3:2` shape · `--seed 7` same start · `--no text, frame` leave out\n' +
+    '`--stylize 0–1000` · `--chaos 0–100` · `--weird 0–3000` · `--quality .25 .5 1 2`\n' +
+    '`--stop 10–100` · `--tile` · `--raw` · `--iw 0–3` · `--repeat 2–4` · `--model name`',
+
+  // errors: title and text by code
+  'error.prompt.title': 'Invalid prompt',
+  'error.prompt.text': '{lines}',
+  'error.empty.title': 'Empty prompt',
+  'error.empty.text': 'Describe what to paint, for example `a fox in the snow at night --ar 3:2`.',
+  'error.banned.title': 'Banned prompt',
+  'error.banned.text': 'This server does not paint that.',
+  'error.too-many.title': 'Too many at once',
+  'error.too-many.text': 'This prompt asks for {n} jobs; at most {max} go at once.',
+  'error.queue-user.title': 'Queue full',
+  'error.queue-user.text':
+    'You have {n} jobs waiting or running, and {max} is the limit. Try again when one is done, or cancel one.',
+  'error.queue-all.title': 'Queue full',
+  'error.queue-all.text': 'The queue is full ({n} jobs). Try again in a few minutes.',
+  'error.no-worker.title': 'Nobody is painting',
+  'error.no-worker.text': 'No worker is running at the moment. Try again in a minute.',
+  'error.redis.title': 'Try again in a moment',
+  'error.redis.text': 'The queue does not answer just now. Nothing was queued.',
+  'error.too-fast.title': 'Easy',
+  'error.too-fast.text': 'That button was pressed a moment ago; one job is on its way.',
+  'error.expired.title': 'Button expired',
+  'error.expired.text': 'This button comes from another version. Use `/imagine` again.',
+  'error.forged.title': 'Unknown button',
+  'error.forged.text': 'This button is not one of ours. Use `/imagine` to start anew.',
+  'error.recipe-gone.title': 'Picture forgotten',
+  'error.recipe-gone.text':
+    'Neither the queue nor the message remembers how this was painted. Use `/imagine` again.',
+  'error.fix-gone.title': 'Too late',
+  'error.fix-gone.text': 'This prompt is no longer remembered. Type `/imagine` again.',
+  'error.not-yours.title': 'Job action restricted',
+  'error.not-yours.text': 'Only its owner or a moderator can stop this job.',
+  'error.already-done.title': 'Nothing to cancel',
+  'error.already-done.text': 'This job has already ended.',
+  'error.image-host.title': 'Invalid link',
+  'error.image-host.text': 'Pictures may come from {hosts}. Attach the picture instead.',
+  'error.image-fetch.title': 'Invalid link',
+  'error.image-fetch.text': 'The picture could not be fetched. Attach it instead.',
+  'error.image-type.title': 'Invalid image',
+  'error.image-type.text': 'That file is not a PNG, JPEG or WebP picture.',
+  'error.image-broken.title': 'Invalid image',
+  'error.image-broken.text': 'That picture is damaged and cannot be read.',
+  'error.image-bytes.title': 'Image too large',
+  'error.image-bytes.text': 'A picture may have at most {max} MB.',
+  'error.image-pixels.title': 'Image too large',
+  'error.image-pixels.text': 'A picture may have at most {max} megapixels.',
+  'error.image-many.title': 'Too many images',
+  'error.image-many.text': 'One picture to start from is enough; got {n}.',
+  'error.unknown-command.title': 'Unknown command',
+  'error.unknown-command.text': 'Dreamgrid was updated. Reload Discord and try again.',
+  'error.broke.title': 'Something broke',
+  'error.broke.text': 'That should not have happened. Nothing more will come; please try again.',
+
+  // how a job can fail after it was queued
+  'error.failed.title': 'Painting failed',
+  'error.failed.text': 'This picture could not be painted. Try again.',
+  'error.engine.title': 'Painting failed',
+  'error.engine.text': 'The engine stopped twice while painting this. Try again, or change the prompt.',
+  'error.deadline.title': 'Took too long',
+  'error.deadline.text': 'This picture took longer than {seconds} s and was stopped.',
+  'error.too-large.title': 'Too large for this GPU',
+  'error.too-large.text':
+    'There is not enough memory for this picture. Try a smaller `--ar`, or another model.',
+  'error.blank.title': 'Painting failed',
+  'error.blank.text': 'The model gave an empty picture. Try another seed.',
+  'error.no-model.title': 'Model missing',
+  'error.no-model.text': 'No worker has the model {model} any more.',
+  'error.no-parent.title': 'Picture gone',
+  'error.no-parent.text': 'The picture this starts from cannot be painted again.',
+} as const satisfies Record<string, Message>;

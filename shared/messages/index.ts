@@ -1,0 +1,68 @@
+import { en } from './en.ts';
+import { vi } from './vi.ts';
+
+/** A text, or its plural forms by CLDR category of the parameter `n`. */
+export type Message = string | ({ other: string } & { [K in Intl.LDMLPluralRule]?: string });
+export type MessageKey = keyof typeof en;
+export type MessageTable = Record<MessageKey, Message>;
+export type MessageParams = Readonly<Record<string, string | number>>;
+
+/** Adding a language is one file and one line here. Keys are prefixes of Discord's locales. */
+export const languages = { en, vi } satisfies Record<string, MessageTable>;
+export type Language = keyof typeof languages;
+
+/** Discord's locale (`en-US`, `vi`, …) to a language we have; English where we have none. */
+export function languageOf(locale: string): Language {
+  const short = locale.toLowerCase().split('-')[0] as string;
+  return Object.hasOwn(languages, short) ? (short as Language) : 'en';
+}
+
+/** Numbers are printed the way the language does; strings go in as they are, so the caller escapes them. */
+export function say(locale: string, key: MessageKey, params: MessageParams = {}): string {
+  const language = languageOf(locale);
+  const message: Message = (languages[language] as MessageTable)[key];
+  const text =
+    typeof message === 'string' ? message : pluralForm(language, message, Number(params['n'] ?? 0));
+  return text.replace(/\{(\w+)\}/g, (whole, name: string) => {
+    const value = params[name];
+    if (value === undefined) return whole;
+    return typeof value === 'number' ? formatNumber(language, value) : value;
+  });
+}
+
+const pluralForm = (language: Language, forms: Exclude<Message, string>, n: number): string =>
+  forms[new Intl.PluralRules(language).select(n)] ?? forms.other;
+
+/** Thousands are not grouped: a seed or a size is copied, not read aloud. */
+const formatNumber = (language: Language, value: number): string =>
+  new Intl.NumberFormat(language, { useGrouping: false, maximumFractionDigits: 2 }).format(value);
+
+/** "8 sec", "3 min", "1 hr 10 min": rounded so that it does not pretend to know more than it does. */
+export function sayDuration(locale: string, ms: number): string {
+  const unit = (value: number, name: 'second' | 'minute' | 'hour'): string =>
+    new Intl.NumberFormat(languageOf(locale), { style: 'unit', unit: name, unitDisplay: 'short' }).format(
+      value,
+    );
+  const seconds = Math.max(1, Math.round(ms / 1000));
+  if (seconds < 20) return unit(seconds, 'second');
+  if (seconds < 100) return unit(Math.round(seconds / 5) * 5, 'second');
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 60) return unit(minutes, 'minute');
+  const rest = Math.round((minutes % 60) / 10) * 10;
+  const hours = Math.floor(minutes / 60) + (rest === 60 ? 1 : 0);
+  return rest % 60 === 0 ? unit(hours, 'hour') : `${unit(hours, 'hour')} ${unit(rest, 'minute')}`;
+}
+
+/** Title and text of an error; a code that has no words of its own gets those of `otherwise`. */
+export function sayError(
+  locale: string,
+  code: string,
+  params: MessageParams,
+  otherwise: 'broke' | 'failed',
+): { title: string; text: string } {
+  const known = Object.hasOwn(en, `error.${code}.title`) ? code : otherwise;
+  return {
+    title: say(locale, `error.${known}.title` as MessageKey, params),
+    text: say(locale, `error.${known}.text` as MessageKey, params),
+  };
+}

@@ -1,0 +1,235 @@
+import {
+  type APIActionRowComponent,
+  type APIButtonComponent,
+  type APIEmbed,
+  ButtonStyle,
+  ComponentType,
+} from 'discord-api-types/v10';
+import { type ButtonAction, printCustomId } from './customId.ts';
+import type { RenderRequest, RenderResult } from './job.ts';
+import { type MessageKey, type MessageParams, say, sayDuration, sayError } from './messages/index.ts';
+
+/**
+ * What a job looks like on Discord: pure, data in, message payload out (Discord's REST JSON). Both sides use
+ * it, the bot for the acknowledgement and the worker for every edit after it, so a message has one look.
+ *
+ * Every payload says `allowed_mentions` again, because an edit without it would ping whoever the prompt names.
+ */
+export type Row = APIActionRowComponent<APIButtonComponent>;
+export interface Payload {
+  content: string;
+  embeds?: APIEmbed[];
+  components: Row[];
+  allowed_mentions: { parse: []; users?: string[] };
+  /** Everything that stays on the message; absent = leave the files as they are. */
+  attachments?: { id: number | string; filename?: string; description?: string }[];
+  flags?: number;
+}
+
+const CONTENT_MAX = 2000;
+const ALT_MAX = 1024;
+const RED = 0xed4245;
+
+interface Subject {
+  render: RenderRequest;
+  locale: string;
+}
+
+/** `**prompt** - <@user> (Waiting to start)`, and under it the place in line and an honest wait. */
+export function presentQueued({
+  render,
+  locale,
+  ahead,
+  waitMs,
+}: Subject & { ahead?: number | undefined; waitMs?: number | undefined }): Payload {
+  const facts = [
+    ...(ahead === undefined
+      ? []
+      : [ahead === 0 ? say(locale, 'line.next') : say(locale, 'line.ahead', { n: ahead })]),
+    ...(waitMs === undefined ? [] : [say(locale, 'line.wait', { time: sayDuration(locale, waitMs) })]),
+  ];
+  return {
+    content: headline(render, locale, say(locale, 'status.waiting'), small(facts)),
+    components: [cancelRow(render, locale)],
+    allowed_mentions: { parse: [] },
+  };
+}
+
+/** `(31%)`; with a preview, the one file is `preview.webp`. */
+export function presentProgress({
+  render,
+  locale,
+  percent,
+  preview,
+}: Subject & { percent: number; preview: boolean }): Payload {
+  const shown = Math.max(0, Math.min(99, Math.floor(percent)));
+  return {
+    content: headline(render, locale, say(locale, 'status.percent', { percent: shown })),
+    components: [cancelRow(render, locale)],
+    allowed_mentions: { parse: [] },
+    ...(preview
+      ? { attachments: [{ id: 0, filename: 'preview.webp', description: altText(render.prompt) }] }
+      : {}),
+  };
+}
+
+/** The grid with U, V and 🔄, or one picture with its seed and what can be done with it. */
+export function presentResult({
+  render,
+  result,
+  locale,
+  ping,
+  fileName,
+}: Subject & { result: RenderResult; ping: boolean; fileName: string }): Payload {
+  const single = result.pictures.length === 1;
+  const facts = single
+    ? [
+        say(locale, 'picture.facts', {
+          seed: result.recipe.seed,
+          width: result.width,
+          height: result.height,
+          model: escapeMarkdown(result.recipe.model),
+        }),
+      ]
+    : [];
+  return {
+    content: headline(render, locale, '', small(facts)),
+    components: single ? singleRows(render.jobId, locale) : gridRows(render.jobId, result.pictures.length),
+    allowed_mentions: mentions(render, ping),
+    attachments: [{ id: 0, filename: fileName, description: altText(render.prompt) }],
+  };
+}
+
+/** The message stays where the picture was expected, says why, and offers 🔄. */
+export function presentFailure({
+  render,
+  locale,
+  code,
+  params,
+  ping,
+}: Subject & { code: string; params: MessageParams; ping: boolean }): Payload {
+  const { title, text } = sayError(locale, code, params, 'failed');
+  return {
+    content: headline(render, locale, say(locale, 'status.failed')),
+    embeds: [{ title, description: text, color: RED }],
+    components: [row(button('reroll', 0, render.jobId, { emoji: '🔄', label: say(locale, 'button.again') }))],
+    allowed_mentions: mentions(render, ping),
+    attachments: [],
+  };
+}
+
+export function presentCancelled({ render, locale }: Subject): Payload {
+  return {
+    content: headline(render, locale, say(locale, 'status.cancelled')),
+    components: [],
+    allowed_mentions: { parse: [] },
+    attachments: [],
+  };
+}
+
+/** `user_prompt_slug_cut_at_63_jobid.png`, ASCII only: some systems still trip over anything else. */
+export function fileName(userName: string, promptText: string, jobId: string, extension: string): string {
+  const slug = (text: string, max: number): string =>
+    text
+      .normalize('NFKD')
+      .replace(/\p{M}/gu, '')
+      .replace(/[đĐ]/g, (letter) => (letter === 'đ' ? 'd' : 'D'))
+      .replace(/[^A-Za-z0-9]+/g, '_')
+      .slice(0, max)
+      .replace(/^_+|_+$/g, '');
+  const words = (promptText.split(/(?:^|\s)--/)[0] as string).replace(/https?:\/\/\S+/g, ' ');
+  const name = [slug(userName, 32), slug(words, 63), jobId.replace('.', '_')].filter(Boolean).join('_');
+  return `${name}.${extension}`;
+}
+
+/** Nothing a member typed may format, link, ping or reorder: one line, every mark escaped. */
+export const escapeMarkdown = (text: string): string =>
+  plain(text)
+    .replace(/[\\*_~`|[\]<>@]/g, '\\$&')
+    .replace(/:\/\//g, '\\://');
+
+const plain = (text: string): string =>
+  text
+    .replace(/[\p{Cc}\u2028\u2029]+/gu, ' ')
+    .replace(/[\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069]/g, '')
+    .trim();
+
+/** `**prompt** - title (status)`; the prompt gives way when the message would grow over Discord's limit. */
+function headline(render: RenderRequest, locale: string, status: string, below = ''): string {
+  const after = `** - ${titleOf(render, locale)}${status ? ` ${status}` : ''}${below}`;
+  return `**${cutEscaped(render.prompt, CONTENT_MAX - 2 - after.length)}${after}`;
+}
+
+function titleOf(render: RenderRequest, locale: string): string {
+  const user = `<@${render.user.id}>`;
+  const { parent, action } = render;
+  // U under a grid is an upscale too, but people know its answer as "Image #2".
+  const takenOut = action === 'upscale-subtle' && parent !== undefined && parent.recipe.count > 1;
+  if (takenOut) return say(locale, 'title.image', { number: parent.index + 1, user });
+  return say(locale, `title.${action}` satisfies MessageKey, { user });
+}
+
+/** Cuts between characters, never inside an escape, so that a cut cannot set a mark free. */
+function cutEscaped(text: string, max: number): string {
+  const whole = escapeMarkdown(text);
+  if (whole.length <= max) return whole;
+  let cut = '';
+  for (const [piece] of whole.matchAll(/\\?[\s\S]/gu)) {
+    if (cut.length + piece.length > max - 1) break;
+    cut += piece;
+  }
+  return `${cut}…`;
+}
+
+const small = (facts: string[]): string => (facts.length === 0 ? '' : `\n-# ${facts.join(' · ')}`);
+
+const altText = (prompt: string): string => {
+  const letters = [...plain(prompt)];
+  const text = letters.join('');
+  return text.length <= ALT_MAX ? text : `${letters.slice(0, ALT_MAX / 2 - 1).join('')}…`;
+};
+
+const mentions = (render: RenderRequest, ping: boolean): Payload['allowed_mentions'] =>
+  ping ? { parse: [], users: [render.user.id] } : { parse: [] };
+
+function button(
+  action: ButtonAction,
+  index: number,
+  jobId: string,
+  look: { label?: string; emoji?: string; style?: ButtonStyle.Primary | ButtonStyle.Secondary },
+): APIButtonComponent {
+  return {
+    type: ComponentType.Button,
+    style: look.style ?? ButtonStyle.Secondary,
+    custom_id: printCustomId({ action, index, jobId }),
+    ...(look.label === undefined ? {} : { label: look.label }),
+    ...(look.emoji === undefined ? {} : { emoji: { name: look.emoji } }),
+  };
+}
+
+const row = (...components: APIButtonComponent[]): Row => ({ type: ComponentType.ActionRow, components });
+
+const cancelRow = (render: RenderRequest, locale: string): Row =>
+  row(button('cancel', 0, render.jobId, { emoji: '❌', label: say(locale, 'button.cancel') }));
+
+function gridRows(jobId: string, count: number): Row[] {
+  const each = (action: ButtonAction, letter: string): APIButtonComponent[] =>
+    Array.from({ length: count }, (_, index) =>
+      button(action, index, jobId, { label: `${letter}${index + 1}` }),
+    );
+  return [
+    row(...each('upscale', 'U'), button('reroll', 0, jobId, { emoji: '🔄' })),
+    row(...each('vary', 'V')),
+  ];
+}
+
+function singleRows(jobId: string, locale: string): Row[] {
+  const named = (
+    action: 'upscale-subtle' | 'upscale-creative' | 'vary-subtle' | 'vary-strong',
+    emoji: string,
+  ) => button(action, 0, jobId, { emoji, label: say(locale, `button.${action}`) });
+  return [
+    row(named('upscale-subtle', '🔍'), named('upscale-creative', '✨')),
+    row(named('vary-subtle', '🪄'), named('vary-strong', '🎲')),
+  ];
+}
