@@ -1,0 +1,118 @@
+/**
+ * The network that predicts noise: rows of different pictures go in together and come out apart. What the file
+ * calls its inputs, and the type and rank of its timestep, are read from its metadata.
+ */
+import { EngineError } from './errors.ts';
+import type { Session, Value } from './session.ts';
+import { concat } from './tensor.ts';
+
+export interface DenoiserRow {
+  /** channels × height × width */
+  readonly sample: Float32Array;
+  readonly timestep: number;
+  /** tokens × width */
+  readonly hidden: Float32Array;
+  readonly tokens: number;
+  /** Further inputs by name, one row each. */
+  readonly extras: Readonly<Record<string, Float32Array>>;
+}
+
+export interface Denoiser {
+  readonly session: Session;
+  /** Channels of the sample input: 4, 9 for inpainting, 16 … */
+  readonly inChannels: number | undefined;
+  readonly extraInputs: readonly string[];
+  /** Whether rows may differ in their timestep. */
+  readonly timestepPerRow: boolean;
+  predict(rows: readonly DenoiserRow[], height: number, width: number): Promise<Float32Array[]>;
+}
+
+export function makeDenoiser(session: Session): Denoiser {
+  const inputs = [...session.inputs.values()];
+  const byName = (name: string, fallback: (rank: number) => boolean): string => {
+    const found = session.inputs.has(name) ? name : inputs.find((port) => fallback(port.shape.length))?.name;
+    if (found === undefined) {
+      throw new EngineError(
+        'bad-model',
+        `${session.file} has no input "${name}": is it a diffusion model's network?`,
+        { file: session.file },
+      );
+    }
+    return found;
+  };
+  const sampleName = byName('sample', (rank) => rank === 4);
+  const timestepName = byName('timestep', (rank) => rank <= 1);
+  const hiddenName = byName('encoder_hidden_states', (rank) => rank === 3);
+  const outputName =
+    ['out_sample', 'noise_pred', 'latent'].find((name) => session.outputs.has(name)) ??
+    [...session.outputs.keys()][0]!;
+  const samplePort = session.inputs.get(sampleName)!;
+  const timestepPort = session.inputs.get(timestepName)!;
+  const fixedBatch = samplePort.shape[0];
+  const timestepDim = timestepPort.shape[0];
+  const timestepPerRow =
+    timestepPort.shape.length === 1 && typeof timestepDim === 'string' && !/^steps?$/.test(timestepDim);
+
+  async function predictTogether(
+    rows: readonly DenoiserRow[],
+    height: number,
+    width: number,
+  ): Promise<Float32Array[]> {
+    const count = rows.length;
+    const first = rows[0]!;
+    const channels = first.sample.length / (height * width);
+    const feeds: Record<string, Value> = {
+      [sampleName]: { data: concat(rows.map((row) => row.sample)), dims: [count, channels, height, width] },
+      [timestepName]: timestepValue(rows),
+      [hiddenName]: {
+        data: concat(rows.map((row) => row.hidden)),
+        dims: [count, first.tokens, first.hidden.length / first.tokens],
+      },
+    };
+    for (const name of Object.keys(first.extras)) {
+      const data = concat(rows.map((row) => row.extras[name]!));
+      feeds[name] = { data, dims: [count, data.length / count] };
+    }
+    const output = (await session.run(feeds, [outputName])).get(outputName)!;
+    const size = output.data.length / count;
+    return rows.map((_, i) => output.data.subarray(i * size, (i + 1) * size));
+  }
+
+  function timestepValue(rows: readonly DenoiserRow[]): Value {
+    if (timestepPort.shape.length === 0) return { data: [rows[0]!.timestep], dims: [] };
+    if (!timestepPerRow) return { data: [rows[0]!.timestep], dims: [1] };
+    return { data: rows.map((row) => row.timestep), dims: [rows.length] };
+  }
+
+  return {
+    session,
+    inChannels: typeof samplePort.shape[1] === 'number' ? samplePort.shape[1] : undefined,
+    extraInputs: inputs
+      .map((port) => port.name)
+      .filter((name) => ![sampleName, timestepName, hiddenName].includes(name)),
+    timestepPerRow,
+    async predict(rows, height, width) {
+      const outputs: Float32Array[] = [];
+      for (const group of groups(
+        rows,
+        typeof fixedBatch === 'number' ? fixedBatch : rows.length,
+        timestepPerRow,
+      )) {
+        outputs.push(...(await predictTogether(group, height, width)));
+      }
+      return outputs;
+    },
+  };
+}
+
+/** Neighbours that one model call can take together. */
+function groups(rows: readonly DenoiserRow[], size: number, timestepPerRow: boolean): DenoiserRow[][] {
+  const result: DenoiserRow[][] = [];
+  for (const row of rows) {
+    const group = result.at(-1);
+    if (group && group.length < size && (timestepPerRow || group[0]!.timestep === row.timestep))
+      group.push(row);
+    else result.push([row]);
+  }
+  return result;
+}

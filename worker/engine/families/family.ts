@@ -1,0 +1,47 @@
+/** What a family of models has to say for itself; all the rest of painting is the same for everyone. */
+import type { Denoiser } from '../denoiser.ts';
+import type { Folder } from '../folder.ts';
+import type { Layer, TextEncoder } from '../textEncoder.ts';
+import type { PromptPart } from '../types.ts';
+
+export interface EncoderPart {
+  readonly part: string;
+  readonly tokenizer: string;
+  readonly layer: Layer;
+}
+
+/** What the network is told beside the latents: tokens × width, and further inputs by name. */
+export interface Condition {
+  readonly hidden: Float32Array;
+  readonly tokens: number;
+  readonly extras: Readonly<Record<string, Float32Array>>;
+}
+
+export interface ConditionRequest {
+  readonly folder: Folder;
+  readonly encoders: readonly TextEncoder[];
+  readonly denoiser: Denoiser;
+  readonly prompt: readonly PromptPart[];
+  /** undefined where nothing was asked, which is not the same as ''. */
+  readonly negative: string | undefined;
+  readonly emphasis: boolean;
+  readonly width: number;
+  readonly height: number;
+  readonly perturb: { readonly amount: number; readonly seed: number };
+}
+
+export interface Conditions {
+  readonly positive: Condition;
+  /** Left out where the family has no classifier-free guidance. */
+  readonly negative?: Condition;
+}
+
+export interface Family {
+  readonly name: string;
+  /** Decides by model_index.json and by the parts that are there, never by the folder's name. */
+  matches(folder: Folder): boolean;
+  encoders(folder: Folder): readonly EncoderPart[];
+  condition(request: ConditionRequest): Promise<Conditions>;
+  /** Inputs that depend on a picture's guidance scale. */
+  guidanceInputs?(scale: number, denoiser: Denoiser): Readonly<Record<string, Float32Array>>;
+}

@@ -1,0 +1,85 @@
+/**
+ * Reading scheduler_config.json. A missing key means the class's own default; a key that belongs to another
+ * class is legal and ignored (people swap schedulers over one file); a key nobody knows, or one that this class
+ * has and we do not implement, is an error that names it, unless it holds its default.
+ */
+import { EngineError } from '../errors.ts';
+import type { Plan, PlanRequest } from './plan.ts';
+
+export type Config = Readonly<Record<string, unknown>>;
+
+export interface SchedulerDefinition {
+  /** diffusers' class name. */
+  readonly name: string;
+  plan(config: Config, request: PlanRequest): Plan;
+}
+
+/** Every option of diffusers' scheduler classes (0.40). */
+const knownKeys = new Set(
+  `algorithm_type base_image_seq_len base_shift beta_end beta_schedule beta_start clip_denoised clip_sample
+  clip_sample_range corrector_order disable_corrector dynamic_thresholding_ratio euler_at_final final_sigmas_type
+  flow_shift interpolation_type invert_sigmas lambda_min_clipped lower_order_final max_image_seq_len max_shift
+  noise_sampler_seed num_train_timesteps original_inference_steps prediction_type predict_x0 predictor_order
+  rescale_betas_zero_snr rho s_noise sample_max_value set_alpha_to_one shift shift_terminal sigma_data sigma_max
+  sigma_min sigma_schedule skip_prk_steps solver_order solver_p solver_type steps_offset stochastic_sampling
+  tau_func thresholding time_shift_type timestep_scaling timestep_spacing timestep_type trained_betas
+  use_beta_sigmas use_dynamic_shifting use_exponential_sigmas use_flow_sigmas use_karras_sigmas use_lu_lambdas
+  variance_type`.split(/\s+/),
+);
+
+/**
+ * @param defaults the options that the class implements, with diffusers' defaults; null where there is none
+ * @param refused options that the class has in diffusers and does not implement here, with their defaults
+ */
+export function readConfig<T extends Record<string, unknown>>(
+  name: string,
+  config: Config,
+  defaults: T,
+  refused: Config = {},
+): T {
+  const result: Record<string, unknown> = { ...defaults };
+  for (const [key, value] of Object.entries(config)) {
+    if (key.startsWith('_') || value === null || value === undefined) continue;
+    if (Object.hasOwn(defaults, key)) {
+      const fallback = defaults[key];
+      if (fallback !== null && typeof fallback !== typeof value) {
+        throw new EngineError(
+          'unsupported',
+          `${name}: option ${key} must be a ${typeof fallback}, not ${JSON.stringify(value)}`,
+        );
+      }
+      result[key] = value;
+    } else if (Object.hasOwn(refused, key)) {
+      if (!same(refused[key], value)) {
+        throw new EngineError(
+          'unsupported',
+          `${name}: option ${key} = ${JSON.stringify(value)} is not implemented`,
+        );
+      }
+    } else if (!knownKeys.has(key) && value !== false) {
+      throw new EngineError('unsupported', `${name}: unknown option ${key} = ${JSON.stringify(value)}`);
+    }
+  }
+  return result as T;
+}
+
+/** An option that takes one of a few words. */
+export function oneOf<T extends string>(name: string, key: string, value: string, allowed: readonly T[]): T {
+  if ((allowed as readonly string[]).includes(value)) return value as T;
+  throw new EngineError(
+    'unsupported',
+    `${name}: ${key} "${value}" is not implemented (${allowed.join(', ')} are)`,
+  );
+}
+
+const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
+
+/** JSON as Python's json module writes it: NaN, Infinity and -Infinity are allowed outside of strings. */
+export function parsePythonJson(text: string): unknown {
+  const quoted = text.replace(/"(?:[^"\\]|\\.)*"|-?Infinity|NaN/g, (match) =>
+    match.startsWith('"') ? match : `"\u0000${match}"`.replace('\u0000', '\\u0000'),
+  );
+  return JSON.parse(quoted, (_key, value) =>
+    typeof value === 'string' && value.startsWith('\u0000') ? Number(value.slice(1)) : value,
+  );
+}

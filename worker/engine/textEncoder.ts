@@ -1,0 +1,126 @@
+/** A text encoder: rows of token ids to hidden states, weighted, joined and remembered. */
+import { EngineError } from './errors.ts';
+import { emptyRow, layOut, type Piece, parseEmphasis, type Row } from './prompt.ts';
+import type { Session } from './session.ts';
+import { concat } from './tensor.ts';
+import type { Tokenizer } from './tokenizer.ts';
+
+export interface Encoded {
+  /** tokens × width, row after row. */
+  readonly hidden: Float32Array;
+  readonly tokens: number;
+  readonly width: number;
+  /** One vector for the whole text (of its first row). */
+  readonly pooled: Float32Array;
+}
+
+export interface TextEncoder {
+  readonly tokenizer: Tokenizer;
+  /** The rows a text needs; `emphasis` false takes it exactly as it stands. */
+  rows(text: string, emphasis: boolean): Row[];
+  /** Encodes rows, filled up with empty ones to `count`. */
+  encode(rows: readonly Row[], count: number): Promise<Encoded>;
+  readonly session: Session;
+}
+
+/** Which hidden state conditions the picture: the last one (SD 1 and 2), or the one before it (SDXL). */
+export type Layer = 'last' | 'penultimate';
+
+const remembered = 64;
+
+export function makeTextEncoder(session: Session, tokenizer: Tokenizer, layer: Layer): TextEncoder {
+  const hiddenName = hiddenOutput(session, layer);
+  const pooledName = ['text_embeds', 'pooler_output', 'pooled_output'].find((name) =>
+    session.outputs.has(name),
+  );
+  const fetch = pooledName === undefined ? [hiddenName] : [hiddenName, pooledName];
+  const idsName = session.inputs.has('input_ids') ? 'input_ids' : [...session.inputs.keys()][0]!;
+  const cache = new Map<string, { hidden: Float32Array; width: number; pooled: Float32Array }>();
+
+  async function encodeRow(row: Row) {
+    const key = row.ids.join();
+    const known = cache.get(key);
+    if (known) {
+      cache.delete(key);
+      cache.set(key, known);
+      return known;
+    }
+    const dims = [1, row.ids.length];
+    const lastReal = row.ids.indexOf(tokenizer.end, 1);
+    const mask = row.ids.map((_, i) => (i <= lastReal ? 1 : 0));
+    const output = await session.run(
+      { [idsName]: { data: row.ids, dims }, attention_mask: { data: mask, dims } },
+      fetch,
+    );
+    const hidden = output.get(hiddenName)!;
+    const width = hidden.dims.at(-1)!;
+    // A model without a pooled output is summed up by the hidden state at the end mark.
+    const pooled =
+      pooledName === undefined
+        ? hidden.data.slice(lastReal * width, (lastReal + 1) * width)
+        : output.get(pooledName)!.data;
+    const result = { hidden: hidden.data, width, pooled };
+    cache.set(key, result);
+    if (cache.size > remembered) cache.delete(cache.keys().next().value!);
+    return result;
+  }
+
+  return {
+    tokenizer,
+    session,
+    rows: (text, emphasis) => {
+      const pieces: Piece[] = emphasis ? parseEmphasis(text) : [{ text, weight: 1 }];
+      return layOut(pieces, tokenizer);
+    },
+    async encode(rows, count) {
+      const filled = [...rows];
+      while (filled.length < count) filled.push(emptyRow(tokenizer));
+      const parts = [];
+      for (const row of filled) {
+        const { hidden, width, pooled } = await encodeRow(row);
+        parts.push({ hidden: weigh(hidden, row.weights, width), width, pooled });
+      }
+      const { width, pooled } = parts[0]!;
+      const hidden = concat(parts.map((part) => part.hidden));
+      return { hidden, width, tokens: hidden.length / width, pooled };
+    },
+  };
+}
+
+function hiddenOutput(session: Session, layer: Layer): string {
+  if (layer === 'penultimate') {
+    const numbers = [...session.outputs.keys()]
+      .map((name) => /^hidden_states\.(\d+)$/.exec(name)?.[1])
+      .filter((n) => n !== undefined)
+      .map(Number)
+      .sort((a, b) => b - a);
+    if (numbers.length < 2) {
+      throw new EngineError(
+        'bad-model',
+        `${session.file} gives no hidden states; export it again with output_hidden_states`,
+        { file: session.file },
+      );
+    }
+    return `hidden_states.${numbers[1]}`;
+  }
+  const name = ['last_hidden_state', 'hidden_states', 'text_embeddings'].find((n) => session.outputs.has(n));
+  const fallback = [...session.outputs.values()].find((port) => port.shape.length === 3)?.name;
+  const found = name ?? fallback;
+  if (found === undefined) {
+    throw new EngineError('bad-model', `${session.file} gives no hidden state: is it a text encoder?`, {
+      file: session.file,
+    });
+  }
+  return found;
+}
+
+/** z·w per token, brought back to the mean that the row had before (AUTOMATIC1111's "Original" emphasis). */
+function weigh(hidden: Float32Array, weights: readonly number[], width: number): Float32Array {
+  if (weights.every((weight) => weight === 1)) return hidden;
+  const weighted = hidden.map((value, i) => value * weights[Math.floor(i / width)]!);
+  const before = mean(hidden);
+  const after = mean(weighted);
+  return Math.abs(after) < 1e-8 ? weighted : weighted.map((value) => (value * before) / after);
+}
+
+const mean = (values: Float32Array): number => values.reduce((a, b) => a + b, 0) / values.length;

@@ -1,0 +1,141 @@
+/** The engine's public words. */
+
+/** Height × width × RGB, 0..1. */
+export interface Picture {
+  readonly width: number;
+  readonly height: number;
+  readonly data: Float32Array;
+}
+
+/** A linear map from latent channels to RGB: colour = latents · factors + bias, in -1..1. */
+export interface LatentRgb {
+  readonly factors: readonly (readonly [number, number, number])[];
+  readonly bias?: readonly [number, number, number];
+}
+
+export interface LoadOptions {
+  /** Execution providers in order of preference; ['cpu'] where left out. */
+  readonly providers?: readonly string[];
+  /** Threads of one model call; the physical cores where left out. */
+  readonly threads?: number;
+  readonly latentRgb?: LatentRgb;
+  /** Where left out, `upscaler/model.onnx` in the model's folder, if there is one. */
+  readonly upscaler?: { readonly path: string; readonly scale: number };
+  /** Where left out, `image_encoder/model.onnx` in the model's folder, if there is one. */
+  readonly imageEncoder?: {
+    readonly path: string;
+    readonly size: number;
+    readonly mean: readonly number[];
+    readonly std: readonly number[];
+  };
+  readonly onProgress?: (part: string, index: number, total: number) => void;
+}
+
+export interface PromptPart {
+  readonly text: string;
+  readonly weight: number;
+}
+
+export interface GenerateRequest {
+  /** Parts are blended by weight; their sum does not matter, a negative weight pushes away. */
+  readonly prompt: string | readonly PromptPart[];
+  /** Left out is not the same as empty for SDXL: its unconditional embedding is then zeros where the model says so. */
+  readonly negative?: string;
+  /** One picture a seed, each as torch.Generator('cpu').manual_seed(seed) paints it alone. */
+  readonly seeds: readonly number[];
+  readonly width: number;
+  readonly height: number;
+  readonly steps: number;
+  readonly guidance: number | readonly number[];
+  readonly scheduler?: { readonly name?: string; readonly config?: Readonly<Record<string, unknown>> };
+  /** Reads (word:1.2), [word] and BREAK; true where left out. */
+  readonly emphasis?: boolean;
+  readonly init?: {
+    /** Of the request's size. */
+    readonly image?: Picture;
+    /** Final latents of former pictures (GenerateResult.latents): one for all, or one each. */
+    readonly latents?: readonly Float32Array[];
+    /** 0..1: how much of the schedule is run again. */
+    readonly strength: number;
+  };
+  /** Of the request's size; 0.5 and more is repainted, less is kept. Needs `init`. */
+  readonly mask?: Picture | Float32Array;
+  /** 0..1: the fraction of the schedule after which to stop and show the picture as predicted there. */
+  readonly stop?: number;
+  /** A picture whose edges meet. */
+  readonly tile?: boolean;
+  /** Moves the prompt's embedding off its place by 0..1. */
+  readonly noise?: { readonly perturb?: number; readonly seed?: number };
+  /** 0..1: the share of every picture's start noise that comes from the first seed. */
+  readonly sharedNoise?: number;
+  /** Most pictures in one model call; all where left out. */
+  readonly maxBatch?: number;
+  /** DDIM's eta and TCD's gamma. */
+  readonly eta?: number;
+}
+
+export interface Step {
+  /** Model calls done, from 1. */
+  readonly step: number;
+  readonly steps: number;
+  /** Every picture as predicted at this step, at latent resolution or more; computed when called. */
+  preview(): Picture[];
+}
+
+export interface GenerateResult {
+  readonly pictures: Picture[];
+  /** Channels × height × width, as the sampler left them: what `init.latents` takes. */
+  readonly latents: Float32Array[];
+  readonly latentShape: [number, number, number];
+  /** One a picture, where the model carries a safety checker. */
+  readonly flagged?: boolean[];
+  readonly timings: {
+    readonly encodeMs: number;
+    readonly stepMs: number[];
+    readonly decodeMs: number;
+    /** Milliseconds inside ONNX Runtime; the rest of the sum is the engine's own. */
+    readonly runMs: number;
+  };
+}
+
+export interface ModelInfo {
+  readonly family: string;
+  /** Pixels of a side that the model was trained on. */
+  readonly nativeSize: number;
+  /** Width and height must be multiples of this. */
+  readonly multiple: number;
+  readonly latentChannels: number;
+  /** Pixels per latent pixel. */
+  readonly latentFactor: number;
+  readonly scheduler: string;
+  readonly predictionType: string;
+  readonly inputs: readonly string[];
+  /** The execution provider in use, and why those before it were not taken. */
+  readonly provider: string;
+  readonly inpaint: boolean;
+  readonly guidance: 'classifier-free' | 'embedded';
+  readonly imageToImage: boolean;
+  readonly upscaler: boolean;
+  readonly imageEncoder: boolean;
+  readonly safetyChecker: boolean;
+}
+
+export interface GenerateHooks {
+  readonly signal?: AbortSignal;
+  readonly onStep?: (step: Step) => void | Promise<void>;
+}
+
+export interface Model {
+  readonly dir: string;
+  readonly family: string;
+  readonly info: ModelInfo;
+  /** Between steps the signal is looked at and the event loop gets its turn. */
+  generate(request: GenerateRequest, hooks?: GenerateHooks): Promise<GenerateResult>;
+  /** Throws EngineError('unsupported') where there is no upscaler. */
+  upscale(picture: Picture, factor: 2 | 4): Promise<Picture>;
+  /** Present where the model has an image encoder. */
+  encodeImage?(picture: Picture): Promise<Float32Array>;
+  encodeText(text: string): Promise<{ pooled: Float32Array; hidden: Float32Array }>;
+  tokenCount(text: string): number;
+  release(): Promise<void>;
+}
