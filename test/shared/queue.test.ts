@@ -1,0 +1,113 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { DeliverJob } from '../../shared/job.ts';
+import { deliverId, renderId } from '../../shared/job.ts';
+import {
+  addJob,
+  cancelJob,
+  type Outcome,
+  openDeliverWorker,
+  openQueues,
+  openRenderWorker,
+  outcomeOf,
+  placeInLine,
+  type Queues,
+} from '../../shared/queue.ts';
+import { producerConnection, workerConnection } from '../../shared/redis.ts';
+import { startRedis, type TestRedis } from '../support/redis.ts';
+
+let redis: TestRedis;
+let queues: Queues;
+beforeAll(async () => {
+  redis = await startRedis();
+  queues = openQueues({ ...producerConnection(redis.url), enableOfflineQueue: true });
+});
+afterAll(async () => {
+  await queues.close();
+  await redis.close();
+});
+beforeEach(() => redis.client.flushall());
+
+const job = (jobId: string): DeliverJob => ({
+  render: {
+    v: 1,
+    jobId,
+    action: 'imagine',
+    prompt: 'a fox',
+    parts: [{ text: 'a fox', weight: 1 }],
+    negative: '',
+    params: {},
+    model: 'pocket',
+    seed: 1,
+    count: 4,
+    user: { id: '123456789012345678', name: 'ann' },
+    createdAt: 0,
+  },
+  deliver: {
+    v: 1,
+    jobId,
+    applicationId: '123456789012345678',
+    channelId: '123456789012345678',
+    locale: 'en-US',
+    attachmentLimit: 10_485_760,
+    original: true,
+  },
+});
+
+/** Runs the deliver side until `jobId` arrives there, and tells how its child ended. */
+async function delivered(jobId: string): Promise<Outcome> {
+  let tell: (outcome: Outcome) => void;
+  const outcome = new Promise<Outcome>((resolve) => {
+    tell = resolve;
+  });
+  const worker = openDeliverWorker(workerConnection(redis.url), async (at) => {
+    if (at.id === deliverId(jobId)) tell(await outcomeOf(at));
+  });
+  void worker.run();
+  const result = await outcome;
+  await worker.close();
+  return result;
+}
+
+describe('the flow of two jobs', () => {
+  it('is the same job when it is added twice', async () => {
+    await addJob(queues, job('100000000000000001'), 5);
+    await addJob(queues, job('100000000000000001'), 9);
+    expect(await queues.render.getJobCountByTypes('prioritized', 'waiting')).toBe(1);
+    expect(await queues.deliver.getJobCountByTypes('waiting-children')).toBe(1);
+  });
+
+  it('hands the result, or the failure, to the delivery', async () => {
+    const render = openRenderWorker(workerConnection(redis.url), async (at) => {
+      if (at.data.jobId.endsWith('2')) throw new Error('cannot paint');
+      return { painted: at.data.jobId } as never;
+    });
+    void render.run();
+    await addJob(queues, job('100000000000000001'), 1);
+    expect(await delivered('100000000000000001')).toEqual({
+      kind: 'done',
+      result: { painted: '100000000000000001' },
+    });
+    await addJob(queues, job('100000000000000002'), 1);
+    expect(await delivered('100000000000000002')).toEqual({ kind: 'failed', reason: 'cannot paint' });
+    await render.close();
+  });
+
+  it('removes a waiting job and lets its delivery say so', async () => {
+    await addJob(queues, job('100000000000000001'), 1);
+    expect(await cancelJob(queues, redis.client, '100000000000000001')).toBe(true);
+    expect(await queues.render.getJob(renderId('100000000000000001'))).toBeUndefined();
+    expect(await delivered('100000000000000001')).toEqual({ kind: 'cancelled' });
+    expect(await cancelJob(queues, redis.client, '100000000000000001')).toBe(false);
+  });
+
+  it('knows the place in line by priority, not by arrival', async () => {
+    await addJob(queues, job('100000000000000001'), 7);
+    await addJob(queues, job('100000000000000002'), 3);
+    await addJob(queues, job('100000000000000003'), 5);
+    const places = await Promise.all(
+      [1, 2, 3].map((n) => placeInLine(queues, redis.client, `10000000000000000${n}`)),
+    );
+    expect(places).toEqual([2, 0, 1]);
+    expect(await placeInLine(queues, redis.client, '100000000000000009')).toBeUndefined();
+  });
+});

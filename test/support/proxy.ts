@@ -1,0 +1,59 @@
+import { connect, createServer, type Socket } from 'node:net';
+
+/** What the proxy does with connections: carry, refuse new ones, cut, swallow every byte, or delay. */
+export type ProxyMode = 'pass' | 'refuse' | 'reset' | 'blackhole';
+
+export interface FaultProxy {
+  port: number;
+  mode: ProxyMode;
+  /** Changes the mode; `reset` and `refuse` also cut what is open. */
+  set(mode: ProxyMode): void;
+  close(): Promise<void>;
+}
+
+/** A TCP proxy in front of `127.0.0.1:target` that fails on command. */
+export async function startProxy(target: number): Promise<FaultProxy> {
+  const pairs = new Set<[Socket, Socket]>();
+  const proxy: FaultProxy = {
+    port: 0,
+    mode: 'pass',
+    set: (mode) => {
+      proxy.mode = mode;
+      if (mode === 'reset' || mode === 'refuse')
+        for (const [near, far] of pairs) {
+          near.resetAndDestroy();
+          far.destroy();
+        }
+      // A blackhole keeps its sockets for ever silent, as a cut cable does; they stay so after 'pass'.
+    },
+    close: () =>
+      new Promise((resolve) => {
+        for (const pair of pairs) for (const socket of pair) socket.destroy();
+        server.close(() => resolve());
+      }),
+  };
+  const server = createServer((near) => {
+    if (proxy.mode === 'refuse' || proxy.mode === 'reset') return void near.resetAndDestroy();
+    const far = connect(target, '127.0.0.1');
+    const pair: [Socket, Socket] = [near, far];
+    pairs.add(pair);
+    let silent = proxy.mode === 'blackhole';
+    const carry = (to: Socket) => (bytes: Buffer) => {
+      silent ||= proxy.mode === 'blackhole';
+      if (!silent) to.write(bytes);
+    };
+    near.on('data', carry(far));
+    far.on('data', carry(near));
+    for (const socket of pair) {
+      socket.on('error', () => undefined);
+      socket.on('close', () => {
+        pairs.delete(pair);
+        if (!silent) for (const other of pair) other.destroy();
+      });
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  proxy.port = typeof address === 'object' && address ? address.port : 0;
+  return proxy;
+}
