@@ -1,0 +1,248 @@
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { type Clock, systemClock } from './clock.ts';
+import { Gateway } from './gateway.ts';
+import { handleOf, type InteractionHandle, type MessageView, viewOf } from './handle.ts';
+import { Interactions } from './interactions.ts';
+import type { Presenter } from './objects.ts';
+import { type OptionValue, People, type VerbOptions } from './people.ts';
+import { Persistence } from './persist.ts';
+import { httpServer } from './server.ts';
+import { APPLICATION_ID, CHANNEL_ID, GUILD_ID, type PersonName, World, type WorldEvent } from './state.ts';
+import { TroubleList, type TroubleRule } from './trouble.ts';
+import type { Command, Interaction, RecordedRequest, Violation } from './types.ts';
+
+export { type Clock, type ManualClock, manualClock, systemClock } from './clock.ts';
+export { ClientRefusal } from './errors.ts';
+export type { InteractionHandle, MessageView } from './handle.ts';
+export type { OptionValue, VerbOptions } from './people.ts';
+export type { PersonName, WorldEvent } from './state.ts';
+export type { TroubleKind, TroubleRule } from './trouble.ts';
+export type { RecordedRequest, Violation } from './types.ts';
+
+export interface PlaygroundOptions {
+  /** 0, the default, takes any free port. */
+  port?: number;
+  host?: string;
+  clock?: Clock;
+  /** A file to load the history from and to save it to. */
+  statePath?: string;
+  /** The bot token that is accepted. */
+  token?: string;
+  attachmentLimit?: number;
+}
+
+/** `early` hands the interaction out at once instead of when it was acknowledged or failed. */
+export type RunOptions = VerbOptions & { early?: boolean };
+
+export interface Playground {
+  readonly url: string;
+  /** What a bot needs in its environment: the REST base. */
+  readonly api: string;
+  readonly token: string;
+  readonly applicationId: string;
+  readonly guildId: string;
+  readonly channelId: string;
+  readonly users: Record<PersonName, string>;
+  readonly requests: RecordedRequest[];
+  readonly violations: Violation[];
+  readonly commands: Command[];
+  readonly gatewayConnected: boolean;
+  readonly trouble: {
+    add(rule: TroubleRule): () => void;
+    clear(): void;
+    dropGateway(): void;
+    reconnectGateway(): void;
+    invalidSession(resumable?: boolean): void;
+    closeGateway(code: number, reason?: string): void;
+    deafGateway(deaf: boolean): void;
+  };
+  run(
+    userId: string,
+    command: string,
+    options?: Record<string, OptionValue>,
+    opts?: RunOptions,
+  ): Promise<InteractionHandle>;
+  autocomplete(
+    userId: string,
+    command: string,
+    focused: string,
+    options?: Record<string, OptionValue>,
+    opts?: RunOptions,
+  ): Promise<InteractionHandle>;
+  click(
+    userId: string,
+    messageId: string,
+    customIdOrLabel: string,
+    opts?: RunOptions & { values?: string[]; forge?: boolean },
+  ): Promise<InteractionHandle>;
+  submitModal(
+    userId: string,
+    opener: InteractionHandle | string,
+    fields: Record<string, string | string[]>,
+    opts?: RunOptions,
+  ): Promise<InteractionHandle>;
+  messageCommand(
+    userId: string,
+    messageId: string,
+    name: string,
+    opts?: RunOptions,
+  ): Promise<InteractionHandle>;
+  react(userId: string, messageId: string, emoji: string): void;
+  say(userId: string, content: string, opts?: VerbOptions & { replyTo?: string }): MessageView;
+  dismiss(userId: string, messageId: string): void;
+  /** Oldest first; with a viewer only what that person sees. */
+  messages(channelId?: string, viewer?: string): MessageView[];
+  message(id: string): MessageView | undefined;
+  /** The channel of direct messages between a person and the bot. */
+  dm(userId: string): string;
+  on(listener: (event: WorldEvent) => void): () => void;
+  /** Resolves with the first truthy answer, asked again after every event; rejects when the (real) time is up. */
+  waitFor<T>(predicate: () => T, deadlineMs?: number, what?: string): Promise<NonNullable<T>>;
+  /** Writes the state now, where a state file was named. */
+  save(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export async function startPlayground(options: PlaygroundOptions = {}): Promise<Playground> {
+  const clock = options.clock ?? systemClock;
+  const host = options.host ?? '127.0.0.1';
+  const token = options.token ?? 'playground';
+  const attachmentLimit = options.attachmentLimit ?? 10 * 1024 * 1024;
+  const world = new World(clock);
+  world.signSecret.key = randomBytes(16).toString('hex');
+  const persistence = options.statePath ? new Persistence(world, options.statePath) : undefined;
+  await persistence?.load();
+
+  const presenter: Presenter = { world, url: '' };
+  const gateway = new Gateway(presenter, token);
+  const interactions = new Interactions(
+    presenter,
+    (event, data, where) => gateway.dispatch(event, data, where),
+    attachmentLimit,
+  );
+  const people = new People(presenter, interactions);
+  const trouble = new TroubleList();
+  const server = httpServer(
+    { presenter, gateway, interactions, trouble, token, attachmentLimit },
+    async () => false,
+  );
+  server.on('upgrade', (req, socket, head) => {
+    if (new URL(req.url ?? '/', 'http://local').pathname.startsWith('/gateway'))
+      gateway.upgrade(req, socket, head);
+    else socket.destroy();
+  });
+  server.listen(options.port ?? 0, host);
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const shown = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
+  presenter.url = `http://${shown.includes(':') ? `[${shown}]` : shown}:${port}`;
+
+  async function waitFor<T>(
+    predicate: () => T,
+    deadlineMs = 10_000,
+    what = 'what was waited for',
+  ): Promise<NonNullable<T>> {
+    const first = predicate();
+    if (first) return first as NonNullable<T>;
+    return new Promise((resolve, reject) => {
+      const stop = world.on(() => {
+        try {
+          const value = predicate();
+          if (!value) return;
+          finish();
+          resolve(value as NonNullable<T>);
+        } catch (error) {
+          finish();
+          reject(error);
+        }
+      });
+      const timer = setTimeout(() => {
+        finish();
+        reject(new Error(`playground: ${what} did not happen within ${deadlineMs} ms`));
+      }, deadlineMs);
+      const finish = (): void => {
+        stop();
+        clearTimeout(timer);
+      };
+    });
+  }
+
+  async function started(interaction: Interaction, opts: RunOptions = {}): Promise<InteractionHandle> {
+    const handle = handleOf(presenter, interaction);
+    // The 3 s run on the playground's clock; the long real deadline only keeps a broken test from hanging.
+    if (!opts.early)
+      await waitFor(() => interaction.state !== 'waiting', 60_000, `the end of ${interaction.name}`);
+    return handle;
+  }
+
+  return {
+    url: presenter.url,
+    api: `${presenter.url}/api`,
+    token,
+    applicationId: APPLICATION_ID,
+    guildId: GUILD_ID,
+    channelId: CHANNEL_ID,
+    users: {
+      member: world.person('member').id,
+      stranger: world.person('stranger').id,
+      moderator: world.person('moderator').id,
+      owner: world.person('owner').id,
+    },
+    requests: world.requests,
+    violations: world.violations,
+    get commands() {
+      return world.commands();
+    },
+    get gatewayConnected() {
+      return gateway.connected;
+    },
+    trouble: {
+      add: (rule) => trouble.add(rule),
+      clear: () => trouble.clear(),
+      dropGateway: () => gateway.drop(0),
+      reconnectGateway: () => gateway.askReconnect(),
+      invalidSession: (resumable) => gateway.invalidSession(resumable),
+      closeGateway: (code, reason) => gateway.drop(code, reason),
+      deafGateway: (deaf) => gateway.setDeaf(deaf),
+    },
+    async run(userId, command, values = {}, opts) {
+      return started(people.run(userId, command, values, opts), opts);
+    },
+    async autocomplete(userId, command, focused, values = {}, opts) {
+      return started(people.autocomplete(userId, command, focused, values, opts), opts);
+    },
+    async click(userId, messageId, which, opts) {
+      return started(people.click(userId, messageId, which, opts), opts);
+    },
+    async submitModal(userId, opener, fields, opts) {
+      const interaction = world.interactions.get(typeof opener === 'string' ? opener : opener.id);
+      if (!interaction || interaction.userId !== userId)
+        throw new Error('playground: that form belongs to someone else');
+      return started(people.submitModal(interaction, fields, opts), opts);
+    },
+    async messageCommand(userId, messageId, name, opts) {
+      return started(people.messageCommand(userId, messageId, name, opts), opts);
+    },
+    react: (userId, messageId, emoji) => people.react(userId, messageId, emoji),
+    say: (userId, content, opts) => viewOf(presenter, people.say(userId, content, opts)),
+    dismiss: (userId, messageId) => people.remove(userId, messageId),
+    messages: (channelId = CHANNEL_ID, viewer) =>
+      world.list(channelId, viewer).map((m) => viewOf(presenter, m)),
+    message(id) {
+      const found = world.messages.get(id);
+      return found && viewOf(presenter, found);
+    },
+    dm: (userId) => world.dmOf(userId).id,
+    on: (listener) => world.on(listener),
+    waitFor,
+    save: async () => persistence?.save(),
+    async close() {
+      gateway.close();
+      server.closeAllConnections();
+      await new Promise<void>((done) => server.close(() => done()));
+      await persistence?.close();
+    },
+  };
+}

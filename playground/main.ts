@@ -1,0 +1,43 @@
+import { type PlaygroundOptions, startPlayground } from './index.ts';
+
+/** The local Discord on its own: says where it listens, stops on SIGTERM and SIGINT with its history saved. */
+
+function optionsFromEnv(env: NodeJS.ProcessEnv): PlaygroundOptions {
+  const port =
+    env['PLAYGROUND_PORT'] === undefined || env['PLAYGROUND_PORT'] === ''
+      ? 8765
+      : Number(env['PLAYGROUND_PORT']);
+  if (!Number.isInteger(port) || port < 0 || port > 65535)
+    throw new Error(
+      `PLAYGROUND_PORT must be a port number from 0 to 65535, not "${env['PLAYGROUND_PORT']}".`,
+    );
+  return {
+    port,
+    ...(env['PLAYGROUND_HOST'] ? { host: env['PLAYGROUND_HOST'] } : {}),
+    ...(env['PLAYGROUND_STATE'] ? { statePath: env['PLAYGROUND_STATE'] } : {}),
+    ...(env['PLAYGROUND_TOKEN'] ? { token: env['PLAYGROUND_TOKEN'] } : {}),
+  };
+}
+
+function explain(error: unknown): string {
+  const code = (error as NodeJS.ErrnoException).code;
+  if (code === 'EADDRINUSE') return 'The port is taken. Set PLAYGROUND_PORT to another one, or 0 for any.';
+  return error instanceof Error ? error.message : String(error);
+}
+
+try {
+  const playground = await startPlayground(optionsFromEnv(process.env));
+  console.log(JSON.stringify({ ready: true, url: playground.url }));
+  let stopping = false;
+  const stop = async (): Promise<void> => {
+    if (stopping) return;
+    stopping = true;
+    await playground.close();
+    process.exit(0);
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+} catch (error) {
+  console.error(`playground: ${explain(error)}`);
+  process.exit(1);
+}

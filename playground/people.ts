@@ -1,0 +1,434 @@
+import { signedUrl } from './cdn.ts';
+import { storeFile } from './compose.ts';
+import { ClientRefusal, DiscordError } from './errors.ts';
+import type { Interactions } from './interactions.ts';
+import { walkComponents } from './messageRules.ts';
+import { memberObject, messageObject, type Presenter, userObject } from './objects.ts';
+import { addReaction, removeReaction } from './rest/channels.ts';
+import { APPLICATION_ID, CHANNEL_ID, canSee, GUILD_ID } from './state.ts';
+import type { Command, Interaction, Json, Message, User } from './types.ts';
+import { InteractionType } from './types.ts';
+
+export type OptionValue = string | number | boolean | { file: Buffer; name: string };
+export interface VerbOptions {
+  channelId?: string | undefined;
+  locale?: string | undefined;
+}
+
+const TYPE_WORDS: Record<number, string> = {
+  4: 'an integer',
+  5: 'True or False',
+  6: 'a user',
+  10: 'a number',
+  11: 'a file',
+};
+
+/** What a person does in the client, with the client's own checks before anything is sent. */
+export class People {
+  private readonly presenter: Presenter;
+  private readonly interactions: Interactions;
+  constructor(presenter: Presenter, interactions: Interactions) {
+    this.presenter = presenter;
+    this.interactions = interactions;
+  }
+
+  private user(id: string): User {
+    const user = this.presenter.world.users.get(id);
+    if (!user) throw new ClientRefusal(`There is no user ${id}.`);
+    return user;
+  }
+
+  /** `channelId` must be a place the person is in. */
+  private place(userId: string, channelId: string = CHANNEL_ID): string {
+    const channel = this.presenter.world.channels.get(channelId);
+    if (!channel || (channel.type === 1 && channel.recipientId !== userId))
+      throw new ClientRefusal('You do not have access to this channel.');
+    return channelId;
+  }
+
+  visibleCommands(userId: string, channelId: string = CHANNEL_ID): Command[] {
+    const { permissions } = this.user(userId);
+    const context = channelId === CHANNEL_ID ? 0 : 1;
+    return this.presenter.world.commands().filter((c) => {
+      if (c['contexts'] && !c['contexts'].includes(context)) return false;
+      if (context === 1 && (c['dm_permission'] === false || c['guild_id'])) return false;
+      const needs = c['default_member_permissions'];
+      return (
+        needs === null ||
+        needs === undefined ||
+        (needs !== '0' ? (permissions & BigInt(needs)) === BigInt(needs) : false) ||
+        permissions > 1n << 50n
+      );
+    });
+  }
+
+  private find(userId: string, channelId: string, name: string, type: number): Command {
+    const found = this.visibleCommands(userId, channelId).find((c) => c.type === type && c.name === name);
+    if (!found) throw new ClientRefusal(`Unknown command: ${name}`);
+    return found;
+  }
+
+  run(userId: string, path: string, given: Record<string, OptionValue>, opts: VerbOptions = {}): Interaction {
+    const channelId = this.place(userId, opts.channelId);
+    const { data } = this.commandData(userId, channelId, path, given, undefined);
+    return this.interactions.start({
+      type: InteractionType.command,
+      userId,
+      channelId,
+      name: path,
+      data,
+      locale: opts.locale,
+    });
+  }
+
+  autocomplete(
+    userId: string,
+    path: string,
+    focused: string,
+    given: Record<string, OptionValue>,
+    opts: VerbOptions = {},
+  ): Interaction {
+    const channelId = this.place(userId, opts.channelId);
+    const { data } = this.commandData(userId, channelId, path, given, focused);
+    return this.interactions.start({
+      type: InteractionType.autocomplete,
+      userId,
+      channelId,
+      name: path,
+      data,
+      locale: opts.locale,
+    });
+  }
+
+  private commandData(
+    userId: string,
+    channelId: string,
+    path: string,
+    given: Record<string, OptionValue>,
+    focused: string | undefined,
+  ): { command: Command; data: Json } {
+    const [name, ...rest] = path.split(' ');
+    const command = this.find(userId, channelId, name!, 1);
+    let level: Json = command;
+    const chain: Json[] = [];
+    for (const word of rest) {
+      const next = (level['options'] ?? []).find((o: Json) => o['name'] === word && o['type'] <= 2);
+      if (!next) throw new ClientRefusal(`Unknown subcommand: ${path}`);
+      chain.push(next);
+      level = next;
+    }
+    if ((level['options'] ?? []).some((o: Json) => o['type'] <= 2))
+      throw new ClientRefusal(`/${path} needs a subcommand.`);
+    const resolved: Json = {};
+    let options = this.optionValues(level['options'] ?? [], given, resolved, focused);
+    for (const part of chain.reverse()) options = [{ name: part['name'], type: part['type'], options }];
+    return {
+      command,
+      data: {
+        id: command.id,
+        name: command.name,
+        type: 1,
+        ...(command['guild_id'] ? { guild_id: command['guild_id'] } : {}),
+        options,
+        ...(Object.keys(resolved).length ? { resolved } : {}),
+      },
+    };
+  }
+
+  private optionValues(
+    defined: Json[],
+    given: Record<string, OptionValue>,
+    resolved: Json,
+    focused: string | undefined,
+  ): Json[] {
+    for (const name of Object.keys(given))
+      if (!defined.some((o) => o['name'] === name)) throw new ClientRefusal(`Unknown option: ${name}`, name);
+    return defined.flatMap((option) => {
+      const value = given[option['name']];
+      if (value === undefined || (value === '' && focused !== option['name'])) {
+        if (option['required'] && focused === undefined)
+          throw new ClientRefusal('This option is required. Specify a value.', option['name']);
+        return [];
+      }
+      const isFocus = focused === option['name'];
+      const checked = focused === undefined ? this.checkedValue(option, value, resolved) : value;
+      if (focused !== undefined && typeof value === 'object') return [];
+      return [
+        { name: option['name'], type: option['type'], value: checked, ...(isFocus ? { focused: true } : {}) },
+      ];
+    });
+  }
+
+  private checkedValue(option: Json, value: OptionValue, resolved: Json): unknown {
+    const refuseIt = (words: string): never => {
+      throw new ClientRefusal(words, option['name']);
+    };
+    const type: number = option['type'];
+    if (type === 11) {
+      if (typeof value !== 'object') return refuseIt('Add a file.');
+      return this.uploaded(value.file, value.name, resolved);
+    }
+    if (typeof value === 'object') return refuseIt(`Input a valid value.`);
+    if (option['choices']?.length && !option['choices'].some((c: Json) => c['value'] === value))
+      return refuseIt('Pick one of the choices.');
+    if (type === 3) {
+      const text = String(value);
+      if (text.length > (option['max_length'] ?? 6000))
+        return refuseIt(`Must be ${option['max_length'] ?? 6000} or fewer in length.`);
+      if (text.length < (option['min_length'] ?? 0))
+        return refuseIt(`Must be ${option['min_length']} or more in length.`);
+      return text;
+    }
+    if (type === 4 || type === 10) {
+      const n = Number(value);
+      if (!Number.isFinite(n) || (type === 4 && !Number.isSafeInteger(n)))
+        return refuseIt(`Input ${TYPE_WORDS[type]}.`);
+      if (n < (option['min_value'] ?? -Infinity)) return refuseIt(`Must be ${option['min_value']} or more.`);
+      if (n > (option['max_value'] ?? Infinity)) return refuseIt(`Must be ${option['max_value']} or less.`);
+      return n;
+    }
+    if (type === 5) {
+      if (typeof value !== 'boolean') return refuseIt('Input True or False.');
+      return value;
+    }
+    if (type === 6 || type === 9) {
+      const user = this.presenter.world.users.get(String(value));
+      if (!user) return refuseIt('Input a valid user.');
+      (resolved['users'] ??= {})[user!.id] = userObject(user!);
+      (resolved['members'] ??= {})[user!.id] = {
+        ...memberObject(user!),
+        user: undefined,
+        permissions: user!.permissions.toString(),
+      };
+      return user!.id;
+    }
+    if (type === 7) {
+      const channel = this.presenter.world.channels.get(String(value));
+      if (!channel) return refuseIt('Input a valid channel.');
+      (resolved['channels'] ??= {})[channel!.id] = {
+        id: channel!.id,
+        name: channel!.name,
+        type: channel!.type,
+        permissions: '0',
+      };
+      return channel!.id;
+    }
+    return value;
+  }
+
+  private uploaded(data: Buffer, name: string, resolved: Json): string {
+    const { world, url } = this.presenter;
+    if (data.length > this.interactions.attachmentLimit)
+      throw new ClientRefusal(
+        `Your files are too powerful. Max file size ${Math.floor(this.interactions.attachmentLimit / 1048576)} MB.`,
+      );
+    const a = storeFile(world, { name, data });
+    const link = signedUrl(
+      world,
+      url,
+      `/ephemeral-attachments/${APPLICATION_ID}/${a.id}/${encodeURIComponent(a.filename)}`,
+    );
+    (resolved['attachments'] ??= {})[a.id] = {
+      id: a.id,
+      filename: a.filename,
+      size: a.size,
+      url: link,
+      proxy_url: link,
+      content_type: a.content_type,
+      ephemeral: true,
+      ...(a.width && a.height ? { width: a.width, height: a.height } : {}),
+    };
+    return a.id;
+  }
+
+  private seen(userId: string, messageId: string): Message {
+    const message = this.presenter.world.messages.get(messageId);
+    if (!message || !canSee(message, userId)) throw new ClientRefusal('This message is gone.');
+    this.place(userId, message.channelId);
+    return message;
+  }
+
+  /** By custom id, label, or emoji; `forge` sends a custom id that no button has, as a forger would. */
+  click(
+    userId: string,
+    messageId: string,
+    which: string,
+    opts: VerbOptions & { values?: string[]; forge?: boolean } = {},
+  ): Interaction {
+    const message = this.seen(userId, messageId);
+    const parts = [...walkComponents(message.components)].map((w) => w.part).filter((p) => p['custom_id']);
+    const part = opts.forge
+      ? { type: 2, custom_id: which, id: 99 }
+      : (parts.find((p) => p['custom_id'] === which) ??
+        parts.find((p) => labelOf(p) === which || p['label'] === which || p['emoji']?.name === which));
+    if (!part)
+      throw new ClientRefusal(`There is no button ${which}; there are: ${parts.map(labelOf).join(', ')}`);
+    if ((part as Json)['disabled']) throw new ClientRefusal('This button is disabled.');
+    if (part['type'] === 3) this.checkSelection(part as Json, opts.values ?? []);
+    return this.interactions.start({
+      type: InteractionType.component,
+      userId,
+      channelId: message.channelId,
+      name: labelOf(part as Json),
+      source: message,
+      sourceObject: messageObject(this.presenter, message),
+      data: {
+        custom_id: part['custom_id'],
+        component_type: part['type'],
+        id: part['id'],
+        ...(part['type'] === 2
+          ? {}
+          : { values: opts.values ?? [], resolved: this.selectResolved(part as Json, opts.values ?? []) }),
+      },
+      locale: opts.locale,
+    });
+  }
+
+  private checkSelection(part: Json, values: string[]): void {
+    const known = part['options'].map((o: Json) => o['value']);
+    if (values.some((v) => !known.includes(v))) throw new ClientRefusal('Pick one of the choices.');
+    if (values.length < part['min_values'] || values.length > part['max_values'])
+      throw new ClientRefusal(`Pick ${part['min_values']} to ${part['max_values']}.`);
+  }
+
+  private selectResolved(part: Json, values: string[]): Json | undefined {
+    if (part['type'] !== 5) return undefined;
+    const users = values.flatMap((v) => this.presenter.world.users.get(v) ?? []);
+    return {
+      users: Object.fromEntries(users.map((u) => [u.id, userObject(u)])),
+      members: Object.fromEntries(
+        users.map((u) => [
+          u.id,
+          { ...memberObject(u), user: undefined, permissions: u.permissions.toString() },
+        ]),
+      ),
+    };
+  }
+
+  /** Fills in the modal that an interaction opened; fields by custom id, the rest keep their prefilled value. */
+  submitModal(
+    opener: Interaction,
+    fields: Record<string, string | string[]>,
+    opts: VerbOptions = {},
+  ): Interaction {
+    const modal = opener.modal;
+    if (!modal) throw new ClientRefusal('There is no open form.');
+    for (const key of Object.keys(fields))
+      if (![...walkComponents(modal['components'])].some((w) => w.part['custom_id'] === key))
+        throw new ClientRefusal(`The form has no field ${key}.`, key);
+    const fill = (part: Json): Json => {
+      const kept: Json = { type: part['type'], ...(part['id'] ? { id: part['id'] } : {}) };
+      if (part['components']) kept['components'] = part['components'].map(fill);
+      if (part['component']) kept['component'] = fill(part['component']);
+      if (!part['custom_id']) return kept;
+      kept['custom_id'] = part['custom_id'];
+      const value = fields[part['custom_id']];
+      if (part['type'] === 4) {
+        const text = typeof value === 'string' ? value : (part['value'] ?? '');
+        if (part['required'] !== false && text === '')
+          throw new ClientRefusal('This field is required.', part['custom_id']);
+        if (text.length > (part['max_length'] ?? 4000))
+          throw new ClientRefusal(
+            `Must be ${part['max_length'] ?? 4000} or fewer in length.`,
+            part['custom_id'],
+          );
+        if (text !== '' && text.length < (part['min_length'] ?? 0))
+          throw new ClientRefusal(`Must be ${part['min_length']} or more in length.`, part['custom_id']);
+        kept['value'] = text;
+      } else {
+        const preset = (part['options'] ?? []).filter((o: Json) => o['default']).map((o: Json) => o['value']);
+        kept['values'] = value === undefined ? preset : [value].flat();
+      }
+      return kept;
+    };
+    const source = opener.sourceId ? this.presenter.world.messages.get(opener.sourceId) : undefined;
+    return this.interactions.start({
+      type: InteractionType.modal,
+      userId: opener.userId,
+      channelId: opener.channelId,
+      name: opener.name,
+      source,
+      sourceObject: source ? messageObject(this.presenter, source) : undefined,
+      data: { custom_id: modal['custom_id'], components: modal['components'].map(fill) },
+      locale: opts.locale,
+    });
+  }
+
+  messageCommand(userId: string, messageId: string, name: string, opts: VerbOptions = {}): Interaction {
+    const message = this.seen(userId, messageId);
+    const command = this.find(userId, message.channelId, name, 3);
+    return this.interactions.start({
+      type: InteractionType.command,
+      userId,
+      channelId: message.channelId,
+      name,
+      targetMessageId: messageId,
+      data: {
+        id: command.id,
+        name,
+        type: 3,
+        target_id: messageId,
+        ...(command['guild_id'] ? { guild_id: GUILD_ID } : {}),
+        resolved: { messages: { [messageId]: messageObject(this.presenter, message) } },
+      },
+      locale: opts.locale,
+    });
+  }
+
+  /** Adds the reaction, or takes one's own back. */
+  react(userId: string, messageId: string, emoji: string): void {
+    const message = this.seen(userId, messageId);
+    const { world } = this.presenter;
+    const mine = message.reactions.find((r) => r.emoji === emoji)?.users.includes(userId);
+    if (mine) removeReaction({ world }, message, emoji, null, userId);
+    else addReaction({ world }, message, emoji, null, userId);
+  }
+
+  say(userId: string, content: string, opts: VerbOptions & { replyTo?: string } = {}): Message {
+    const channelId = this.place(userId, opts.channelId);
+    if (content.length > 2000)
+      throw new ClientRefusal('Your message is too long. Messages can have 2000 characters at most.');
+    if (!content.trim()) throw new ClientRefusal('Cannot send an empty message.');
+    const { world } = this.presenter;
+    const mentions = [...content.matchAll(/<@!?(\d+)>/g)]
+      .map((m) => m[1]!)
+      .filter((id) => world.users.has(id));
+    const message: Message = {
+      id: world.nextId(),
+      channelId,
+      authorId: userId,
+      type: opts.replyTo ? 19 : 0,
+      content,
+      embeds: [],
+      components: [],
+      attachments: [],
+      flags: 0,
+      createdAt: world.clock.now(),
+      editedAt: null,
+      pinged: mentions,
+      mentions,
+      mentionRoles: [],
+      mentionEveryone: false,
+      reactions: [],
+      tts: false,
+      ...(opts.replyTo ? { replyTo: opts.replyTo } : {}),
+    };
+    world.addMessage(message);
+    return message;
+  }
+
+  /** Takes an ephemeral message off one's own screen, or deletes one's own or, as a moderator, any. */
+  remove(userId: string, messageId: string): void {
+    const message = this.seen(userId, messageId);
+    const moderator = (this.user(userId).permissions & (1n << 13n)) !== 0n;
+    if (message.onlyFor !== userId && message.authorId !== userId && !moderator)
+      throw new DiscordError(403, 50013, 'Missing Permissions');
+    this.presenter.world.removeMessage(message);
+  }
+}
+
+export function labelOf(part: Json): string {
+  return (
+    [part['emoji']?.name, part['label']].filter(Boolean).join(' ') || part['placeholder'] || part['custom_id']
+  );
+}

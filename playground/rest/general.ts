@@ -1,0 +1,93 @@
+import { refuse } from '../errors.ts';
+import { gatewayUrl } from '../gateway.ts';
+import { channelObject, guildObject, memberObject, roles, selfObject, userObject } from '../objects.ts';
+import { GUILD_ID } from '../state.ts';
+import type { User } from '../types.ts';
+import { type Call, ok, type Route } from './route.ts';
+
+function user(call: Call, id: string, missing: () => Error): User {
+  const found = call.world.users.get(id);
+  if (!found) throw missing();
+  return found;
+}
+function guild(call: Call): void {
+  if (call.params[0] !== GUILD_ID) throw refuse.unknownGuild();
+}
+
+export const generalRoutes: Route[] = [
+  {
+    method: 'GET',
+    path: /^\/gateway$/,
+    open: true,
+    handle: (call) => ok({ url: gatewayUrl(call.presenter.url) }),
+  },
+  {
+    method: 'GET',
+    path: /^\/gateway\/bot$/,
+    reply: 'GatewayBotResponse',
+    handle: (call) =>
+      ok({
+        url: gatewayUrl(call.presenter.url),
+        shards: 1,
+        session_start_limit: {
+          total: 1000,
+          remaining: 1000 - (call.gateway.identifies % 900),
+          reset_after: 86_400_000,
+          max_concurrency: 1,
+        },
+      }),
+  },
+  {
+    method: 'GET',
+    path: /^\/users\/@me$/,
+    reply: 'UserPIIResponse',
+    handle: (call) => ok(selfObject(call.world.bot)),
+  },
+  {
+    method: 'GET',
+    path: /^\/users\/(\d+)$/,
+    reply: 'UserResponse',
+    handle: (call) => ok(userObject(user(call, call.params[0]!, refuse.unknownUser))),
+  },
+  {
+    method: 'GET',
+    path: /^\/users\/@me\/guilds$/,
+    handle: (call) =>
+      ok([
+        { ...guildObject(call.presenter), owner: false, permissions: call.world.bot.permissions.toString() },
+      ]),
+  },
+  {
+    method: 'GET',
+    path: /^\/guilds\/(\d+)$/,
+    reply: 'GuildWithCountsResponse',
+    handle: (call) => (
+      guild(call),
+      ok({ ...guildObject(call.presenter), approximate_member_count: 5, approximate_presence_count: 5 })
+    ),
+  },
+  {
+    method: 'GET',
+    path: /^\/guilds\/(\d+)\/channels$/,
+    handle(call) {
+      guild(call);
+      return ok(
+        [...call.world.channels.values()]
+          .filter((c) => c.type === 0)
+          .map((c) => channelObject(call.presenter, c)),
+      );
+    },
+  },
+  { method: 'GET', path: /^\/guilds\/(\d+)\/roles$/, handle: (call) => (guild(call), ok(roles())) },
+  {
+    method: 'GET',
+    path: /^\/guilds\/(\d+)\/members$/,
+    handle: (call) => (guild(call), ok([...call.world.users.values()].map(memberObject))),
+  },
+  {
+    method: 'GET',
+    path: /^\/guilds\/(\d+)\/members\/(\d+)$/,
+    reply: 'GuildMemberResponse',
+    handle: (call) => (guild(call), ok(memberObject(user(call, call.params[1]!, refuse.unknownMember)))),
+  },
+];
