@@ -111,6 +111,18 @@ export const modelCardSchema = z.object({
   draft: z.object({ steps: z.int() }),
   hash: z.string(),
   upscale: z.boolean(),
+  /** Where this model differs from the table in `params.ts`: its own range and default, or not at all. */
+  parameters: z
+    .record(
+      z.string(),
+      z.strictObject({
+        min: z.number().optional(),
+        max: z.number().optional(),
+        default: z.number().optional(),
+        supported: z.boolean().optional(),
+      }),
+    )
+    .optional(),
 });
 export type ModelCard = z.infer<typeof modelCardSchema>;
 

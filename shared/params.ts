@@ -1,0 +1,309 @@
+import type { ModelCard, Params } from './job.ts';
+
+/**
+ * The one table of parameters. The parser, the error texts, the bot's autocomplete and the table in
+ * `docs/prompt.md` all read it; a new parameter starts here, and the compiler asks for the rest.
+ */
+export type ParameterKind =
+  | 'ratio' // W:H, whole numbers
+  | 'number' // decimal
+  | 'integer'
+  | 'flag' // takes no value
+  | 'list' // words up to the next parameter, separated by commas
+  | 'links' // https links, separated by spaces
+  | 'model' // an installed model, by name or by its place in the list
+  | 'sampler'
+  | 'style'; // --style raw, kept for Midjourney's sake
+
+export interface ParameterSpec {
+  /** As it is typed, without the dashes; also the key of a card's own ranges. */
+  readonly name: string;
+  readonly aliases: readonly string[];
+  /** How it is printed where that is not its name: what everybody types. */
+  readonly print?: string;
+  readonly kind: ParameterKind;
+  /** Where the value goes; absent for those that have a place of their own (no, sref) or none yet. */
+  readonly field?: keyof Params;
+  readonly min?: number;
+  readonly max?: number;
+  /** A sensible step for a slider or a hint; any value in the range is taken. */
+  readonly step?: number;
+  /** As printed in the documentation; absent means "nothing". */
+  readonly default?: number | string;
+  readonly unit?: string;
+  /** One line for members. */
+  readonly help: string;
+  /** Present where no model takes it unless its card says so: what to use instead. */
+  readonly instead?: string;
+}
+
+export const PARAMETERS = [
+  {
+    name: 'aspect',
+    aliases: ['ar'],
+    print: 'ar',
+    kind: 'ratio',
+    field: 'aspect',
+    min: 1,
+    max: 999,
+    default: '1:1',
+    help: 'Shape of the picture, width to height in whole numbers: --ar 16:9.',
+  },
+  {
+    name: 'chaos',
+    aliases: ['c'],
+    kind: 'number',
+    field: 'chaos',
+    min: 0,
+    max: 100,
+    step: 1,
+    default: 0,
+    help: 'How far the four pictures of a grid differ from each other.',
+  },
+  {
+    name: 'stylize',
+    aliases: ['s', 'stylise'],
+    kind: 'number',
+    field: 'stylize',
+    min: 0,
+    max: 1000,
+    step: 1,
+    default: 100,
+    help: 'How hard the picture is pushed towards the words: low is loose and natural, high is bold.',
+  },
+  {
+    name: 'weird',
+    aliases: ['w'],
+    kind: 'number',
+    field: 'weird',
+    min: 0,
+    max: 3000,
+    step: 1,
+    default: 0,
+    help: 'Bends the meaning of the words; high values leave the beaten track.',
+  },
+  {
+    name: 'quality',
+    aliases: ['q'],
+    kind: 'number',
+    field: 'quality',
+    min: 0.25,
+    max: 4,
+    step: 0.25,
+    default: 1,
+    unit: '× steps',
+    help: 'Work spent on the picture: 2 takes twice the steps and twice the time.',
+  },
+  {
+    name: 'seed',
+    aliases: [],
+    kind: 'integer',
+    field: 'seed',
+    min: 0,
+    max: 4294967295,
+    default: 'random',
+    help: 'Start of the noise. Picture 1 has this seed, picture 2 the next, and so on; the same seed paints the same.',
+  },
+  {
+    name: 'stop',
+    aliases: [],
+    kind: 'number',
+    field: 'stop',
+    min: 10,
+    max: 100,
+    step: 1,
+    default: 100,
+    unit: '%',
+    help: 'Ends early, at this share of the work: softer and less detailed.',
+  },
+  {
+    name: 'repeat',
+    aliases: ['r'],
+    kind: 'integer',
+    field: 'repeat',
+    min: 2,
+    max: 40,
+    help: 'Paints the prompt this many times, each a grid of its own.',
+  },
+  { name: 'no', aliases: [], kind: 'list', help: 'What should not be in the picture, separated by commas.' },
+  {
+    name: 'tile',
+    aliases: [],
+    kind: 'flag',
+    field: 'tile',
+    default: 'off',
+    help: 'Edges that meet, for a pattern that repeats without a seam.',
+  },
+  {
+    name: 'raw',
+    aliases: [],
+    kind: 'flag',
+    field: 'raw',
+    default: 'off',
+    help: 'Less push, a plainer picture.',
+  },
+  { name: 'style', aliases: [], kind: 'style', help: '--style raw is the same as --raw.' },
+  {
+    name: 'draft',
+    aliases: [],
+    kind: 'flag',
+    field: 'draft',
+    default: 'off',
+    help: 'A quick sketch in few steps.',
+  },
+  {
+    name: 'iw',
+    aliases: [],
+    kind: 'number',
+    field: 'iw',
+    min: 0,
+    max: 3,
+    step: 0.25,
+    default: 1,
+    help: 'How closely an image prompt is followed; 0 ignores it.',
+  },
+  {
+    name: 'model',
+    aliases: ['v', 'version'],
+    kind: 'model',
+    field: 'model',
+    default: "the server's",
+    help: 'Which installed model paints, by name or by its number in the list.',
+  },
+  {
+    name: 'scheduler',
+    aliases: ['sampler'],
+    kind: 'sampler',
+    field: 'scheduler',
+    default: "the model's",
+    help: 'The method that turns noise into a picture, such as euler-a or dpmpp-2m-karras.',
+  },
+  {
+    name: 'sref',
+    aliases: [],
+    kind: 'links',
+    help: 'Pictures whose style is taken over.',
+    instead: 'Put the link in front of the prompt and use --iw.',
+  },
+  {
+    name: 'sw',
+    aliases: [],
+    kind: 'number',
+    min: 0,
+    max: 1000,
+    default: 100,
+    help: 'How strongly --sref counts.',
+    instead: 'Put the link in front of the prompt and use --iw.',
+  },
+  {
+    name: 'niji',
+    aliases: [],
+    kind: 'number',
+    help: "Midjourney's model for drawings.",
+    instead: 'Choose an installed model with --model.',
+  },
+  {
+    name: 'hd',
+    aliases: [],
+    kind: 'flag',
+    help: 'Larger pictures.',
+    instead: 'Use the Upscale buttons under a picture.',
+  },
+  {
+    name: 'sd',
+    aliases: [],
+    kind: 'flag',
+    help: 'Smaller pictures.',
+    instead: 'Leave it out: grids have the size that the model was made for.',
+  },
+  {
+    name: 'fast',
+    aliases: [],
+    kind: 'flag',
+    help: 'The fast lane, for this prompt.',
+    instead: 'Leave it out: everyone takes turns in one fair queue.',
+  },
+  {
+    name: 'relax',
+    aliases: [],
+    kind: 'flag',
+    help: 'The patient lane, for this prompt.',
+    instead: 'Leave it out: everyone takes turns in one fair queue.',
+  },
+  {
+    name: 'turbo',
+    aliases: [],
+    kind: 'flag',
+    help: 'The fastest lane, for this prompt.',
+    instead: 'Use --draft for a quick sketch.',
+  },
+  {
+    name: 'stealth',
+    aliases: [],
+    kind: 'flag',
+    help: 'Shows the pictures to you alone.',
+    instead: 'Leave it out: pictures appear where you ask for them.',
+  },
+  {
+    name: 'public',
+    aliases: [],
+    kind: 'flag',
+    help: 'Shows the pictures to everyone.',
+    instead: 'Leave it out: pictures appear where you ask for them.',
+  },
+] as const satisfies readonly ParameterSpec[];
+
+const byName = new Map<string, ParameterSpec>(
+  (PARAMETERS as readonly ParameterSpec[]).flatMap((spec) =>
+    [spec.name, ...spec.aliases].map((name) => [name, spec] as const),
+  ),
+);
+
+/** The parameter behind a name or an alias, lower case, without dashes. */
+export const parameterOf = (name: string): ParameterSpec | undefined => byName.get(name);
+
+/** Every name and alias: what a misspelt one is compared with. */
+export const parameterNames = (): string[] => [...byName.keys()];
+
+/** What one model makes of a parameter: the table's words, with the card's own range and default over them. */
+export interface EffectiveParameter extends ParameterSpec {
+  readonly supported: boolean;
+}
+
+export const parameterFor = (spec: ParameterSpec, card?: ModelCard): EffectiveParameter => {
+  const own = card?.parameters?.[spec.name];
+  return {
+    ...spec,
+    ...(own?.min === undefined ? {} : { min: own.min }),
+    ...(own?.max === undefined ? {} : { max: own.max }),
+    ...(own?.default === undefined ? {} : { default: own.default }),
+    supported: own?.supported ?? spec.instead === undefined,
+  };
+};
+
+/** `--sampler` as people type it, and the name that recipes carry and the engine knows. */
+export const SAMPLERS = {
+  ddim: { scheduler: 'DDIMScheduler', help: 'steady: more steps sharpen the same picture' },
+  euler: { scheduler: 'EulerDiscreteScheduler', help: 'quick and plain' },
+  'euler-a': {
+    scheduler: 'EulerAncestralDiscreteScheduler',
+    help: 'fresh noise at each step: soft and lively',
+  },
+  'dpmpp-2m': { scheduler: 'DPMSolverMultistepScheduler', help: 'sharp in few steps' },
+  'dpmpp-2m-karras': { scheduler: 'DPM++ 2M Karras', help: 'the same, with finer last steps' },
+  pndm: { scheduler: 'PNDMScheduler', help: "Stable Diffusion's first" },
+  lcm: { scheduler: 'LCMScheduler', help: 'for models made for very few steps' },
+} as const satisfies Record<string, { scheduler: string; help: string }>;
+
+/** A sampler by its name here, its class name, or near enough (`Euler a`, `dpm++ 2m karras`). */
+export const samplerOf = (typed: string): keyof typeof SAMPLERS | undefined => {
+  const plain = (name: string) =>
+    name
+      .toLowerCase()
+      .replaceAll('+', 'p')
+      .replace(/[^a-z0-9]/g, '');
+  const wanted = plain(typed);
+  return (Object.keys(SAMPLERS) as (keyof typeof SAMPLERS)[]).find(
+    (name) => plain(name) === wanted || plain(SAMPLERS[name].scheduler) === wanted,
+  );
+};

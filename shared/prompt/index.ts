@@ -1,0 +1,162 @@
+import type { ModelCard, Params } from '../job.ts';
+import { PARAMETERS, type ParameterSpec, parameterFor } from '../params.ts';
+import type { PromptPart } from '../recipe.ts';
+import { takeLinks } from './links.ts';
+import { concat, type Mapped, mapped, placed } from './mapped.ts';
+import { expandOptions, suffixOf } from './options.ts';
+import { readParameters, type Typed } from './parameters.ts';
+import { expand, MAX_PERMUTATIONS } from './permutations.ts';
+import { printPrompt } from './print.ts';
+import { applyEdits, distinct, type Finding, type Problem, toProblem } from './problems.ts';
+import { MAX_INPUT, MAX_LENGTH, sanitise } from './sanitise.ts';
+import { tokenise } from './tokenise.ts';
+import { weigh } from './weights.ts';
+
+export { caretLines } from './caret.ts';
+export { MAX_PERMUTATIONS } from './permutations.ts';
+export { printPrompt } from './print.ts';
+export { PROBLEM_CODES, type Problem, type ProblemCode } from './problems.ts';
+export { MAX_LENGTH } from './sanitise.ts';
+
+export interface ParsedPrompt {
+  /** As its author would type it again, parameters included; parsing it gives the same prompt. */
+  text: string;
+  /** The words alone, weights as typed. */
+  prompt: string;
+  /** The words by weight; the weights add up to 1. One empty part where there are only images. */
+  parts: PromptPart[];
+  /** Everything after `--no`, comma separated. */
+  negative: string;
+  params: Params;
+  /** Links of image prompts, which stand in front. */
+  images: string[];
+  srefs: string[];
+}
+
+export type ParseResult =
+  | { ok: true; prompts: ParsedPrompt[] }
+  | { ok: false; problems: Problem[]; fixed?: string };
+
+export interface ParseOptions {
+  /** Installed models; without them any name is taken and no model's ranges apply. */
+  models?: ReadonlyMap<string, ModelCard> | undefined;
+  defaultModel?: string | undefined;
+  /** A member's own options by lower-case name, without dashes. */
+  customOptions?: ReadonlyMap<string, string> | undefined;
+  /** Parameters put behind each prompt: typed > suffix > defaults. */
+  suffix?: string | undefined;
+  /** A member's settings. */
+  defaults?: Params | undefined;
+  maxPermutations?: number | undefined;
+}
+
+/** Rounds of mending: each may uncover what the last one hid (words after a parameter, then their links). */
+const MAX_MENDS = 4;
+
+/** Reads a prompt: all its expansions, or everything that is wrong with it and a mended text where there is one. */
+export const parsePrompt = (input: string, options: ParseOptions = {}): ParseResult => {
+  const { prompts, findings } = read(input, options);
+  if (findings.length === 0) return { ok: true, prompts };
+  const fixed = mend(input, findings, options);
+  const problems = findings.map(toProblem);
+  return { ok: false, problems, ...(fixed === undefined ? {} : { fixed }) };
+};
+
+const mend = (input: string, findings: Finding[], options: ParseOptions): string | undefined => {
+  let text = input;
+  let left = findings;
+  for (let round = 0; round < MAX_MENDS; round++) {
+    const next = applyEdits(text, left);
+    if (next === undefined) return undefined;
+    text = next;
+    left = read(text, options).findings;
+    if (left.length === 0) return text.trim().replace(/\s+/g, ' ');
+  }
+  return undefined;
+};
+
+interface Reading {
+  prompts: ParsedPrompt[];
+  findings: Finding[];
+}
+
+const tooLong = (input: string, length: number): Finding => ({
+  code: 'too-long',
+  start: Math.min(MAX_LENGTH, input.length),
+  end: input.length,
+  params: { length, max: MAX_LENGTH },
+});
+
+/** 1. length 2. clean 3. own options and suffix 4. permutations 5. links, weights and parameters of each. */
+const read = (input: string, options: ParseOptions): Reading => {
+  if (input.length > MAX_INPUT) return { prompts: [], findings: [tooLong(input, input.length)] };
+  const clean = sanitise(mapped(input));
+  const suffix = suffixOf(options.suffix, options.customOptions);
+  const end = input.length;
+  const expanded = concat([expandOptions(clean, options.customOptions), placed(` ${suffix}`, end, end)]);
+  if (expanded.text.length > MAX_LENGTH + 1)
+    return { prompts: [], findings: [tooLong(input, expanded.text.length - 1)] };
+
+  const cap = options.maxPermutations ?? MAX_PERMUTATIONS;
+  const { texts, findings } = expand(expanded, cap);
+  const all = [...findings];
+  const prompts: ParsedPrompt[] = [];
+  for (const text of texts) {
+    const one = readOne(sanitise(text), input, options);
+    prompts.push(one.prompt);
+    all.push(...one.findings);
+  }
+  const jobs = prompts.reduce((sum, { params }) => sum + (params.repeat ?? 1), 0);
+  if (jobs > cap && all.length === 0 && prompts.length > 1)
+    all.push({ code: 'too-many-permutations', start: 0, end, params: { count: jobs, max: cap } });
+  return { prompts, findings: distinct(all) };
+};
+
+const readOne = (
+  m: Mapped,
+  input: string,
+  options: ParseOptions,
+): { prompt: ParsedPrompt; findings: Finding[] } => {
+  const end = input.length;
+  const tokens = tokenise(m);
+  const { images, words, findings: links } = takeLinks(tokens.body);
+  const { parts, findings: weights } = weigh(words);
+  // The suffix lies behind the input: read first, so that what was typed wins over it.
+  const isSuffix = ({ start }: { start: number }) => m.from[start]! >= end;
+  const { segments } = tokens;
+  const inOrder = [...segments.filter(isSuffix), ...segments.filter((segment) => !isSuffix(segment))];
+  const fallback = options.defaults?.model ?? options.defaultModel;
+  const typed = readParameters(m, { ...tokens, segments: inOrder }, { models: options.models, fallback });
+  const params = withDefaults(typed, options);
+  // What is wrong in the suffix (another model's parameter) is left out: nobody typed it here.
+  const findings = [...links, ...weights, ...typed.findings.filter(({ start }) => start < end)];
+  if (parts.length === 0 && images.length === 0 && findings.length === 0)
+    findings.push({ code: 'empty-prompt', start: 0, end, params: {} });
+  const prompt = {
+    prompt: words.text,
+    parts: parts.length === 0 ? [{ text: '', weight: 1 }] : parts,
+    negative: typed.without.join(', '),
+    params,
+    images,
+    srefs: typed.srefs,
+  };
+  const text = printPrompt(prompt);
+  if (text.length > MAX_LENGTH && findings.length === 0) findings.push(tooLong(input, text.length));
+  return { prompt: { text, ...prompt }, findings };
+};
+
+/** Settings under what was typed, brought into the range of the model: nobody typed them here, so no problem. */
+const withDefaults = ({ params }: Typed, { defaults, models, defaultModel }: ParseOptions): Params => {
+  if (defaults === undefined) return params;
+  const card = models?.get(params.model ?? defaults.model ?? defaultModel ?? '');
+  const merged: Record<string, unknown> = { ...params };
+  for (const spec of PARAMETERS as readonly ParameterSpec[]) {
+    if (spec.field === undefined || merged[spec.field] !== undefined) continue;
+    const own = parameterFor(spec, card);
+    const value = defaults[spec.field];
+    if (value === undefined || value === false || !own.supported) continue;
+    merged[spec.field] =
+      typeof value === 'number' ? Math.min(own.max ?? value, Math.max(own.min ?? value, value)) : value;
+  }
+  return merged as Params;
+};

@@ -1,0 +1,151 @@
+import type { ModelCard, Params } from '../job.ts';
+import { type EffectiveParameter, parameterFor, parameterNames, parameterOf } from '../params.ts';
+import { badLink, linkOf } from './links.ts';
+import { type Mapped, spanOf, type Word } from './mapped.ts';
+import type { Finding } from './problems.ts';
+import { nearest } from './suggest.ts';
+import { type Segment, type Tokens, valueWords } from './tokenise.ts';
+import { readValue } from './values.ts';
+
+export interface Typed {
+  params: Params;
+  /** What stood after `--no`, item by item. */
+  without: string[];
+  srefs: string[];
+  findings: Finding[];
+}
+
+export interface Models {
+  readonly models?: ReadonlyMap<string, ModelCard> | undefined;
+  /** The model of a prompt that names none. */
+  readonly fallback?: string | undefined;
+}
+
+const unknown = (m: Mapped, segment: Segment): Finding => {
+  const span = spanOf(m, segment.start, segment.nameEnd);
+  const params = { parameter: `--${segment.name}` };
+  const glued = /^([a-z]+)([-.\d].*)$/.exec(segment.name);
+  const split = glued && parameterOf(glued[1]!) ? `${glued[1]} ${glued[2]}` : undefined;
+  const near = split ?? nearest(segment.name, parameterNames());
+  if (near !== undefined) {
+    const suggestion = `--${near}`;
+    return { code: 'unknown-parameter', ...span, params, suggestion, edits: [{ ...span, text: suggestion }] };
+  }
+  const first = valueWords(m, segment)[0];
+  const end = first !== undefined && /^[-.\d:]+$/.test(first.text) ? first.end : segment.nameEnd;
+  const edits = [{ ...spanOf(m, segment.start, end), text: '' }];
+  return { code: 'unknown-parameter', ...span, params, edits };
+};
+
+/** Words after a value: a prompt's words come first. Mended by moving them there. */
+const stray = (m: Mapped, body: Mapped, words: Word[], name: string): Finding[] => {
+  if (words.length === 0) return [];
+  const span = spanOf(m, words[0]!.start, words.at(-1)!.end);
+  const text = m.text.slice(words[0]!.start, words.at(-1)!.end);
+  const params = { parameter: `--${name}`, text: text.slice(0, 100) };
+  if (/^(?:[-+.\d:]+|true|false|on|off)$/i.test(text))
+    return [{ code: 'unexpected-value', ...span, params, edits: [{ ...span, text: '' }] }];
+  const at = spanOf(body, body.text.length, body.text.length).end;
+  const edits = [
+    { ...span, text: '' },
+    { start: at, end: at, text: at === 0 ? `${text} ` : ` ${text}` },
+  ];
+  return [{ code: 'parameter-before-text', ...span, params, edits }];
+};
+
+/** Reads the parameters of one prompt; the last of several wins, except that `--no` and `--sref` add up. */
+export const readParameters = (m: Mapped, tokens: Tokens, context: Models): Typed => {
+  const typed: Typed = { params: {}, without: [], srefs: [], findings: [] };
+  const known: { segment: Segment; spec: EffectiveParameter }[] = [];
+  const card = context.models?.get(chosenModel(m, tokens, context) ?? '');
+  for (const segment of tokens.segments) {
+    const spec = parameterOf(segment.name);
+    if (spec === undefined) typed.findings.push(unknown(m, segment));
+    else known.push({ segment, spec: parameterFor(spec, card) });
+  }
+  for (const { segment, spec } of known) readOne(m, tokens.body, segment, spec, card, context, typed);
+  return typed;
+};
+
+/** The model must be known first: it decides the ranges of the others. */
+const chosenModel = (m: Mapped, tokens: Tokens, context: Models): string | undefined => {
+  const words = tokens.segments
+    .filter((segment) => parameterOf(segment.name)?.kind === 'model')
+    .flatMap((segment) => valueWords(m, segment).slice(0, 1));
+  const word = words.at(-1)?.text;
+  if (word === undefined) return context.fallback;
+  const reading = readValue(word, { ...parameterFor(parameterOf('model')!) }, context.models);
+  return 'value' in reading ? String(reading.value) : undefined;
+};
+
+const readOne = (
+  m: Mapped,
+  body: Mapped,
+  segment: Segment,
+  spec: EffectiveParameter,
+  card: ModelCard | undefined,
+  context: Models,
+  typed: Typed,
+): void => {
+  const words = valueWords(m, segment);
+  const nameSpan = spanOf(m, segment.start, segment.nameEnd);
+  const parameter = `--${spec.print ?? spec.name}`;
+  const ofModel: Record<string, string> = card === undefined ? {} : { model: card.name };
+  const takesWords = spec.kind === 'list' || spec.kind === 'links';
+  const taken = takesWords ? words.length : spec.kind === 'flag' ? 0 : 1;
+
+  if (!spec.supported) {
+    const numeric = spec.kind === 'number' && !/^[-+.\d]/.test(words[0]?.text ?? '');
+    const own = numeric ? 0 : Math.min(taken, words.length);
+    const end = own === 0 ? segment.nameEnd : words[own - 1]!.end;
+    const span = spanOf(m, segment.start, end);
+    const instead = spec.instead ?? 'Leave it out.';
+    const params = { parameter, instead, ...ofModel };
+    typed.findings.push({ code: 'unsupported-parameter', ...span, params, edits: [{ ...span, text: '' }] });
+    typed.findings.push(...stray(m, body, words.slice(own), segment.name));
+    return;
+  }
+  if ((taken > 0 || takesWords) && words.length === 0) {
+    const edits = [{ ...spanOf(m, segment.start, segment.end), text: ' ' }];
+    typed.findings.push({ code: 'missing-value', ...nameSpan, params: { parameter }, edits });
+    return;
+  }
+  typed.findings.push(...stray(m, body, words.slice(taken), segment.name));
+
+  if (spec.kind === 'flag') Object.assign(typed.params, { [spec.field!]: true });
+  else if (spec.kind === 'list') {
+    const text = m.text.slice(words[0]!.start, words.at(-1)!.end);
+    typed.without.push(
+      ...text
+        .split(',')
+        .map((item) => item.trim())
+        .filter((item) => item !== ''),
+    );
+  } else if (spec.kind === 'links') {
+    for (const word of words) {
+      const link = linkOf(word.text);
+      if (link === undefined) typed.findings.push(badLink(m, word));
+      else typed.srefs.push(link);
+    }
+  } else {
+    const word = words[0]!;
+    const reading = readValue(word.text, spec, context.models);
+    if ('value' in reading) {
+      const field = spec.kind === 'style' ? 'raw' : spec.field;
+      if (field !== undefined) Object.assign(typed.params, { [field]: reading.value });
+      return;
+    }
+    const span = spanOf(m, word.start, word.end);
+    const { code, params = {}, suggestion } = reading;
+    typed.findings.push({
+      code,
+      ...span,
+      params: { parameter, value: word.text.slice(0, 100), ...params, ...ofModel },
+      ...(suggestion === undefined ? {} : { suggestion }),
+      edits:
+        suggestion === undefined
+          ? [{ ...spanOf(m, segment.start, word.end), text: '' }]
+          : [{ ...span, text: suggestion }],
+    });
+  }
+};

@@ -1,0 +1,32 @@
+import type { Params } from '../job.ts';
+import { PARAMETERS, type ParameterSpec } from '../params.ts';
+
+export interface Printable {
+  prompt: string;
+  params: Params;
+  negative?: string;
+  images?: readonly string[];
+  srefs?: readonly string[];
+}
+
+const protect = (text: string): string => text.replace(/[{}]/g, '\\$&');
+
+const printParameter = (spec: ParameterSpec, p: Printable): string | undefined => {
+  if (spec.name === 'no') return p.negative ? `--no ${protect(p.negative)}` : undefined;
+  if (spec.name === 'sref') return p.srefs?.length ? `--sref ${p.srefs.map(protect).join(' ')}` : undefined;
+  const value = spec.field === undefined ? undefined : p.params[spec.field];
+  if (value === undefined || value === false) return undefined;
+  const name = `--${spec.print ?? spec.name}`;
+  if (value === true) return name;
+  return `${name} ${Array.isArray(value) ? value.join(':') : value}`;
+};
+
+/** The prompt as its author would type it again: links, words, parameters in the order of the table. */
+export const printPrompt = (p: Printable): string =>
+  [
+    ...(p.images ?? []).map(protect),
+    protect(p.prompt),
+    ...PARAMETERS.map((spec: ParameterSpec) => printParameter(spec, p)),
+  ]
+    .filter(Boolean)
+    .join(' ');

@@ -1,0 +1,63 @@
+import { type Mapped, replace, trim } from './mapped.ts';
+
+/** Longest prompt, in UTF-16 units, after cleaning and again after options were expanded. */
+export const MAX_LENGTH = 6000;
+
+/**
+ * Longest input that is looked at at all. Invisible characters are free, so it lies above the limit; but what
+ * is longer is refused by its length alone, however it is made.
+ */
+export const MAX_INPUT = 4 * MAX_LENGTH;
+
+/** Marks that one letter keeps. The most that any living script stacks is far below. */
+const MAX_MARKS = 16;
+
+const JOINING =
+  '\\p{scx=Arab}\\p{scx=Syrc}\\p{scx=Mong}\\p{scx=Deva}\\p{scx=Beng}\\p{scx=Guru}\\p{scx=Gujr}\\p{scx=Orya}' +
+  '\\p{scx=Taml}\\p{scx=Telu}\\p{scx=Knda}\\p{scx=Mlym}\\p{scx=Sinh}\\p{scx=Khmr}\\p{scx=Mymr}';
+const SELECTORS = '\\ufe00-\\ufe0f\\u180b-\\u180d\\u180f';
+
+/** Characters that nobody sees: controls, bidi overrides, zero widths, tags, fillers, lone surrogates. */
+const INVISIBLE = new RegExp(
+  `(?![\\t\\n\\v\\f\\r\\x85\\u200c\\u200d${SELECTORS}])[\\p{Cc}\\p{Cf}\\p{Cs}\\p{DI}\\p{NChar}]+`,
+  'gu',
+);
+/** Joiners outside emoji and joining scripts, selectors with nothing to select from. */
+const STRAY_JOINER = new RegExp(
+  `(?<![\\p{ExtPict}\\p{EMod}\\ufe0f])\\u200d(?<![${JOINING}]\\u200d(?=[${JOINING}]))` +
+    `|\\u200d(?!\\p{ExtPict})(?<![${JOINING}]\\u200d(?=[${JOINING}]))` +
+    `|\\u200c(?<![${JOINING}]\\u200c(?=[${JOINING}]))`,
+  'gu',
+);
+const STRAY_SELECTOR = new RegExp(`(?<=^|[\\s\\u200c\\u200d${SELECTORS}])[${SELECTORS}]+`, 'gu');
+/** A letter with its marks: NFC never works across two of these (conjoining jamo count as marks). */
+const CLUSTER = /[^\p{M}\u1160-\u11ff][\p{M}\u1160-\u11ff]*|[\p{M}\u1160-\u11ff]+/gu;
+
+const compose = (cluster: string): string => {
+  if (cluster.length === 1 && cluster < '\u0300') return cluster;
+  const capped = Array.from(cluster.slice(0, 4 * MAX_MARKS)).slice(0, 2 * MAX_MARKS);
+  return Array.from(capped.join('').normalize('NFC'))
+    .slice(0, MAX_MARKS + 1)
+    .join('');
+};
+
+/** Dashes at the start of a word: what phones make of `--`. A single hyphen stays what it is. */
+const DASHES = /(?<=^|[\s{},])[-‐‑‒–—―−﹘﹣-]+(?=\p{L})/gu;
+const HYPHENS = /^[-‐‑−﹣]$/u;
+
+/**
+ * One clean line: nothing invisible, letters composed (NFC), one space between words, `--` and quotes as the
+ * keyboard of a computer makes them. Cleaning twice changes nothing.
+ */
+export const sanitise = (input: Mapped): Mapped => {
+  let m = replace(input, INVISIBLE, () => '');
+  m = replace(m, STRAY_JOINER, () => '');
+  m = replace(m, STRAY_SELECTOR, () => '');
+  if (/[^\0-\x7f]/.test(m.text)) m = replace(m, CLUSTER, compose);
+  m = replace(m, /[\t\n\v\f\r\x85\u2028\u2029\p{Zs}]+/gu, () => ' ');
+  m = replace(m, /[“”„‟″"]/gu, () => '"');
+  m = replace(m, /[‘’‚‛′]/gu, () => "'");
+  m = replace(m, /[:︓]{2,}|(?<=\d):(?=\d)/gu, (colons) => ':'.repeat(colons.length));
+  m = replace(m, DASHES, (dashes) => (HYPHENS.test(dashes) ? dashes : '--'));
+  return trim(m);
+};
