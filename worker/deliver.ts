@@ -1,0 +1,152 @@
+import { type Job, UnrecoverableError } from 'bullmq';
+import type { Redis } from 'ioredis';
+import { messageOf } from '../shared/errors.ts';
+import { release } from '../shared/fairness.ts';
+import { type DeliverJob, deliverJobSchema, type RenderResult, renderResultSchema } from '../shared/job.ts';
+import type { Log } from '../shared/log.ts';
+import type { MessageParams } from '../shared/messages/index.ts';
+import { fileName, presentCancelled, presentFailure, presentResult } from '../shared/present.ts';
+import { type Outcome, outcomeOf } from '../shared/queue.ts';
+import type { Store } from '../shared/store.ts';
+import { type Discord, DiscordError, type Message, type SendOptions } from './discord.ts';
+import { faultPoint } from './fault.ts';
+import { fitUnder } from './grid.ts';
+import { findPlaces, isDelivered, markDelivered, rememberMessage } from './messages.ts';
+
+/**
+ * The end of a job: result, failure or cancellation becomes the one message that everybody sees. All edits are
+ * idempotent and the only create carries a nonce, so a repeat after a crash shows the same one message.
+ */
+export interface DeliverDeps {
+  redis: Redis;
+  store: Store;
+  discord: Discord;
+  log: Log;
+}
+
+/** Waits that Discord asks for are part of an edit up to here; longer ones are left to the queue's back-off. */
+const PATIENCE_MS = 60_000;
+/** Discord's own limit for one request, whatever the server's boost allows. */
+const MOST_BYTES = 24 * 1024 * 1024;
+/** The bot acknowledges within 3 s; a grid out of the store can be faster. By now it has been acknowledged or never will. */
+const ACKNOWLEDGED_BY_ATTEMPT = 4;
+
+export async function deliver(deps: DeliverDeps, job: Job<DeliverJob>): Promise<void> {
+  const parsed = deliverJobSchema.safeParse(job.data);
+  if (!parsed.success) throw new UnrecoverableError('deliver job of another version, or forged');
+  const data = parsed.data as DeliverJob;
+  const { jobId, user } = data.render;
+  const log = deps.log.child({ jobId });
+  if (await isDelivered(deps.redis, jobId)) return release(deps.redis, user.id, jobId);
+
+  const last = job.attemptsMade + 1 >= (job.opts.attempts ?? 1);
+  try {
+    const outcome = await readOutcome(deps, data, await outcomeOf(job));
+    await faultPoint('before-deliver');
+    await post(deps, data, outcome, job.attemptsMade);
+    await faultPoint('after-deliver');
+    log.info({ outcome: outcome.kind }, 'delivered');
+  } catch (error) {
+    if (!(error instanceof DiscordError) || !isFinal(error)) {
+      if (last) await release(deps.redis, user.id, jobId);
+      throw error;
+    }
+    // Nobody is left to tell, or we may not: trying again would only burn Discord's patience.
+    if (error.trouble === 'gone') log.info('message or channel is gone');
+    else log.warn({ err: error }, 'cannot post here');
+  }
+  await markDelivered(deps.redis, jobId);
+  await release(deps.redis, user.id, jobId);
+}
+
+const isFinal = ({ trouble }: DiscordError): boolean =>
+  trouble === 'gone' || trouble === 'forbidden' || trouble === 'refused' || trouble === 'token-expired';
+
+type Ending =
+  | { kind: 'done'; result: RenderResult; png: Buffer }
+  | { kind: 'failed'; code: string; params: MessageParams }
+  | { kind: 'cancelled' };
+
+async function readOutcome(deps: DeliverDeps, data: DeliverJob, outcome: Outcome): Promise<Ending> {
+  if (outcome.kind === 'cancelled') return outcome;
+  if (outcome.kind === 'failed') return readFailure(outcome.reason);
+  const parsed = renderResultSchema.safeParse(outcome.result);
+  if (!parsed.success) return { kind: 'failed', code: 'failed', params: {} };
+  const result = parsed.data as RenderResult;
+  const png = await deps.store.get(result.grid ?? (result.pictures[0] as string));
+  if (png) return { kind: 'done', result, png };
+  deps.log.error(
+    { jobId: data.render.jobId },
+    'the picture is not in the store; do all workers share DATA_DIR?',
+  );
+  return { kind: 'failed', code: 'failed', params: {} };
+}
+
+/** What `render` failed with, as it travels through the queue: `code {params}`. */
+export function readFailure(reason: string): Ending {
+  const found = /^([a-z][a-z-]{0,39}) (\{.*\})$/s.exec(reason);
+  const code = found?.[1] ?? 'failed';
+  if (code === 'cancelled') return { kind: 'cancelled' };
+  try {
+    return { kind: 'failed', code, params: JSON.parse(found?.[2] ?? '{}') as MessageParams };
+  } catch {
+    return { kind: 'failed', code: 'failed', params: {} };
+  }
+}
+
+/** Puts it on the message; where a file is too large for this channel, smaller. */
+async function post(deps: DeliverDeps, data: DeliverJob, ending: Ending, attempt: number): Promise<void> {
+  let limit = Math.min(data.deliver.attachmentLimit, MOST_BYTES);
+  for (;;) {
+    try {
+      return await place(deps, data, await present(data, ending, limit), attempt);
+    } catch (error) {
+      if (!(error instanceof DiscordError) || error.trouble !== 'too-large' || limit < 50_000) throw error;
+      limit = Math.floor(limit / 2);
+    }
+  }
+}
+
+async function present({ render, deliver }: DeliverJob, ending: Ending, limit: number): Promise<Message> {
+  const { locale } = deliver;
+  if (ending.kind === 'cancelled') return { body: presentCancelled({ render, locale }) };
+  const { kind, ...rest } = ending;
+  if (kind === 'failed')
+    return {
+      body: presentFailure({
+        render,
+        locale,
+        ping: true,
+        ...(rest as { code: string; params: MessageParams }),
+      }),
+    };
+  const { result, png } = ending;
+  const { bytes, extension } = await fitUnder(png, limit, result.recipe);
+  const name = fileName(render.user.name, render.prompt, render.jobId, extension);
+  return {
+    body: presentResult({ render, result, locale, ping: true, fileName: name }),
+    file: { name, bytes, type: `image/${extension}` },
+  };
+}
+
+/** By token while it lives, then by id, and as a new message where nothing was ever acknowledged. */
+async function place(deps: DeliverDeps, data: DeliverJob, message: Message, attempt: number): Promise<void> {
+  const { redis, discord } = deps;
+  const { jobId } = data.render;
+  const options: SendOptions = { patienceMs: PATIENCE_MS };
+  const { byToken, byId } = await findPlaces(redis, data);
+  if (byToken) {
+    try {
+      return await discord.edit(byToken, message, options);
+    } catch (error) {
+      const over = error instanceof DiscordError && error.trouble === 'token-expired';
+      if (!over) throw error;
+      if (!byId && error.code === 10015 && attempt < ACKNOWLEDGED_BY_ATTEMPT)
+        throw new Error('not acknowledged yet', { cause: messageOf(error) });
+    }
+  }
+  if (byId) return discord.edit(byId, message, options);
+  const { channelId } = data.deliver;
+  const messageId = await discord.create(channelId, message, jobId, options);
+  await rememberMessage(redis, jobId, channelId, messageId);
+}

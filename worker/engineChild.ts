@@ -1,0 +1,85 @@
+import { writeFile } from 'node:fs/promises';
+import { EngineError } from './engine/errors.ts';
+import { loadModel } from './engine/index.ts';
+import type { Model, Step } from './engine/types.ts';
+import type { Ask, FromChild, StepNews, ToChild } from './engineProtocol.ts';
+import { faultPoint } from './fault.ts';
+import { toFloats, toPixels } from './pixels.ts';
+
+/**
+ * The engine's process: ONNX Runtime blocks the event loop while a model runs and takes the process with it when
+ * it crashes, so it lives here, alone, and the parent stays awake. One model, one question at a time.
+ */
+let model: Model | undefined;
+const aborts = new Map<number, AbortController>();
+
+const tell = (message: FromChild): Promise<void> =>
+  new Promise((sent) => {
+    process.send?.(message, undefined, {}, () => sent());
+  });
+
+process.on('message', (message: ToChild) => {
+  if ('abort' in message) aborts.get(message.id)?.abort();
+  else void serve(message.id, message.ask);
+});
+// A parent that died leaves nobody to paint for; ending here frees the GPU.
+process.on('disconnect', () => process.exit(0));
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => undefined); // the parent decides
+// Where memory runs out, this process is the one to end: its parent then tells the user.
+void writeFile('/proc/self/oom_score_adj', '500').catch(() => undefined);
+
+async function serve(id: number, ask: Ask): Promise<void> {
+  const abort = new AbortController();
+  aborts.set(id, abort);
+  try {
+    await tell({ id, kind: 'done', answer: await answer(id, ask, abort.signal) });
+  } catch (error) {
+    const { message, stack } = error instanceof Error ? error : new Error(String(error));
+    const code = error instanceof EngineError ? error.code : codeOf(message);
+    await tell({ id, kind: 'failed', code, message, stack });
+  } finally {
+    aborts.delete(id);
+  }
+}
+
+/** ONNX Runtime has no error codes; these are its words for memory (CPU arena, CUDA, a failed JS allocation). */
+const codeOf = (message: string): string =>
+  /out of memory|bad_alloc|failed to allocate|allocation failed|CUDA_ERROR_OUT_OF_MEMORY/i.test(message)
+    ? 'out-of-memory'
+    : 'internal';
+
+async function answer(id: number, ask: Ask, signal: AbortSignal): Promise<unknown> {
+  if (ask.kind === 'load') {
+    model = await loadModel(ask.dir, ask.options);
+    return model.info;
+  }
+  if (!model) throw new EngineError('bad-request', 'no model is loaded');
+  if (ask.kind === 'upscale') return toPixels(await model.upscale(toFloats(ask.picture), ask.factor));
+
+  const { init, ...request } = ask.request;
+  const began = performance.now();
+  let shown = Number.NEGATIVE_INFINITY;
+  const onStep = async ({ step, steps, preview }: Step): Promise<void> => {
+    await faultPoint('engine-step');
+    const now = performance.now();
+    const due = now - shown >= ask.previewEveryMs && step < steps;
+    const news: StepNews = { step, steps, ...(due ? { previews: preview().map(toPixels) } : {}) };
+    if (due) shown = now;
+    await tell({ id, kind: 'step', news });
+  };
+  const { image, ...rest } = init ?? { strength: 1 };
+  const painted = await model.generate(
+    { ...request, ...(init ? { init: { ...rest, ...(image ? { image: toFloats(image) } : {}) } } : {}) },
+    { signal, onStep },
+  );
+  // One message each: a clone of four large pictures at once would hold up the parent's event loop.
+  for (const picture of painted.pictures) await tell({ id, kind: 'picture', picture: toPixels(picture) });
+  const { latents, latentShape, flagged } = painted;
+  return {
+    pictures: [],
+    latents,
+    latentShape,
+    ...(flagged ? { flagged } : {}),
+    ms: performance.now() - began,
+  };
+}

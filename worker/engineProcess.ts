@@ -1,0 +1,164 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { createRequire } from 'node:module';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import type { Answers, Ask, FromChild, Painted, StepNews, ToChild } from './engineProtocol.ts';
+import type { Pixels } from './pixels.ts';
+
+/** `crashed`, `hung`, `aborted`, or a code of the engine's own (`out-of-memory`, `not-a-number`, `bad-model` …). */
+export class EngineFailure extends Error {
+  override readonly name = 'EngineFailure';
+  readonly code: string;
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+export interface AskOptions {
+  signal?: AbortSignal | undefined;
+  onStep?: ((news: StepNews) => void) | undefined;
+  /** After this the process is killed. */
+  deadlineMs: number;
+}
+
+export interface EngineProcess {
+  readonly pid: number | undefined;
+  readonly alive: boolean;
+  ask<A extends Ask>(ask: A, options: AskOptions): Promise<Answers[A['kind']]>;
+  /** Ends it at once, also in the middle of a model call. */
+  kill(): Promise<void>;
+}
+
+interface Pending {
+  pictures: Pixels[];
+  onStep: ((news: StepNews) => void) | undefined;
+  resolve(answer: unknown): void;
+  reject(error: EngineFailure): void;
+}
+
+/** Between two steps the child sees the request to stop; one that does not within this time is killed. */
+const ABORT_GRACE_MS = 5_000;
+const SECRETS = ['DISCORD_TOKEN', 'REDIS_URL'];
+
+/** One child with one model. */
+export function startEngineProcess(abortGraceMs = ABORT_GRACE_MS): EngineProcess {
+  const child = forkChild();
+  const pending = new Map<number, Pending>();
+  const last: string[] = [];
+  let nextId = 1;
+  let ended: string | undefined;
+
+  const keep = (bytes: Buffer): void => {
+    last.push(bytes.toString('utf8'));
+    if (last.length > 20) last.shift();
+  };
+  child.stdout?.on('data', keep);
+  child.stderr?.on('data', keep);
+  const gone = new Promise<void>((resolve) => {
+    const end = (how: string): void => {
+      ended ??= how;
+      for (const { reject } of pending.values())
+        reject(
+          new EngineFailure('crashed', `the engine process ended (${ended})${lastLine(last)}`.slice(0, 600)),
+        );
+      pending.clear();
+      resolve();
+    };
+    child.once('exit', (code, signal) => end(signal ?? `exit code ${code}`));
+    child.once('error', (error) => end(error.message));
+  });
+
+  child.on('message', (message: FromChild) => {
+    const question = pending.get(message.id);
+    if (!question) return;
+    if (message.kind === 'step') return question.onStep?.(message.news);
+    if (message.kind === 'picture') {
+      question.pictures.push(asPixels(message.picture));
+      return;
+    }
+    pending.delete(message.id);
+    if (message.kind === 'failed') {
+      const failure = new EngineFailure(message.code, message.message);
+      if (message.stack) failure.stack = message.stack;
+      question.reject(failure);
+    } else if (question.pictures.length > 0) {
+      question.resolve({ ...(message.answer as Painted), pictures: question.pictures });
+    } else question.resolve(message.answer);
+  });
+
+  const kill = (): Promise<void> => {
+    child.kill('SIGKILL');
+    return gone;
+  };
+  const send = (message: ToChild): void => {
+    if (child.connected) child.send(message, () => undefined); // a lost message is followed by 'exit'
+  };
+
+  return {
+    get pid() {
+      return child.pid;
+    },
+    get alive() {
+      return ended === undefined;
+    },
+    kill,
+    ask: async (ask, { signal, onStep, deadlineMs }) => {
+      if (ended !== undefined) throw new EngineFailure('crashed', `the engine process ended (${ended})`);
+      if (signal?.aborted) throw new EngineFailure('aborted', 'stopped before it began');
+      const id = nextId++;
+      const timers: NodeJS.Timeout[] = [];
+      const giveUp = (code: string, message: string): void => {
+        const question = pending.get(id);
+        pending.delete(id);
+        void kill();
+        question?.reject(new EngineFailure(code, message));
+      };
+      const onAbort = (): void => {
+        send({ id, abort: true });
+        timers.push(setTimeout(() => giveUp('aborted', 'stopped; the process was killed'), abortGraceMs));
+      };
+      try {
+        return await new Promise<never>((resolve, reject) => {
+          pending.set(id, { pictures: [], onStep, resolve: resolve as (answer: unknown) => void, reject });
+          signal?.addEventListener('abort', onAbort, { once: true });
+          timers.push(setTimeout(() => giveUp('hung', `no answer within ${deadlineMs} ms`), deadlineMs));
+          send({ id, ask });
+        });
+      } catch (error) {
+        if (signal?.aborted && (error as EngineFailure).code !== 'hung')
+          throw new EngineFailure('aborted', 'stopped', { cause: error });
+        throw error;
+      } finally {
+        for (const timer of timers) clearTimeout(timer);
+        signal?.removeEventListener('abort', onAbort);
+      }
+    },
+  };
+}
+
+function forkChild(): ChildProcess {
+  const self = fileURLToPath(import.meta.url);
+  const fromSource = self.endsWith('.ts');
+  const file = fileURLToPath(new URL(fromSource ? './engineChild.ts' : './engineChild.js', import.meta.url));
+  const tsx = (): string => pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
+  const env = { ...process.env };
+  for (const name of SECRETS) delete env[name];
+  return fork(file, [], {
+    serialization: 'advanced',
+    execArgv: fromSource ? ['--import', tsx()] : [],
+    env,
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+  });
+}
+
+/** Typed arrays arrive as views of the message; a copy of its own lets the message go. */
+const asPixels = ({ width, height, data }: Pixels): Pixels => ({
+  width,
+  height,
+  data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+});
+
+function lastLine(chunks: string[]): string {
+  const line = chunks.join('').trim().split('\n').at(-1) ?? '';
+  return line === '' ? '' : `: ${line.slice(0, 300)}`;
+}

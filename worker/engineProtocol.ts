@@ -1,0 +1,43 @@
+import type { GenerateRequest, LoadOptions, ModelInfo } from './engine/types.ts';
+import type { Pixels } from './pixels.ts';
+
+/** What parent and engine process say to each other: structured clones, pictures as bytes. */
+export type Ask =
+  | { kind: 'load'; dir: string; options: Omit<LoadOptions, 'onProgress'> }
+  | { kind: 'generate'; request: PaintRequest; previewEveryMs: number }
+  | { kind: 'upscale'; picture: Pixels; factor: 2 | 4 };
+
+export type ToChild = { id: number; ask: Ask } | { id: number; abort: true };
+
+/** As the engine takes it, with pictures in 8 bits, so that a stored PNG and a fresh picture are the same. */
+export type PaintRequest = Omit<GenerateRequest, 'init' | 'mask'> & {
+  init?: { image?: Pixels; latents?: readonly Float32Array[]; strength: number };
+};
+
+export interface StepNews {
+  step: number;
+  steps: number;
+  /** At latent resolution; only every `previewEveryMs`. */
+  previews?: Pixels[];
+}
+
+export interface Painted {
+  pictures: Pixels[];
+  latents: Float32Array[];
+  latentShape: [number, number, number];
+  flagged?: boolean[];
+  /** Milliseconds in the engine. */
+  ms: number;
+}
+
+export interface Answers {
+  load: ModelInfo;
+  generate: Painted;
+  upscale: Pixels;
+}
+
+export type FromChild =
+  | { id: number; kind: 'step'; news: StepNews }
+  | { id: number; kind: 'picture'; picture: Pixels }
+  | { id: number; kind: 'done'; answer: unknown }
+  | { id: number; kind: 'failed'; code: string; message: string; stack?: string | undefined };

@@ -1,0 +1,39 @@
+import type { Redis } from 'ioredis';
+import type { DeliverJob } from '../shared/job.ts';
+import { keys, PREFIX } from '../shared/redis.ts';
+import type { Target } from './discord.ts';
+
+/** Which message is the job's: what the bot left in Redis when it acknowledged. */
+export interface Places {
+  /** Edited by token while that lives: works without the bot token and in servers the bot is not in. */
+  byToken: Target | undefined;
+  byId: Target | undefined;
+}
+
+export async function findPlaces(redis: Redis, { render, deliver }: DeliverJob): Promise<Places> {
+  const [token, message] = await redis.mget(keys.token(render.jobId), keys.message(render.jobId));
+  const [channelId, messageId] = message?.split(':') ?? [];
+  const known = channelId !== undefined && messageId !== undefined;
+  const { applicationId } = deliver;
+  return {
+    byToken:
+      token && (deliver.original || known)
+        ? { by: 'token', applicationId, token, messageId: deliver.original ? undefined : messageId }
+        : undefined,
+    byId: known ? { by: 'message', channelId, messageId } : undefined,
+  };
+}
+
+export const rememberMessage = (redis: Redis, jobId: string, channelId: string, messageId: string) =>
+  redis.set(keys.message(jobId), `${channelId}:${messageId}`, 'EX', 24 * 3600);
+
+/**
+ * Set once the final edit is made. A worker that was cut off from Redis, and paints what another has delivered
+ * long ago, must not put a preview over the grid.
+ */
+const deliveredKey = (jobId: string): string => `${PREFIX}:delivered:${jobId}`;
+
+export const markDelivered = (redis: Redis, jobId: string) =>
+  redis.set(deliveredKey(jobId), '1', 'EX', 24 * 3600);
+export const isDelivered = async (redis: Redis, jobId: string): Promise<boolean> =>
+  (await redis.exists(deliveredKey(jobId))) === 1;

@@ -1,0 +1,157 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdir, readdir, readFile, realpath, rename, stat, writeFile } from 'node:fs/promises';
+import { dirname, join, sep } from 'node:path';
+import { ConfigError, messageOf } from '../shared/errors.ts';
+import type { ModelCard } from '../shared/job.ts';
+import { deriveManifest, type Manifest, MODEL_NAME, parseManifest } from './manifest.ts';
+
+/** An installed model: its folder, what it says of itself, and the hash that recipes remember. */
+export interface InstalledModel {
+  name: string;
+  dir: string;
+  /** First 16 hex digits of the sha256 of manifest.json; empty for a model without one. */
+  hash: string;
+  manifest: Manifest;
+}
+
+export interface Models {
+  all: InstalledModel[];
+  /** Folders that look like models and are not sound: one sentence each, naming the file. */
+  problems: string[];
+  get(name: string): InstalledModel | undefined;
+}
+
+/**
+ * Every folder below `root` that holds a manifest or a `model_index.json`. Each file the manifest lists must lie
+ * inside the folder (also after following links) and have its size and sha256.
+ * @param checks file that remembers what was hashed before, by modification time and size
+ */
+export async function readModels(root: string, checks?: string): Promise<Models> {
+  const entries = await readdir(root, { withFileTypes: true }).catch((error) => {
+    throw new ConfigError(
+      `MODELS_DIR: cannot read ${root} (${(error as NodeJS.ErrnoException).code}). Set it to the folder with the models.`,
+    );
+  });
+  const memory = await openChecks(checks);
+  const all: InstalledModel[] = [];
+  const problems: string[] = [];
+  for (const { name } of entries.sort((a, b) => a.name.localeCompare(b.name))) {
+    try {
+      const model = await readModel(join(root, name), name, memory);
+      if (model) all.push(model);
+    } catch (error) {
+      problems.push(messageOf(error));
+    }
+  }
+  await memory.save();
+  return { all, problems, get: (name) => all.find((model) => model.name === name) };
+}
+
+/** undefined where the folder is not a model at all. @throws ConfigError where it is a broken one. */
+async function readModel(dir: string, name: string, memory: Checks): Promise<InstalledModel | undefined> {
+  const path = join(dir, 'manifest.json');
+  const text = await readFile(path, 'utf8').catch(() => undefined);
+  const index = await stat(join(dir, 'model_index.json')).catch(() => undefined);
+  if (text === undefined && !index?.isFile()) return undefined;
+  if (!MODEL_NAME.test(name))
+    throw new ConfigError(
+      `${dir}: a model's folder is named with letters, digits, dot, - and _ (at most 64). Rename it.`,
+    );
+  if (text === undefined) return { name, dir, hash: '', manifest: await deriveManifest(dir, name) };
+  const manifest = parseManifest(path, text, name);
+  await checkFiles(dir, manifest, memory);
+  return { name, dir, hash: createHash('sha256').update(text).digest('hex').slice(0, 16), manifest };
+}
+
+async function checkFiles(dir: string, manifest: Manifest, memory: Checks): Promise<void> {
+  const base = await realpath(dir);
+  for (const [name, { sha256, bytes }] of Object.entries(manifest.files)) {
+    const path = join(dir, name);
+    const real = await realpath(path).catch(() => undefined);
+    if (real === undefined)
+      throw new ConfigError(`${path} is missing. Fetch the model "${manifest.name}" again.`);
+    if (!real.startsWith(base + sep))
+      throw new ConfigError(`${path} leads out of the model's folder. Put the file itself there.`);
+    const info = await stat(real);
+    if (info.size !== bytes)
+      throw new ConfigError(
+        `${path} has ${info.size} bytes instead of ${bytes}. Fetch the model "${manifest.name}" again.`,
+      );
+    if ((await memory.sha256(real, info)) !== sha256)
+      throw new ConfigError(
+        `${path} is damaged (its sha256 is another). Fetch the model "${manifest.name}" again.`,
+      );
+  }
+}
+
+interface Checks {
+  sha256(path: string, info: { mtimeMs: number; size: number }): Promise<string>;
+  save(): Promise<void>;
+}
+
+/** Hashing gigabytes at every start would take minutes; a file that did not change is hashed once. */
+async function openChecks(file: string | undefined): Promise<Checks> {
+  let known: Record<string, unknown> = {};
+  if (file) {
+    try {
+      known = JSON.parse(await readFile(file, 'utf8')) as Record<string, unknown>;
+    } catch {
+      // none yet, or half-written: everything is hashed again
+    }
+  }
+  const seen: Record<string, string> = {};
+  return {
+    sha256: async (path, { mtimeMs, size }) => {
+      const key = `${path}|${mtimeMs}|${size}`;
+      const before = known[key];
+      const hash = typeof before === 'string' ? before : await hashFile(path);
+      seen[key] = hash;
+      return hash;
+    },
+    save: async () => {
+      if (!file) return;
+      await mkdir(dirname(file), { recursive: true });
+      await writeFile(`${file}.${process.pid}`, JSON.stringify(seen));
+      await rename(`${file}.${process.pid}`, file);
+    },
+  };
+}
+
+async function hashFile(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const bytes of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(bytes as Buffer);
+  return hash.digest('hex');
+}
+
+/** The model a process cannot do without. @throws ConfigError */
+export function needModel(models: Models, name: string, root: string): InstalledModel {
+  const model = models.get(name);
+  if (model) return model;
+  const broken = models.problems.find((problem) => problem.includes(join(root, name)));
+  if (broken) throw new ConfigError(broken);
+  const others = models.all.map((other) => other.name).join(', ');
+  throw new ConfigError(
+    `There is no model "${name}" in ${root}${others ? ` (there are: ${others})` : ''}. Put it there, or set DEFAULT_MODEL or MODELS_DIR.`,
+  );
+}
+
+/** What workers tell the bot. */
+export function toCard({ name, hash, manifest }: InstalledModel): ModelCard {
+  return {
+    name,
+    title: manifest.title,
+    description: manifest.description,
+    family: manifest.family,
+    native: manifest.native,
+    buckets: manifest.buckets,
+    defaults: {
+      steps: manifest.defaults.steps,
+      guidance: manifest.defaults.guidance,
+      scheduler: manifest.defaults.scheduler,
+    },
+    draft: { steps: manifest.draft.steps },
+    hash,
+    upscale: manifest.upscaler !== undefined,
+  };
+}
