@@ -1,7 +1,8 @@
 // The launcher behind `npm start`, `npm test`, `npm run check` and `npm run bench`: plain JavaScript without
 // dependencies, because it is what installs them. npm runs no pre- and post-scripts under `ignore-scripts`.
-import { randomBytes } from 'node:crypto';
+
 import { spawn, spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { dirname, join, resolve } from 'node:path';
@@ -90,7 +91,7 @@ function printLog(name, line) {
   } catch {
     return line.trim() === '' ? undefined : say(`${time()} ${name.padEnd(10)} ${line}`);
   }
-  if (event.msg === undefined) return undefined;
+  if (event.msg === undefined) return event;
   const { level, time: at, msg, name: _n, pid: _p, hostname: _h, err, ...fields } = event;
   const extra = Object.entries(fields)
     .filter(([, value]) => ['string', 'number', 'boolean'].includes(typeof value))
