@@ -1,0 +1,194 @@
+import { UserError } from './errors.ts';
+import type { ModelCard, Params, RenderRequest } from './job.ts';
+import { PARAMETERS, type ParameterSpec, parameterFor, SAMPLERS, samplerOf } from './params.ts';
+import { type Action, lineage, MAX_LINEAGE, type Recipe, seedOf } from './recipe.ts';
+
+/**
+ * What each parameter means on a diffusion model. Pure and deterministic: the same request and card give the
+ * same recipe, the same recipe the same engine settings. `docs/prompt.md` says the same in words.
+ */
+
+const clamp = (value: number, min: number, max: number): number => Math.min(max, Math.max(min, value));
+const rounded = (value: number, digits = 4): number => Number(value.toFixed(digits));
+
+/** Longest side of any picture, the recipe's own limit. */
+const MAX_SIDE = 4096;
+const MAX_GUIDANCE = 30;
+
+/** @throws UserError where the model does not take a parameter, or not this much of it. */
+export const resolveRecipe = (request: RenderRequest, card: ModelCard): Recipe => {
+  checkParameters(request.params, card);
+  const { params, action } = request;
+  const { width, height } = sizeFor(request, card);
+  const image = imagePrompt(request);
+  return {
+    v: 1,
+    action,
+    model: card.name,
+    modelHash: card.hash,
+    prompt: request.prompt,
+    parts: request.parts,
+    negative: request.negative,
+    seed: request.seed,
+    count: isUpscale(action) ? 1 : request.count,
+    width,
+    height,
+    steps: stepsFor(params, card),
+    guidance: guidanceFor(params, card.defaults.guidance),
+    scheduler: schedulerFor(params.scheduler, card),
+    chaos: (params.chaos ?? 0) / 100,
+    weird: (params.weird ?? 0) / 3000,
+    stop: (params.stop ?? 100) / 100,
+    tile: params.tile ?? false,
+    ...(image === undefined ? {} : { image }),
+    ...(request.parent === undefined ? {} : { parent: shortened(request.parent) }),
+  };
+};
+
+const isUpscale = (action: Action): boolean => action === 'upscale-subtle' || action === 'upscale-creative';
+
+const checkParameters = (params: Params, card: ModelCard): void => {
+  for (const spec of PARAMETERS as readonly ParameterSpec[]) {
+    const value = spec.field === undefined ? undefined : params[spec.field];
+    if (value === undefined || value === false) continue;
+    const parameter = `--${spec.print ?? spec.name}`;
+    const { supported, min, max, instead = '' } = parameterFor(spec, card);
+    if (!supported) throw new UserError('unsupported-parameter', { parameter, instead, model: card.name });
+    // A repeat is a job of its own, so the bot may well ask for one.
+    if (typeof value !== 'number' || spec.name === 'repeat' || min === undefined || max === undefined)
+      continue;
+    if (value < min || value > max)
+      throw new UserError('out-of-range', { parameter, value, min, max, model: card.name });
+  }
+};
+
+const schedulerFor = (typed: string | undefined, card: ModelCard): string => {
+  if (typed === undefined) return card.defaults.scheduler;
+  const sampler = samplerOf(typed);
+  if (sampler === undefined)
+    throw new UserError('unknown-sampler', {
+      parameter: '--scheduler',
+      value: typed,
+      samplers: Object.keys(SAMPLERS).join(', '),
+    });
+  return SAMPLERS[sampler].scheduler;
+};
+
+/** quality × the model's own steps; two at least, where the model itself takes two. */
+const stepsFor = (params: Params, card: ModelCard): number => {
+  const usual = params.draft ? card.draft.steps : card.defaults.steps;
+  return clamp(Math.round(usual * (params.quality ?? 1)), Math.min(2, usual), 1000);
+};
+
+/**
+ * stylize moves guidance g about the model's own: 1 + (g - 1)·f, with f = ½ at 0, 1 at 100 and 2 at 1000
+ * (linear below 100, logarithmic above). raw takes a quarter off what lies above 1. A model made to run
+ * without guidance (g ≤ 1) keeps it so.
+ */
+const guidanceFor = ({ stylize = 100, raw = false }: Params, usual: number): number => {
+  if (usual <= 1) return usual;
+  const f = stylize <= 100 ? 0.5 + stylize / 200 : 1 + Math.log10(stylize / 100);
+  return rounded(clamp(1 + (usual - 1) * f * (raw ? 0.75 : 1), 1, Math.max(MAX_GUIDANCE, usual)));
+};
+
+/** Share of the schedule that an image prompt leaves to paint: 0.6 to the power of iw; 0 leaves no image. */
+const imagePrompt = ({ action, image, params }: RenderRequest): Recipe['image'] => {
+  const iw = params.iw ?? 1;
+  if (action !== 'imagine' || image === undefined || iw === 0) return undefined;
+  return { key: image.key, strength: rounded(0.6 ** iw) };
+};
+
+/**
+ * A new picture: the model's size whose shape is nearest to the asked one. A variation: as large as its parent
+ * was painted. An upscaled picture: the parent's size times two, or four where a model of its own does it.
+ */
+const sizeFor = ({ action, params, parent }: RenderRequest, card: ModelCard): Size => {
+  if (parent === undefined) return params.aspect ? bucketFor(params.aspect, card) : card.native;
+  if (isUpscale(action)) {
+    const { width, height } = parent.recipe;
+    const longest = Math.max(width, height);
+    const wanted = card.upscale && longest <= 512 ? 4 : 2;
+    const factor = Math.max(1, Math.min(wanted, MAX_SIDE / longest));
+    return { width: Math.round(width * factor), height: Math.round(height * factor) };
+  }
+  const painted = lineage(parent.recipe).find((recipe) => !isUpscale(recipe.action)) ?? parent.recipe;
+  const { width, height } = painted;
+  return painted.model === card.name ? { width, height } : bucketFor([width, height], card);
+};
+
+interface Size {
+  width: number;
+  height: number;
+}
+
+/** The bucket nearest by ratio: 2:1 is as far from 1:1 as 1:2 is. The first wins a tie, so the order is the model's. */
+const bucketFor = ([w, h]: readonly [number, number], card: ModelCard): Size => {
+  let best: Size = { ...card.native };
+  let least = Math.abs(Math.log(best.width / best.height / (w / h)));
+  for (const [width, height] of card.buckets) {
+    const off = Math.abs(Math.log(width / height / (w / h)));
+    if (off < least - 1e-9) {
+      best = { width, height };
+      least = off;
+    }
+  }
+  return best;
+};
+
+/** A recipe travels inside a PNG and a job: its line of ancestors is cut where it gets too long. */
+const shortened = (parent: NonNullable<RenderRequest['parent']>): NonNullable<Recipe['parent']> => {
+  const cut = (recipe: Recipe, depth: number): Recipe => {
+    const { parent: above, ...rest } = recipe;
+    if (above === undefined || depth <= 1) return rest;
+    return { ...rest, parent: { ...above, recipe: cut(above.recipe, depth - 1) } };
+  };
+  return { jobId: parent.jobId, index: parent.index, recipe: cut(parent.recipe, MAX_LINEAGE - 1) };
+};
+
+/** What the engine is told, picture by picture. */
+export interface EngineSettings {
+  /** Picture i is painted exactly as it would be alone: seed S + i, whatever stands beside it. */
+  seeds: number[];
+  guidances: number[];
+  /** 0..1: how much of each picture's noise comes from the first seed. Always 0: a grid has four seeds. */
+  sharedNoise: number;
+  /** 0..1, one direction for the whole grid: weird. */
+  perturb: number;
+  /** 0..1, a direction of each picture's own (from its seed): chaos. */
+  perturbs: number[];
+  /** Share of the schedule that is painted over what it starts from; absent where it starts from noise. */
+  strength?: number;
+}
+
+/** How much of the parent an action paints over. `upscale-subtle` paints nothing: it only enlarges. */
+const STRENGTHS: Readonly<Partial<Record<Action, number>>> = {
+  'vary-subtle': 0.45,
+  'vary-strong': 0.75,
+  'upscale-creative': 0.25,
+};
+
+/** Chaos at its most doubles and halves guidance, and moves each picture's words by this much. */
+const CHAOS_PERTURB = 0.35;
+
+/**
+ * In [-1, 1], by the seed alone, so that one picture of a grid can be painted again by itself. Multiples of the
+ * golden ratio spread neighbouring seeds evenly (Weyl sequence), so four of them never fall together.
+ */
+const offsetOf = (seed: number): number => (Math.imul(seed, 0x9e3779b9) >>> 0) / 0x80000000 - 1;
+
+export const engineSettings = (recipe: Recipe): EngineSettings => {
+  const seeds = Array.from({ length: recipe.count }, (_, i) => seedOf(recipe, i));
+  const { guidance, chaos } = recipe;
+  const guidances = seeds.map((seed) =>
+    guidance <= 1 || chaos === 0 ? guidance : rounded(1 + (guidance - 1) * 2 ** (chaos * offsetOf(seed))),
+  );
+  const strength = STRENGTHS[recipe.action] ?? recipe.image?.strength;
+  return {
+    seeds,
+    guidances,
+    sharedNoise: 0,
+    perturb: recipe.weird,
+    perturbs: seeds.map(() => rounded(chaos * CHAOS_PERTURB)),
+    ...(strength === undefined ? {} : { strength }),
+  };
+};
