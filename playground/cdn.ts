@@ -17,9 +17,9 @@ export function signedUrl(world: World, base: string, path: string): string {
   return `${base}${path}?ex=${expires}&is=${issued}&hm=${signature(world, path, expires, issued)}&`;
 }
 
-function refuseFile(res: ServerResponse, status: number, words: string): void {
-  res.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', 'access-control-allow-origin': '*' });
-  res.end(words);
+function refuseFile(res: ServerResponse): void {
+  res.writeHead(404, { 'content-type': 'text/plain; charset=utf-8', 'access-control-allow-origin': '*' });
+  res.end('This content is no longer available.');
 }
 
 /** GET /attachments/:channel/:id/:name with a valid, unexpired signature. */
@@ -29,14 +29,16 @@ export function serveAttachment(world: World, url: URL, res: ServerResponse): vo
   const issued = url.searchParams.get('is') ?? '';
   const given = Buffer.from(url.searchParams.get('hm') ?? '');
   const wanted = Buffer.from(signature(world, url.pathname, expires, issued));
+  const data = world.files.get(id);
   if (
+    !data ||
     given.length !== wanted.length ||
     !timingSafeEqual(given, wanted) ||
     Number.parseInt(expires, 16) * 1000 < world.clock.now()
-  )
-    return refuseFile(res, 404, 'This content is no longer available.');
-  const data = world.files.get(id);
-  if (!data) return refuseFile(res, 404, 'This content is no longer available.');
+  ) {
+    refuseFile(res);
+    return;
+  }
   const type = world.attachmentTypes.get(id) ?? 'application/octet-stream';
   // Only pictures open in the page; anything else is a download, so that an uploaded page cannot run here.
   const picture = /^image\/(png|jpeg|webp|gif|avif)$/.test(type);

@@ -267,7 +267,8 @@ export class Gateway {
         channel_id: message.channelId,
         ...(inGuild ? { guild_id: GUILD_ID } : {}),
       };
-      return this.dispatch('MESSAGE_DELETE', data, where, (i) => (i & bit) !== 0);
+      this.dispatch('MESSAGE_DELETE', data, where, (i) => (i & bit) !== 0);
+      return;
     }
     const { world } = this.presenter;
     const author = world.users.get(message.authorId)!;

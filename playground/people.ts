@@ -1,27 +1,17 @@
-import { signedUrl } from './cdn.ts';
-import { storeFile } from './compose.ts';
+import { type OptionValue, optionValues } from './commandOptions.ts';
 import { ClientRefusal, DiscordError } from './errors.ts';
 import type { Interactions } from './interactions.ts';
 import { walkComponents } from './messageRules.ts';
 import { memberObject, messageObject, type Presenter, userObject } from './objects.ts';
 import { addReaction, removeReaction } from './rest/channels.ts';
-import { APPLICATION_ID, CHANNEL_ID, canSee, GUILD_ID } from './state.ts';
+import { CHANNEL_ID, canSee, GUILD_ID } from './state.ts';
 import type { Command, Interaction, Json, Message, User } from './types.ts';
 import { InteractionType } from './types.ts';
 
-export type OptionValue = string | number | boolean | { file: Buffer; name: string };
 export interface VerbOptions {
   channelId?: string | undefined;
   locale?: string | undefined;
 }
-
-const TYPE_WORDS: Record<number, string> = {
-  4: 'an integer',
-  5: 'True or False',
-  6: 'a user',
-  10: 'a number',
-  11: 'a file',
-};
 
 /** What a person does in the client, with the client's own checks before anything is sent. */
 export class People {
@@ -120,7 +110,14 @@ export class People {
     if ((level['options'] ?? []).some((o: Json) => o['type'] <= 2))
       throw new ClientRefusal(`/${path} needs a subcommand.`);
     const resolved: Json = {};
-    let options = this.optionValues(level['options'] ?? [], given, resolved, focused);
+    let options = optionValues(
+      this.presenter,
+      this.interactions.attachmentLimit,
+      level['options'] ?? [],
+      given,
+      resolved,
+      focused,
+    );
     for (const part of chain.reverse()) options = [{ name: part['name'], type: part['type'], options }];
     return {
       command,
@@ -133,112 +130,6 @@ export class People {
         ...(Object.keys(resolved).length ? { resolved } : {}),
       },
     };
-  }
-
-  private optionValues(
-    defined: Json[],
-    given: Record<string, OptionValue>,
-    resolved: Json,
-    focused: string | undefined,
-  ): Json[] {
-    for (const name of Object.keys(given))
-      if (!defined.some((o) => o['name'] === name)) throw new ClientRefusal(`Unknown option: ${name}`, name);
-    return defined.flatMap((option) => {
-      const value = given[option['name']];
-      if (value === undefined || (value === '' && focused !== option['name'])) {
-        if (option['required'] && focused === undefined)
-          throw new ClientRefusal('This option is required. Specify a value.', option['name']);
-        return [];
-      }
-      const isFocus = focused === option['name'];
-      const checked = focused === undefined ? this.checkedValue(option, value, resolved) : value;
-      if (focused !== undefined && typeof value === 'object') return [];
-      return [
-        { name: option['name'], type: option['type'], value: checked, ...(isFocus ? { focused: true } : {}) },
-      ];
-    });
-  }
-
-  private checkedValue(option: Json, value: OptionValue, resolved: Json): unknown {
-    const refuseIt = (words: string): never => {
-      throw new ClientRefusal(words, option['name']);
-    };
-    const type: number = option['type'];
-    if (type === 11) {
-      if (typeof value !== 'object') return refuseIt('Add a file.');
-      return this.uploaded(value.file, value.name, resolved);
-    }
-    if (typeof value === 'object') return refuseIt(`Input a valid value.`);
-    if (option['choices']?.length && !option['choices'].some((c: Json) => c['value'] === value))
-      return refuseIt('Pick one of the choices.');
-    if (type === 3) {
-      const text = String(value);
-      if (text.length > (option['max_length'] ?? 6000))
-        return refuseIt(`Must be ${option['max_length'] ?? 6000} or fewer in length.`);
-      if (text.length < (option['min_length'] ?? 0))
-        return refuseIt(`Must be ${option['min_length']} or more in length.`);
-      return text;
-    }
-    if (type === 4 || type === 10) {
-      const n = Number(value);
-      if (!Number.isFinite(n) || (type === 4 && !Number.isSafeInteger(n)))
-        return refuseIt(`Input ${TYPE_WORDS[type]}.`);
-      if (n < (option['min_value'] ?? -Infinity)) return refuseIt(`Must be ${option['min_value']} or more.`);
-      if (n > (option['max_value'] ?? Infinity)) return refuseIt(`Must be ${option['max_value']} or less.`);
-      return n;
-    }
-    if (type === 5) {
-      if (typeof value !== 'boolean') return refuseIt('Input True or False.');
-      return value;
-    }
-    if (type === 6 || type === 9) {
-      const user = this.presenter.world.users.get(String(value));
-      if (!user) return refuseIt('Input a valid user.');
-      (resolved['users'] ??= {})[user!.id] = userObject(user!);
-      (resolved['members'] ??= {})[user!.id] = {
-        ...memberObject(user!),
-        user: undefined,
-        permissions: user!.permissions.toString(),
-      };
-      return user!.id;
-    }
-    if (type === 7) {
-      const channel = this.presenter.world.channels.get(String(value));
-      if (!channel) return refuseIt('Input a valid channel.');
-      (resolved['channels'] ??= {})[channel!.id] = {
-        id: channel!.id,
-        name: channel!.name,
-        type: channel!.type,
-        permissions: '0',
-      };
-      return channel!.id;
-    }
-    return value;
-  }
-
-  private uploaded(data: Buffer, name: string, resolved: Json): string {
-    const { world, url } = this.presenter;
-    if (data.length > this.interactions.attachmentLimit)
-      throw new ClientRefusal(
-        `Your files are too powerful. Max file size ${Math.floor(this.interactions.attachmentLimit / 1048576)} MB.`,
-      );
-    const a = storeFile(world, { name, data });
-    const link = signedUrl(
-      world,
-      url,
-      `/ephemeral-attachments/${APPLICATION_ID}/${a.id}/${encodeURIComponent(a.filename)}`,
-    );
-    (resolved['attachments'] ??= {})[a.id] = {
-      id: a.id,
-      filename: a.filename,
-      size: a.size,
-      url: link,
-      proxy_url: link,
-      content_type: a.content_type,
-      ephemeral: true,
-      ...(a.width && a.height ? { width: a.width, height: a.height } : {}),
-    };
-    return a.id;
   }
 
   private seen(userId: string, messageId: string): Message {

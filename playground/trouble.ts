@@ -19,7 +19,9 @@ export class TroubleList {
   add(rule: TroubleRule): () => void {
     const entry = { ...rule, left: rule.times ?? 1 };
     this.rules.push(entry);
-    return () => void (this.rules = this.rules.filter((r) => r !== entry));
+    return () => {
+      this.rules = this.rules.filter((r) => r !== entry);
+    };
   }
   clear(): void {
     this.rules = [];

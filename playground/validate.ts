@@ -97,7 +97,8 @@ export function errorTree(problems: Problem[]): Json {
   for (const { path, code, message } of problems) {
     let node = tree;
     for (const key of path) node = node[String(key)] ??= {};
-    (node['_errors'] ??= []).push({ code, message });
+    node['_errors'] ??= [];
+    node['_errors'].push({ code, message });
   }
   return tree;
 }

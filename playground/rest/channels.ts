@@ -70,7 +70,14 @@ export const channelRoutes: Route[] = [
     path: /^\/channels\/(\d+)$/,
     handle: (call) => ok(channelObject(call.presenter, channel(call))),
   },
-  { method: 'POST', path: /^\/channels\/(\d+)\/typing$/, handle: (call) => (channel(call), nothing()) },
+  {
+    method: 'POST',
+    path: /^\/channels\/(\d+)\/typing$/,
+    handle(call) {
+      channel(call);
+      return nothing();
+    },
+  },
   {
     method: 'GET',
     path: MESSAGES,

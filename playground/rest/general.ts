@@ -10,8 +10,12 @@ function user(call: Call, id: string, missing: () => Error): User {
   if (!found) throw missing();
   return found;
 }
-function guild(call: Call): void {
-  if (call.params[0] !== GUILD_ID) throw refuse.unknownGuild();
+/** Answers for our one guild only. */
+function ofGuild(build: (call: Call) => unknown): Route['handle'] {
+  return (call) => {
+    if (call.params[0] !== GUILD_ID) throw refuse.unknownGuild();
+    return ok(build(call));
+  };
 }
 
 export const generalRoutes: Route[] = [
@@ -61,33 +65,31 @@ export const generalRoutes: Route[] = [
     method: 'GET',
     path: /^\/guilds\/(\d+)$/,
     reply: 'GuildWithCountsResponse',
-    handle: (call) => (
-      guild(call),
-      ok({ ...guildObject(call.presenter), approximate_member_count: 5, approximate_presence_count: 5 })
-    ),
+    handle: ofGuild((call) => ({
+      ...guildObject(call.presenter),
+      approximate_member_count: call.world.users.size,
+      approximate_presence_count: call.world.users.size,
+    })),
   },
   {
     method: 'GET',
     path: /^\/guilds\/(\d+)\/channels$/,
-    handle(call) {
-      guild(call);
-      return ok(
-        [...call.world.channels.values()]
-          .filter((c) => c.type === 0)
-          .map((c) => channelObject(call.presenter, c)),
-      );
-    },
+    handle: ofGuild((call) =>
+      [...call.world.channels.values()]
+        .filter((c) => c.type === 0)
+        .map((c) => channelObject(call.presenter, c)),
+    ),
   },
-  { method: 'GET', path: /^\/guilds\/(\d+)\/roles$/, handle: (call) => (guild(call), ok(roles())) },
+  { method: 'GET', path: /^\/guilds\/(\d+)\/roles$/, handle: ofGuild(roles) },
   {
     method: 'GET',
     path: /^\/guilds\/(\d+)\/members$/,
-    handle: (call) => (guild(call), ok([...call.world.users.values()].map(memberObject))),
+    handle: ofGuild((call) => [...call.world.users.values()].map(memberObject)),
   },
   {
     method: 'GET',
     path: /^\/guilds\/(\d+)\/members\/(\d+)$/,
     reply: 'GuildMemberResponse',
-    handle: (call) => (guild(call), ok(memberObject(user(call, call.params[1]!, refuse.unknownMember)))),
+    handle: ofGuild((call) => memberObject(user(call, call.params[1]!, refuse.unknownMember))),
   },
 ];

@@ -1,0 +1,150 @@
+import { signedUrl } from './cdn.ts';
+import { storeFile } from './compose.ts';
+import { ClientRefusal } from './errors.ts';
+import { memberObject, type Presenter, userObject } from './objects.ts';
+import { APPLICATION_ID } from './state.ts';
+import type { Json, User } from './types.ts';
+
+export type OptionValue = string | number | boolean | { file: Buffer; name: string };
+
+/** Typed option values to the wire, refused where Discord's own client refuses them. */
+
+const TYPE_WORDS: Record<number, string> = { 4: 'an integer', 10: 'a number' };
+
+/** With `focused`, the unfinished values of an autocomplete: sent as they are. */
+export function optionValues(
+  presenter: Presenter,
+  attachmentLimit: number,
+  defined: Json[],
+  given: Record<string, OptionValue>,
+  resolved: Json,
+  focused: string | undefined,
+): Json[] {
+  for (const name of Object.keys(given))
+    if (!defined.some((o) => o['name'] === name)) throw new ClientRefusal(`Unknown option: ${name}`, name);
+  const missing = defined.find(
+    (o) => o['required'] && (given[o['name']] === undefined || given[o['name']] === ''),
+  );
+  if (missing && focused === undefined)
+    throw new ClientRefusal('This option is required. Specify a value.', missing['name']);
+  const values = defined.flatMap((option): Json[] => {
+    const name: string = option['name'];
+    const value = given[name];
+    if (value === undefined || (value === '' && focused !== name)) return [];
+    if (focused === undefined)
+      return [
+        {
+          name,
+          type: option['type'],
+          value: checkedValue(presenter, attachmentLimit, option, value, resolved),
+        },
+      ];
+    if (typeof value === 'object') return [];
+    return [{ name, type: option['type'], value, ...(focused === name ? { focused: true } : {}) }];
+  });
+  return values.map(({ value, ...rest }) =>
+    // Files last: a refused option must leave nothing behind.
+    value instanceof PendingFile
+      ? { ...rest, value: upload(presenter, value, resolved) }
+      : { ...rest, value },
+  );
+}
+
+class PendingFile {
+  readonly name: string;
+  readonly data: Buffer;
+  constructor(name: string, data: Buffer) {
+    this.name = name;
+    this.data = data;
+  }
+}
+
+function checkedValue(
+  presenter: Presenter,
+  attachmentLimit: number,
+  option: Json,
+  value: OptionValue,
+  resolved: Json,
+): unknown {
+  const refuseIt = (words: string): never => {
+    throw new ClientRefusal(words, option['name']);
+  };
+  const type: number = option['type'];
+  if (type === 11) {
+    if (typeof value !== 'object') return refuseIt('Add a file.');
+    if (value.file.length > attachmentLimit)
+      return refuseIt(
+        `Your files are too powerful. Max file size ${Math.floor(attachmentLimit / 1048576)} MB.`,
+      );
+    return new PendingFile(value.name, value.file);
+  }
+  if (typeof value === 'object') return refuseIt('Input a valid value.');
+  if (option['choices']?.length && !option['choices'].some((c: Json) => c['value'] === value))
+    return refuseIt('Pick one of the choices.');
+  if (type === 3) return checkedText(option, String(value), refuseIt);
+  if (type === 4 || type === 10) return checkedNumber(option, Number(value), refuseIt);
+  if (type === 5) return typeof value === 'boolean' ? value : refuseIt('Input True or False.');
+  if (type === 6 || type === 9) {
+    const user = presenter.world.users.get(String(value)) ?? refuseIt('Input a valid user.');
+    resolveUser(resolved, user);
+    return user.id;
+  }
+  if (type === 7) {
+    const channel = presenter.world.channels.get(String(value)) ?? refuseIt('Input a valid channel.');
+    resolved['channels'] ??= {};
+    resolved['channels'][channel.id] = {
+      id: channel.id,
+      name: channel.name,
+      type: channel.type,
+      permissions: '0',
+    };
+    return channel.id;
+  }
+  return value;
+}
+
+function checkedText(option: Json, text: string, refuseIt: (words: string) => never): string {
+  const most = option['max_length'] ?? 6000;
+  if (text.length > most) return refuseIt(`Must be ${most} or fewer in length.`);
+  if (text.length < (option['min_length'] ?? 0))
+    return refuseIt(`Must be ${option['min_length']} or more in length.`);
+  return text;
+}
+
+function checkedNumber(option: Json, n: number, refuseIt: (words: string) => never): number {
+  const whole = option['type'] === 4;
+  if (!Number.isFinite(n) || (whole && !Number.isSafeInteger(n)))
+    return refuseIt(`Input ${TYPE_WORDS[option['type']]}.`);
+  if (n < (option['min_value'] ?? -Infinity)) return refuseIt(`Must be ${option['min_value']} or more.`);
+  if (n > (option['max_value'] ?? Infinity)) return refuseIt(`Must be ${option['max_value']} or less.`);
+  return n;
+}
+
+export function resolveUser(resolved: Json, user: User): void {
+  resolved['users'] ??= {};
+  resolved['members'] ??= {};
+  resolved['users'][user.id] = userObject(user);
+  resolved['members'][user.id] = {
+    ...memberObject(user),
+    user: undefined,
+    permissions: user.permissions.toString(),
+  };
+}
+
+function upload({ world, url }: Presenter, file: PendingFile, resolved: Json): string {
+  const a = storeFile(world, { name: file.name, data: file.data });
+  const path = `/ephemeral-attachments/${APPLICATION_ID}/${a.id}/${encodeURIComponent(a.filename)}`;
+  const link = signedUrl(world, url, path);
+  resolved['attachments'] ??= {};
+  resolved['attachments'][a.id] = {
+    id: a.id,
+    filename: a.filename,
+    size: a.size,
+    url: link,
+    proxy_url: link,
+    content_type: a.content_type,
+    ephemeral: true,
+    ...(a.width && a.height ? { width: a.width, height: a.height } : {}),
+  };
+  return a.id;
+}
