@@ -1,0 +1,42 @@
+"""Sizes and folders of a training run. `--size` picks one of these and nothing else changes."""
+
+import dataclasses
+import os
+from pathlib import Path
+
+MODEL = Path(__file__).resolve().parent.parent
+WORK = MODEL / "training" / "work"
+
+
+@dataclasses.dataclass(frozen=True)
+class Size:
+    name: str
+    pixels: int = 128           # native side
+    text_width: int = 256
+    text_layers: int = 3
+    embed: int = 256            # CLIP embedding
+    vision: int = 64            # side the image tower looks at
+    channels: int = 128         # U-Net, full latent resolution
+    width: int = 320            # U-Net, half resolution
+    blocks: int = 6
+    context: int = 16           # text is condensed to this many tokens
+    batch: int = 64
+    clip_minutes: float = 4.5
+    unet_minutes: float = 75
+    decoder_minutes: float = 5
+    vision_minutes: float = 8
+    upscaler_minutes: float = 4
+    shards: int = 44            # of 2048 square pictures (every 8th shard is wide or tall)
+    shard: int = 2048
+    device: str = "cpu"
+
+
+SIZES = {
+    "cpu": Size("cpu"),
+    "gpu": Size("gpu", pixels=256, text_width=384, text_layers=6, channels=192, width=768, blocks=12, batch=256,
+                unet_minutes=240, clip_minutes=10, decoder_minutes=10, vision_minutes=20, upscaler_minutes=10, shards=400, device="cuda"),
+}
+
+
+def size() -> Size:
+    return SIZES[os.environ.get("POCKET_SIZE", "cpu")]
