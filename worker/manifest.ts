@@ -119,7 +119,8 @@ export async function deriveManifest(dir: string, name: string): Promise<Manifes
       return [`${width}x${height}`, [width, height] as [number, number]];
     }),
   );
-  const latentConsistency = /LatentConsistency/.test(pipeline) || 'time_cond_proj_dim' in unet;
+  const latentConsistency =
+    /LatentConsistency/.test(pipeline) || typeof unet['time_cond_proj_dim'] === 'number';
   return {
     schema: 1,
     name,

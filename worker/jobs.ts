@@ -1,0 +1,145 @@
+import { type Job, UnrecoverableError, WaitingError } from 'bullmq';
+import { PermanentError } from '../shared/errors.ts';
+import { started } from '../shared/fairness.ts';
+import {
+  type DeliverJob,
+  deliverId,
+  deliverJobSchema,
+  type RenderRequest,
+  type RenderResult,
+} from '../shared/job.ts';
+import type { Log } from '../shared/log.ts';
+import type { DeliverHandler, Queues, RenderHandler } from '../shared/queue.ts';
+import { keys } from '../shared/redis.ts';
+import { type DeliverDeps, deliver } from './deliver.ts';
+import { type Discord, DiscordError } from './discord.ts';
+import type { Metrics } from './metrics.ts';
+import { openProgress, type Progress } from './progress.ts';
+import { type RenderDeps, render } from './render.ts';
+
+/** The two queues' handlers, and the ways to stop the job that runs: cancelled, or given back at shutdown. */
+export interface JobsDeps extends RenderDeps, Omit<DeliverDeps, 'redis' | 'store'> {
+  queues: Queues;
+  discord: Discord;
+  metrics: Metrics;
+  log: Log;
+}
+
+export interface Jobs {
+  onRender: RenderHandler;
+  onDeliver: DeliverHandler;
+  /** Stops the job if it is the one that runs here. */
+  cancel(jobId: string): void;
+  /** Puts the running job back to the front of the queue; another worker paints it. */
+  giveBack(): void;
+  /** Asks Redis whether the running job was cancelled; pub/sub loses what is said while it reconnects. */
+  lookForCancel(): Promise<void>;
+  current(): string | undefined;
+}
+
+interface Running {
+  jobId: string;
+  abort: AbortController;
+  why: 'cancelled' | 'shutdown' | undefined;
+}
+
+export function openJobs(deps: JobsDeps): Jobs {
+  const { redis, log, metrics } = deps;
+  let running: Running | undefined;
+
+  const stop = (why: 'cancelled' | 'shutdown'): void => {
+    if (!running || running.why) return;
+    running.why = why;
+    running.abort.abort();
+  };
+
+  const paint = async (job: Job<RenderRequest, RenderResult>, mine: Running): Promise<RenderResult> => {
+    const { jobId } = mine;
+    await started(redis, jobId);
+    const parent = await readParent(deps.queues, jobId);
+    let progress: Progress | undefined;
+    try {
+      return await render(deps, job.data, {
+        signal: mine.abort.signal,
+        onRecipe: ({ width, height, count }) => {
+          const size = { width: width * (count > 1 ? 2 : 1), height: height * (count > 2 ? 2 : 1) };
+          if (parent) progress = openProgress(parent, size, deps);
+        },
+        onStep: (news) => progress?.show(news),
+      });
+    } finally {
+      await progress?.stop();
+    }
+  };
+
+  const onRender: RenderHandler = async (job, token, _signal) => {
+    const jobId = String(job.data?.jobId ?? job.id).slice(0, 40);
+    const mine: Running = { jobId, abort: new AbortController(), why: undefined };
+    running = mine;
+    const jobLog = log.child({ jobId });
+    const began = performance.now();
+    jobLog.info({ action: job.data?.action, start: job.attemptsStarted }, 'painting');
+    try {
+      const result = await paint(job, mine);
+      const ms = Math.round(performance.now() - began);
+      jobLog.info({ ms, engineMs: result.paintMs, model: result.recipe.model }, 'painted');
+      metrics.painted(result.recipe.model, ms);
+      return result;
+    } catch (error) {
+      if (mine.why === 'shutdown') {
+        await job.moveToWait(token);
+        jobLog.info('given back to the queue');
+        throw new WaitingError();
+      }
+      if (mine.why === 'cancelled' || (error instanceof PermanentError && error.code === 'cancelled')) {
+        metrics.ended('cancelled');
+        jobLog.info('cancelled');
+        throw new UnrecoverableError('cancelled {}');
+      }
+      if (error instanceof PermanentError) {
+        metrics.ended('failed');
+        jobLog.error({ err: error }, 'cannot be painted');
+        throw new UnrecoverableError(error.message);
+      }
+      metrics.ended('retried');
+      jobLog.error({ err: error }, 'painting failed; it is tried again');
+      throw error;
+    } finally {
+      if (running === mine) running = undefined;
+    }
+  };
+
+  return {
+    onRender,
+    onDeliver: async (job) => {
+      try {
+        await deliver(deps, job);
+        metrics.ended('delivered');
+      } catch (error) {
+        const known = error instanceof DiscordError || error instanceof UnrecoverableError;
+        log[known ? 'warn' : 'error'](
+          { err: error, job: job.id, attempt: job.attemptsMade + 1 },
+          'not delivered',
+        );
+        throw error;
+      }
+    },
+    cancel: (jobId) => {
+      if (running?.jobId === jobId) stop('cancelled');
+    },
+    giveBack: () => stop('shutdown'),
+    lookForCancel: async () => {
+      const jobId = running?.jobId;
+      if (jobId && (await redis.exists(keys.cancelled(jobId))) === 1 && running?.jobId === jobId)
+        stop('cancelled');
+    },
+    current: () => running?.jobId,
+  };
+}
+
+/** Where progress is shown; a render job without its parent is painted all the same. */
+async function readParent(queues: Queues, jobId: string): Promise<DeliverJob | undefined> {
+  const job = await queues.deliver.getJob(deliverId(jobId));
+  const parsed = deliverJobSchema.safeParse(job?.data);
+  return parsed.success ? (parsed.data as DeliverJob) : undefined;
+}

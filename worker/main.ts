@@ -1,0 +1,182 @@
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { type Env, folder, readEnv } from '../shared/env.ts';
+import { ConfigError, messageOf } from '../shared/errors.ts';
+import { openHealth } from '../shared/health.ts';
+import { openLog } from '../shared/log.ts';
+import { openDeliverWorker, openQueues, openRenderWorker, withDeadline } from '../shared/queue.ts';
+import { checkRedis, connectRedis, keys, workerConnection } from '../shared/redis.ts';
+import { ANNOUNCE_EVERY_MS, announce, retire } from '../shared/registry.ts';
+import { openFolderStore, type Store } from '../shared/store.ts';
+import { openDiscord } from './discord.ts';
+import { openEngine } from './engineHost.ts';
+import { openJobs } from './jobs.ts';
+import { isDelivered } from './messages.ts';
+import { openMetrics } from './metrics.ts';
+import { type InstalledModel, type Models, needModel, readModels, toCard } from './models.ts';
+
+/** The worker: env, log, Redis, models, engine, queues; stopped in reverse. */
+async function main(): Promise<void> {
+  const began = performance.now();
+  const env = readEnv();
+  const log = openLog('worker', env.LOG_LEVEL);
+  const metrics = openMetrics();
+
+  // what it needs
+  const connection = workerConnection(env.REDIS_URL);
+  const redis = await connectRedis(connection);
+  const unsafe = await checkRedis(redis, {
+    production: env.NODE_ENV === 'production',
+    unsafe: env.REDIS_UNSAFE,
+  });
+  if (unsafe.length > 0) log.warn({ missing: unsafe.join(', ') }, 'this Redis may lose jobs');
+  const store = await openStore(env);
+  const { models, first } = await openModels(env);
+
+  // what it paints with
+  const engine = openEngine({
+    providers: env.PROVIDERS,
+    threads: env.THREADS,
+    deadlineMs: env.JOB_DEADLINE_S * 1000,
+    onRestart: (failure) => {
+      metrics.restarted(failure.code);
+      log.error({ err: failure }, 'the engine process is replaced');
+    },
+  });
+  const info = await engine.load(first).catch((error: unknown) => {
+    throw new ConfigError(`The model "${first.name}" does not load: ${messageOf(error)}`);
+  });
+
+  // what it works on
+  const queues = openQueues(connection);
+  const discord = openDiscord({ api: env.DISCORD_API, botToken: env.DISCORD_TOKEN });
+  const deps = { engine, store, redis, queues, discord, log, metrics, deadlineS: env.JOB_DEADLINE_S };
+  const jobs = openJobs({ ...deps, model: models.get });
+  const renders = openRenderWorker(connection, jobs.onRender);
+  const delivers = openDeliverWorker(connection, jobs.onDeliver);
+  for (const worker of [renders, delivers]) worker.on('error', (error) => log.debug({ err: error }, 'queue'));
+
+  // who hears of it
+  const subscriber = redis.duplicate();
+  subscriber.on('error', () => undefined);
+  subscriber.on('message', (_channel, jobId) => jobs.cancel(jobId));
+  await subscriber.subscribe(keys.cancel);
+  const id = `${hostname()}-${process.pid}-${Date.now().toString(36)}`;
+  const beat = openHeartbeat(async () => {
+    await announce(redis, { id, models: models.all.map(toCard) });
+    await subscriber.ping(); // a silent partition shows on a pending command only
+    await jobs.lookForCancel();
+  });
+  let stopping = false;
+  const health = await openHealth({
+    port: env.HEALTH_PORT,
+    host: env.HEALTH_HOST,
+    registry: metrics.registry,
+    ready: async () => [
+      ...(stopping ? ['shutting down'] : []),
+      ...(redis.status === 'ready' ? [] : ['Redis does not answer']),
+      ...beat.problems(),
+      ...engine.problems(),
+      ...(await store.check().then(
+        () => [],
+        (error) => [`the store: ${messageOf(error)}`],
+      )),
+    ],
+  });
+  await beat.first;
+  void renders.run();
+  void delivers.run();
+
+  const shutdown = async (): Promise<void> => {
+    if (stopping) return jobs.giveBack(); // asked twice: now
+    stopping = true;
+    log.info({ job: jobs.current() }, 'stopping');
+    beat.stop();
+    const last = jobs.current();
+    const late = setTimeout(() => jobs.giveBack(), env.SHUTDOWN_S * 1000);
+    await withDeadline(renders.close(), env.SHUTDOWN_S * 1000 + 6_000);
+    clearTimeout(late);
+    if (last)
+      await withDeadline(
+        untilDelivered(() => isDelivered(redis, last)),
+        3_000,
+      );
+    await withDeadline(Promise.allSettled([delivers.close(), retire(redis, id)]), 5_000);
+    await withDeadline(Promise.allSettled([engine.close(), health.close(), queues.close()]), 3_000);
+    subscriber.disconnect();
+    redis.disconnect();
+    log.info('stopped');
+    process.exit(0);
+  };
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void shutdown());
+
+  log.info(
+    {
+      model: first.name,
+      models: models.all.length,
+      provider: info.provider,
+      health: health.port,
+      ms: Math.round(performance.now() - began),
+    },
+    'worker ready',
+  );
+}
+
+const openStore = (env: Env): Promise<Store> =>
+  openFolderStore(folder(env.DATA_DIR)).catch((error) => {
+    throw new ConfigError(`DATA_DIR: cannot use ${folder(env.DATA_DIR)} (${messageOf(error)})`);
+  });
+
+async function openModels(env: Env): Promise<{ models: Models; first: InstalledModel }> {
+  const root = folder(env.MODELS_DIR);
+  const models = await readModels(root, join(folder(env.DATA_DIR), 'model-checks.json'));
+  const first = needModel(models, env.DEFAULT_MODEL, root);
+  if (models.problems.length > 0) throw new ConfigError(models.problems.join(' · '));
+  return { models, first };
+}
+
+/** Says every few seconds that it is there; a Redis that takes no writes shows here first. */
+function openHeartbeat(tick: () => Promise<void>): {
+  first: Promise<void>;
+  problems(): string[];
+  stop(): void;
+} {
+  let trouble: string | undefined;
+  let busy = false;
+  const beat = async (): Promise<void> => {
+    if (busy) {
+      trouble = 'Redis does not answer';
+      return;
+    }
+    busy = true;
+    try {
+      await tick();
+      trouble = undefined;
+    } catch (error) {
+      trouble = `Redis: ${messageOf(error)}`;
+    } finally {
+      busy = false;
+    }
+  };
+  const timer = setInterval(() => void beat(), ANNOUNCE_EVERY_MS);
+  return {
+    first: beat(),
+    problems: () => (trouble ? [trouble] : []),
+    stop: () => clearInterval(timer),
+  };
+}
+
+/** A grid that was finished while stopping is still handed out by this process. */
+async function untilDelivered(done: () => Promise<boolean>): Promise<void> {
+  while (!(await done())) await new Promise((wait) => setTimeout(wait, 100));
+}
+
+function fail(error: unknown): never {
+  process.stderr.write(`${messageOf(error)}\n`);
+  if (!(error instanceof ConfigError) && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+  process.exit(1);
+}
+
+process.on('uncaughtException', fail);
+process.on('unhandledRejection', fail);
+await main().catch(fail);

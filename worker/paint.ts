@@ -1,0 +1,217 @@
+import { PermanentError } from '../shared/errors.ts';
+import { lineage, type Recipe } from '../shared/recipe.ts';
+import { engineSettings } from '../shared/resolve.ts';
+import { pictureKeys, type Store } from '../shared/store.ts';
+import type { Engine, PaintOptions } from './engineHost.ts';
+import type { PaintRequest, StepNews } from './engineProtocol.ts';
+import { decodePng, encodePng, fitImage, resizePixels } from './grid.ts';
+import type { InstalledModel } from './models.ts';
+import type { Pixels } from './pixels.ts';
+
+/**
+ * From a recipe to pixels. What a recipe starts from is taken out of the store; if it is gone it is painted
+ * again from its own recipe, to the same bytes, however long the line of ancestors.
+ */
+export interface PaintDeps {
+  engine: Engine;
+  store: Store;
+  model(name: string): InstalledModel | undefined;
+}
+
+export interface Painting {
+  pictures: Pixels[];
+  /** As the sampler left them; none after an upscaler. */
+  latents: Float32Array[];
+  ms: number;
+}
+
+/** Creative upscaling paints a last quarter of the schedule again before it enlarges. */
+const CREATIVE_STRENGTH = 0.25;
+
+export async function paint(deps: PaintDeps, recipe: Recipe, options: PaintOptions = {}): Promise<Painting> {
+  const model = deps.model(recipe.model);
+  if (!model) throw new PermanentError('no-model', { model: recipe.model });
+  switch (recipe.action) {
+    case 'imagine':
+      return generate(deps, model, recipe, await imageInit(deps, recipe), options);
+    case 'vary-subtle':
+    case 'vary-strong': {
+      const start = await parentStart(deps, recipe, options);
+      const init = await startInit(recipe, start, engineSettings(recipe).strength);
+      return generate(deps, model, recipe, init, options);
+    }
+    case 'upscale-subtle': {
+      const start = await parentStart(deps, recipe, options);
+      return enlarge(deps, model, recipe, start.picture, 0, options);
+    }
+    case 'upscale-creative': {
+      const start = await parentStart(deps, recipe, options);
+      // At the size it was painted in: a picture that was enlarged before is more than a GPU can paint over.
+      const { width, height } = lineage(recipe).find(isPainted) ?? start.picture;
+      const image = await resizePixels(start.picture, width, height);
+      const init = { image, strength: engineSettings(recipe).strength ?? CREATIVE_STRENGTH };
+      const again = await generate(deps, model, { ...recipe, width, height }, init, options);
+      return enlarge(deps, model, recipe, again.pictures[0] as Pixels, again.ms, options);
+    }
+  }
+}
+
+const isPainted = ({ action }: Recipe): boolean => !action.startsWith('upscale');
+
+type Init = NonNullable<PaintRequest['init']>;
+
+async function generate(
+  { engine }: PaintDeps,
+  model: InstalledModel,
+  recipe: Recipe,
+  init: Init | undefined,
+  options: PaintOptions,
+): Promise<Painting> {
+  const requests = engineRequests(recipe).map((request) => (init ? { ...request, init } : request));
+  const painting: Painting = { pictures: [], latents: [], ms: 0 };
+  const previews: Pixels[] = [];
+  for (const [i, request] of requests.entries()) {
+    const onStep = (news: StepNews): void => {
+      if (requests.length === 1) {
+        options.onStep?.(news);
+        return;
+      }
+      const { step, steps } = news;
+      if (news.previews?.[0]) previews[i] = news.previews[0];
+      const shown = news.previews?.[0] && { previews: padded(previews, requests.length) };
+      options.onStep?.({ step: i * steps + step, steps: requests.length * steps, ...shown });
+    };
+    const { pictures, latents, ms } = await engine.generate(model, request, { ...options, onStep });
+    painting.pictures.push(...pictures);
+    painting.latents.push(...latents);
+    painting.ms += ms;
+  }
+  return painting;
+}
+
+/** One request for the grid; with chaos one a picture, because then each moves its words its own way. */
+function engineRequests(recipe: Recipe): PaintRequest[] {
+  const { seeds, guidances, sharedNoise, perturb, perturbs } = engineSettings(recipe);
+  const common = {
+    prompt: recipe.parts,
+    negative: recipe.negative,
+    width: recipe.width,
+    height: recipe.height,
+    steps: recipe.steps,
+    scheduler: { name: recipe.scheduler },
+    stop: recipe.stop,
+    tile: recipe.tile,
+    ...(sharedNoise > 0 ? { sharedNoise } : {}),
+  };
+  if (perturbs.every((amount) => amount === 0)) {
+    const noise = perturb > 0 ? { noise: { perturb, seed: recipe.seed } } : {};
+    return [{ ...common, ...noise, seeds, guidance: guidances }];
+  }
+  return seeds.map((seed, i) => ({
+    ...common,
+    seeds: [seed],
+    guidance: guidances[i] as number,
+    // Two independent directions are as far as the hypotenuse of their lengths.
+    noise: { perturb: Math.min(1, Math.hypot(perturb, perturbs[i] as number)), seed },
+  }));
+}
+
+/** The pictures that have not begun yet are dark. */
+function padded(previews: readonly Pixels[], count: number): Pixels[] {
+  const { width, height } = previews.find(Boolean) as Pixels;
+  return Array.from(
+    { length: count },
+    (_, i) => previews[i] ?? { width, height, data: new Uint8Array(width * height * 3) },
+  );
+}
+
+async function imageInit({ store }: PaintDeps, recipe: Recipe): Promise<Init | undefined> {
+  if (!recipe.image) return undefined;
+  const bytes = await store.get(recipe.image.key);
+  if (!bytes) throw new PermanentError('no-parent');
+  return {
+    image: await fitImage(bytes, recipe.width, recipe.height),
+    strength: recipe.image.strength,
+  };
+}
+
+interface Start {
+  picture: Pixels;
+  latents: Float32Array | undefined;
+}
+
+/** Latents carry more than pixels do; they fit only a picture of the same size. */
+async function startInit(
+  { width, height }: Recipe,
+  { picture, latents }: Start,
+  strength = 0.5,
+): Promise<Init> {
+  const same = picture.width === width && picture.height === height;
+  if (latents && same) return { latents: [latents], strength };
+  return { image: await resizePixels(picture, width, height), strength };
+}
+
+async function parentStart(deps: PaintDeps, recipe: Recipe, options: PaintOptions): Promise<Start> {
+  const { parent } = recipe;
+  if (!parent) throw new PermanentError('no-parent');
+  const { jobId, index } = parent;
+  const sameModel = parent.recipe.model === recipe.model; // another model's latents are noise to this one
+  const [png, raw] = await Promise.all([
+    deps.store.get(pictureKeys.picture(jobId, index)),
+    deps.store.get(pictureKeys.latents(jobId, index)),
+  ]);
+  if (png && (raw || !isPainted(parent.recipe)))
+    return { picture: await decodePng(png), latents: sameModel && raw ? readLatents(raw) : undefined };
+  const painting = await paint(deps, parent.recipe, { signal: options.signal });
+  await storePainting(deps.store, jobId, parent.recipe, painting);
+  const picture = painting.pictures[index];
+  if (!picture) throw new PermanentError('no-parent');
+  return { picture, latents: sameModel ? painting.latents[index] : undefined };
+}
+
+async function enlarge(
+  { engine }: PaintDeps,
+  model: InstalledModel,
+  recipe: Recipe,
+  picture: Pixels,
+  msBefore: number,
+  { signal }: PaintOptions,
+): Promise<Painting> {
+  const began = performance.now();
+  const factor = recipe.width / picture.width > 2 ? 4 : 2;
+  const larger = recipe.width > picture.width;
+  const large =
+    model.manifest.upscaler && larger ? await engine.upscale(model, picture, factor, { signal }) : picture;
+  // The recipe says how large; a model without an upscaler is helped by a resampling filter.
+  const pictures = [await resizePixels(large, recipe.width, recipe.height)];
+  return { pictures, latents: [], ms: msBefore + performance.now() - began };
+}
+
+const readLatents = (bytes: Buffer): Float32Array => {
+  const copy = new Uint8Array(bytes); // aligned to 4, which a pooled buffer need not be
+  return new Float32Array(copy.buffer);
+};
+
+/** PNGs with their recipe, and the latents that V starts from. @returns the keys of the pictures */
+export async function storePainting(
+  store: Store,
+  jobId: string,
+  recipe: Recipe,
+  { pictures, latents }: Pick<Painting, 'pictures' | 'latents'>,
+): Promise<string[]> {
+  await Promise.all(
+    latents.map((values, i) =>
+      store.put(
+        pictureKeys.latents(jobId, i),
+        new Uint8Array(values.buffer, values.byteOffset, values.byteLength),
+      ),
+    ),
+  );
+  return Promise.all(
+    pictures.map(async (picture, i) => {
+      const key = pictureKeys.picture(jobId, i);
+      await store.put(key, await encodePng(picture, recipe, i));
+      return key;
+    }),
+  );
+}

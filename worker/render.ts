@@ -1,0 +1,148 @@
+import type { Redis } from 'ioredis';
+import { PermanentError, UserError } from '../shared/errors.ts';
+import {
+  type RenderRequest,
+  type RenderResult,
+  renderRequestSchema,
+  renderResultSchema,
+  SCHEMA_VERSION,
+} from '../shared/job.ts';
+import type { Recipe } from '../shared/recipe.ts';
+import { keys, RECIPE_TTL_S } from '../shared/redis.ts';
+import { recordPace } from '../shared/registry.ts';
+import { resolveRecipe } from '../shared/resolve.ts';
+import { pictureKeys, type Store } from '../shared/store.ts';
+import { EngineFailure } from './engineProcess.ts';
+import type { StepNews } from './engineProtocol.ts';
+import { faultPoint } from './fault.ts';
+import { composeGrid, encodePng } from './grid.ts';
+import { toCard } from './models.ts';
+import { type PaintDeps, type Painting, paint, storePainting } from './paint.ts';
+
+/** One render job. Jobs run at least once, so all of it may happen again: what is stored is not painted twice. */
+export interface RenderDeps extends PaintDeps {
+  redis: Redis;
+  /** For the message of a job that took too long. */
+  deadlineS: number;
+}
+
+export interface RenderOptions {
+  signal?: AbortSignal | undefined;
+  onRecipe?: (recipe: Recipe) => void;
+  onStep?: (news: StepNews) => void;
+}
+
+/** @throws PermanentError 'cancelled' | 'bad-job' | a code of shared/messages; anything else is worth a retry. */
+export async function render(
+  deps: RenderDeps,
+  data: unknown,
+  options: RenderOptions = {},
+): Promise<RenderResult> {
+  const request = parseRequest(data);
+  const { jobId } = request;
+  await stopIfCancelled(deps.redis, jobId);
+
+  const known = await readResult(deps.store, jobId);
+  if (known) {
+    await rememberRecipe(deps.redis, jobId, known.recipe);
+    return { ...known, paintMs: 0 };
+  }
+
+  const model = deps.model(request.model);
+  if (!model) throw new PermanentError('no-model', { model: request.model });
+  const recipe = resolveRecipe(request, toCard(model));
+  options.onRecipe?.(recipe);
+  const painting = await paint(deps, recipe, {
+    signal: options.signal,
+    onStep: (news) => {
+      void faultPoint('mid-step');
+      options.onStep?.(news);
+    },
+  }).catch((error: unknown) => {
+    throw explain(error, deps.deadlineS);
+  });
+
+  await stopIfCancelled(deps.redis, jobId);
+  const result = await storeResult(deps.store, jobId, recipe, painting);
+  await faultPoint('after-store');
+  await rememberRecipe(deps.redis, jobId, recipe);
+  await recordPace(deps.redis, recipe.model, painting.ms);
+  return result;
+}
+
+function parseRequest(data: unknown): RenderRequest {
+  const parsed = renderRequestSchema.safeParse(data);
+  if (!parsed.success)
+    throw new PermanentError('failed', {}, { cause: new Error('render job of another version, or forged') });
+  return parsed.data as RenderRequest;
+}
+
+async function stopIfCancelled(redis: Redis, jobId: string): Promise<void> {
+  if ((await redis.exists(keys.cancelled(jobId))) === 1) throw new PermanentError('cancelled');
+}
+
+/** Where the result is, everything is: it is written last. A damaged one counts as none. */
+export async function readResult(store: Store, jobId: string): Promise<RenderResult | undefined> {
+  const bytes = await store.get(pictureKeys.result(jobId));
+  if (!bytes) return undefined;
+  try {
+    const parsed = renderResultSchema.safeParse(JSON.parse(bytes.toString('utf8')));
+    return parsed.success ? (parsed.data as RenderResult) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+async function storeResult(
+  store: Store,
+  jobId: string,
+  recipe: Recipe,
+  painting: Painting,
+): Promise<RenderResult> {
+  const { pictures } = painting;
+  const stored = await storePainting(store, jobId, recipe, painting);
+  const shown = await composeGrid(pictures);
+  const grid = pictures.length > 1 ? pictureKeys.grid(jobId) : undefined;
+  if (grid) await store.put(grid, await encodePng(shown, recipe, 0));
+  const result: RenderResult = {
+    v: SCHEMA_VERSION,
+    jobId,
+    recipe,
+    pictures: stored,
+    ...(grid ? { grid } : {}),
+    width: shown.width,
+    height: shown.height,
+    paintMs: Math.round(painting.ms),
+  };
+  await store.put(pictureKeys.result(jobId), Buffer.from(JSON.stringify(result)));
+  return result;
+}
+
+const rememberRecipe = (redis: Redis, jobId: string, recipe: Recipe) =>
+  redis.set(keys.recipe(jobId), JSON.stringify(recipe), 'EX', RECIPE_TTL_S);
+
+/**
+ * The engine has tried twice where that could help, so its failures are final; only a stop (cancelled, or given
+ * back at shutdown) is the caller's to name.
+ */
+function explain(error: unknown, deadlineS: number): unknown {
+  if (error instanceof UserError) return new PermanentError(error.code, error.params, { cause: error });
+  if (!(error instanceof EngineFailure)) return error;
+  const because = { cause: error };
+  switch (error.code) {
+    case 'aborted':
+      return error;
+    case 'crashed':
+    case 'internal':
+    case 'provider':
+      return new PermanentError('engine', {}, because);
+    case 'hung':
+      return new PermanentError('deadline', { seconds: deadlineS }, because);
+    case 'out-of-memory':
+      return new PermanentError('too-large', {}, because);
+    case 'not-a-number':
+      return new PermanentError('blank', {}, because);
+    default:
+      return new PermanentError('failed', {}, because);
+  }
+}
