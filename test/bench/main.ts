@@ -1,0 +1,26 @@
+/**
+ * `npm run bench [-- start|imagine|engine …]`: measures, never asserts. Figures that belong together come from
+ * one run; machines are noisy, so read the ratios and not the third digit.
+ */
+import { benchEngine } from './engine.ts';
+import { benchImagine } from './imagine.ts';
+import { benchStart } from './start.ts';
+
+const benches: Record<string, () => Promise<void>> = {
+  start: benchStart,
+  imagine: benchImagine,
+  engine: benchEngine,
+};
+
+const wanted = process.argv.slice(2);
+const unknown = wanted.filter((name) => !(name in benches));
+if (unknown.length > 0) {
+  console.error(`Unknown benchmark ${unknown.join(', ')}; expected ${Object.keys(benches).join(', ')}.`);
+  process.exit(2);
+}
+for (const [name, bench] of Object.entries(benches)) {
+  if (wanted.length > 0 && !wanted.includes(name)) continue;
+  console.log(`\n## ${name}\n`);
+  await bench();
+}
+process.exit(0);
