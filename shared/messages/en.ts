@@ -74,7 +74,7 @@ export const en = {
   'help.parameters.text':
     '`--ar 3:2` shape · `--seed 7` same start · `--no text, frame` leave out\n' +
     '`--stylize 0–1000` · `--chaos 0–100` · `--weird 0–3000` · `--quality .25 .5 1 2`\n' +
-    '`--stop 10–100` · `--tile` · `--raw` · `--iw 0–3` · `--repeat 2–4` · `--model name`',
+    '`--stop 10–100` · `--tile` · `--raw` · `--iw 0–3` · `--repeat 2–10` · `--model name`',
 
   // errors: title and text by code
   'error.prompt.title': 'Invalid prompt',
@@ -127,6 +127,33 @@ export const en = {
   'error.unknown-command.text': 'Dreamgrid was updated. Reload Discord and try again.',
   'error.broke.title': 'Something broke',
   'error.broke.text': 'That should not have happened. Nothing more will come; please try again.',
+
+  'error.no-posting.title': 'Cannot post here',
+  'error.no-posting.text': 'Dreamgrid may not write in this channel, so the further jobs were not queued.',
+
+  // what can be wrong with a prompt, by the parser's codes
+  'problem.empty-prompt': 'There is nothing to paint.',
+  'problem.too-long': 'A prompt may have at most {max} characters; this one has {length}.',
+  'problem.unknown-parameter': 'There is no `{parameter}`.',
+  'problem.unsupported-parameter': '`{parameter}` does nothing here. {instead}',
+  'problem.missing-value': '`{parameter}` needs a value.',
+  'problem.unexpected-value': '`{parameter}` takes no `{text}`.',
+  'problem.not-a-number': '`{parameter}` needs a number, not `{value}`.',
+  'problem.not-whole': '`{parameter}` needs a whole number, not `{value}`.',
+  'problem.out-of-range': '`{parameter}` must be between {min} and {max}.',
+  'problem.out-of-range-model': '`{parameter}` must be between {min} and {max} with `--model {model}`.',
+  'problem.bad-aspect': '`{parameter}` needs whole numbers such as `3:2`, not `{value}`.',
+  'problem.unknown-model': 'There is no model `{value}`. Installed: {models}',
+  'problem.unknown-sampler': 'There is no sampler `{value}`. There are: {samplers}',
+  'problem.unknown-style': 'There is no style `{value}`.',
+  'problem.parameter-before-text': 'Words come before parameters: move `{text}` to the front.',
+  'problem.bad-link': '`{link}` is not a link that works here.',
+  'problem.misplaced-link': 'Links to images come first: move `{link}` to the front.',
+  'problem.weights-sum': 'The weights add up to {sum}; the sum must be above zero.',
+  'problem.too-many-parts': 'At most {max} weighted parts; this prompt has {count}.',
+  'problem.unbalanced-brace': 'This `{brace}` has no partner. For a plain one, type `\\{brace}`.',
+  'problem.too-many-permutations': 'This makes {count} jobs; at most {max} go at once.',
+  'problem.suggestion': 'Did you mean `{suggestion}`?',
 
   // how a job can fail after it was queued
   'error.failed.title': 'Painting failed',

@@ -43,7 +43,7 @@ export const vi = {
   'cancel.done': 'Đang dừng.',
   'delete.done': 'Đã xóa.',
   'more.follow': { other: 'Còn {n} lượt nữa ở bên dưới.' },
-  'footer.command': '/imagine prompt: {prompt}',
+  'footer.command': '/vẽ mô-tả: {prompt}',
   'footer.error': 'Lỗi {id}',
   'info.title': 'Dreamgrid',
   'info.mine': 'Việc đang mở của bạn',
@@ -57,7 +57,7 @@ export const vi = {
   'models.line': '**{name}** · {title} · {width} × {height} · {steps} bước',
   'help.title': 'Cách vẽ',
   'help.text':
-    'Gõ `/imagine`, mô tả một bức ảnh, và bốn bức sẽ hiện ra.\n' +
+    'Gõ `/vẽ`, mô tả một bức ảnh, và bốn bức sẽ hiện ra.\n' +
     '**U1–U4** lấy một bức trong bốn bức và phóng to.\n' +
     '**V1–V4** vẽ bốn biến thể của một bức.\n' +
     '**🔄** vẽ bốn bức mới với cùng lời mô tả.\n' +
@@ -67,7 +67,7 @@ export const vi = {
   'help.parameters.text':
     '`--ar 3:2` khung hình · `--seed 7` cùng điểm xuất phát · `--no text, frame` bỏ ra\n' +
     '`--stylize 0–1000` · `--chaos 0–100` · `--weird 0–3000` · `--quality .25 .5 1 2`\n' +
-    '`--stop 10–100` · `--tile` · `--raw` · `--iw 0–3` · `--repeat 2–4` · `--model tên`',
+    '`--stop 10–100` · `--tile` · `--raw` · `--iw 0–3` · `--repeat 2–10` · `--model tên`',
 
   'error.prompt.title': 'Lời mô tả không hợp lệ',
   'error.prompt.text': '{lines}',
@@ -89,14 +89,14 @@ export const vi = {
   'error.too-fast.title': 'Từ từ nhé',
   'error.too-fast.text': 'Nút này vừa được bấm; một việc đang được thực hiện.',
   'error.expired.title': 'Nút đã hết hạn',
-  'error.expired.text': 'Nút này thuộc phiên bản khác. Hãy dùng lại `/imagine`.',
+  'error.expired.text': 'Nút này thuộc phiên bản khác. Hãy dùng lại `/vẽ`.',
   'error.forged.title': 'Nút lạ',
-  'error.forged.text': 'Nút này không phải của chúng tôi. Hãy dùng `/imagine` để bắt đầu lại.',
+  'error.forged.text': 'Nút này không phải của chúng tôi. Hãy dùng `/vẽ` để bắt đầu lại.',
   'error.recipe-gone.title': 'Ảnh đã bị quên',
   'error.recipe-gone.text':
-    'Cả hàng chờ lẫn tin nhắn đều không còn nhớ ảnh này được vẽ ra sao. Hãy dùng lại `/imagine`.',
+    'Cả hàng chờ lẫn tin nhắn đều không còn nhớ ảnh này được vẽ ra sao. Hãy dùng lại `/vẽ`.',
   'error.fix-gone.title': 'Quá muộn',
-  'error.fix-gone.text': 'Lời mô tả này không còn được nhớ. Hãy gõ lại `/imagine`.',
+  'error.fix-gone.text': 'Lời mô tả này không còn được nhớ. Hãy gõ lại `/vẽ`.',
   'error.not-yours.title': 'Không được phép',
   'error.not-yours.text': 'Chỉ chủ nhân hoặc người điều hành mới có thể dừng việc này.',
   'error.already-done.title': 'Không có gì để hủy',
@@ -119,6 +119,31 @@ export const vi = {
   'error.unknown-command.text': 'Dreamgrid đã được cập nhật. Hãy tải lại Discord rồi thử lại.',
   'error.broke.title': 'Có gì đó đã hỏng',
   'error.broke.text': 'Lẽ ra không nên như vậy. Sẽ không có gì thêm; hãy thử lại.',
+  'error.no-posting.title': 'Không thể đăng ở đây',
+  'error.no-posting.text': 'Dreamgrid không được viết trong kênh này, nên các lượt sau chưa được xếp.',
+
+  'problem.empty-prompt': 'Chưa có gì để vẽ.',
+  'problem.too-long': 'Lời mô tả được phép có tối đa {max} ký tự; lời này có {length}.',
+  'problem.unknown-parameter': 'Không có `{parameter}`.',
+  'problem.unsupported-parameter': '`{parameter}` không có tác dụng ở đây. {instead}',
+  'problem.missing-value': '`{parameter}` cần một giá trị.',
+  'problem.unexpected-value': '`{parameter}` không nhận `{text}`.',
+  'problem.not-a-number': '`{parameter}` cần một số, không phải `{value}`.',
+  'problem.not-whole': '`{parameter}` cần số nguyên, không phải `{value}`.',
+  'problem.out-of-range': '`{parameter}` phải từ {min} đến {max}.',
+  'problem.out-of-range-model': '`{parameter}` phải từ {min} đến {max} với `--model {model}`.',
+  'problem.bad-aspect': '`{parameter}` cần số nguyên như `3:2`, không phải `{value}`.',
+  'problem.unknown-model': 'Không có mô hình `{value}`. Đã cài: {models}',
+  'problem.unknown-sampler': 'Không có bộ lấy mẫu `{value}`. Hiện có: {samplers}',
+  'problem.unknown-style': 'Không có kiểu `{value}`.',
+  'problem.parameter-before-text': 'Lời mô tả đứng trước tham số: hãy chuyển `{text}` lên đầu.',
+  'problem.bad-link': '`{link}` không phải liên kết dùng được ở đây.',
+  'problem.misplaced-link': 'Liên kết ảnh đứng đầu: hãy chuyển `{link}` lên đầu.',
+  'problem.weights-sum': 'Tổng trọng số là {sum}; tổng phải lớn hơn không.',
+  'problem.too-many-parts': 'Tối đa {max} phần có trọng số; lời này có {count}.',
+  'problem.unbalanced-brace': 'Dấu `{brace}` này thiếu cặp. Nếu chỉ là ký tự, gõ `\\{brace}`.',
+  'problem.too-many-permutations': 'Lời này tạo ra {count} lượt; mỗi lần tối đa {max}.',
+  'problem.suggestion': 'Ý bạn là `{suggestion}`?',
 
   'error.failed.title': 'Vẽ không thành công',
   'error.failed.text': 'Không vẽ được bức ảnh này. Hãy thử lại.',

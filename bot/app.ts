@@ -1,0 +1,36 @@
+import type { REST } from 'discord.js';
+import type { Redis } from 'ioredis';
+import type { Env } from '../shared/env.ts';
+import type { ModelCard } from '../shared/job.ts';
+import type { Log } from '../shared/log.ts';
+import type { Queues } from '../shared/queue.ts';
+import type { Store } from '../shared/store.ts';
+import type { Moderate } from './moderation.ts';
+
+/** What every handler may use; opened once in main. */
+export interface App {
+  readonly env: Env;
+  readonly log: Log;
+  readonly redis: Redis;
+  readonly queues: Queues;
+  readonly store: Store;
+  readonly rest: REST;
+  readonly moderate: Moderate;
+  /** Models that somebody paints with, or did a moment ago. */
+  models(): Promise<ReadonlyMap<string, ModelCard>>;
+}
+
+/** Who asks, from where: the part of an interaction that outlives it. */
+export interface Asker {
+  readonly interactionId: string;
+  readonly applicationId: string;
+  readonly token: string;
+  readonly user: { readonly id: string; readonly name: string };
+  readonly locale: string;
+  readonly channelId: string;
+  readonly guildId?: string | undefined;
+  /** Bytes of one file, here. */
+  readonly attachmentLimit: number;
+  /** May manage messages here, so may stop anyone's job. */
+  readonly moderator: boolean;
+}

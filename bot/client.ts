@@ -1,0 +1,67 @@
+import { Client, Events, GatewayIntentBits, Options, Partials, Routes } from 'discord.js';
+import type { Env } from '../shared/env.ts';
+import { ConfigError, messageOf } from '../shared/errors.ts';
+import type { Log } from '../shared/log.ts';
+import { definitions } from './commands/index.ts';
+
+/** discord.js, told to remember little: interactions carry what handlers need. */
+export function openClient(env: Env, log: Log): Client {
+  const client = new Client({
+    intents: [
+      GatewayIntentBits.Guilds,
+      GatewayIntentBits.GuildMessageReactions,
+      GatewayIntentBits.DirectMessageReactions,
+    ],
+    partials: [Partials.Channel, Partials.Message, Partials.Reaction, Partials.User],
+    allowedMentions: { parse: [] },
+    makeCache: Options.cacheWithLimits({
+      ...Options.DefaultMakeCacheSettings,
+      MessageManager: 0,
+      GuildMemberManager: { maxSize: 1, keepOverLimit: (member) => member.id === member.client.user.id },
+      UserManager: { maxSize: 1, keepOverLimit: (user) => user.id === user.client.user?.id },
+      ReactionManager: 0,
+      PresenceManager: 0,
+      VoiceStateManager: 0,
+    }),
+    rest: {
+      api: env.DISCORD_API,
+      ...(env.DISCORD_CDN === undefined ? {} : { cdn: env.DISCORD_CDN, mediaProxy: env.DISCORD_CDN }),
+    },
+  });
+  client.on(Events.Error, (error) => log.warn({ err: error }, 'discord client'));
+  client.on(Events.ShardError, (error) => log.warn({ err: error }, 'gateway connection'));
+  client.on(Events.ShardReconnecting, (shard) => log.info({ shard }, 'gateway reconnecting'));
+  return client;
+}
+
+/** Connects and tells Discord our commands. @throws ConfigError in one line where that cannot be. */
+export async function connect(client: Client, env: Env): Promise<Client<true>> {
+  const token = env.DISCORD_TOKEN;
+  if (token === undefined) throw new ConfigError('DISCORD_TOKEN is not set: the bot needs a bot token.');
+  const ready = new Promise<Client<true>>((resolve, reject) => {
+    client.once(Events.ClientReady, resolve);
+    client.once(Events.ShardDisconnect, ({ code }) => reject(new ConfigError(describeClose(code))));
+  });
+  ready.catch(() => undefined); // awaited below; a failed login comes first
+  await client.login(token).catch((error: unknown) => {
+    const { code, status } = error as { code?: unknown; status?: unknown };
+    if (code === 'TokenInvalid' || status === 401) throw new ConfigError(describeClose(4004));
+    throw new ConfigError(`Discord does not answer at ${env.DISCORD_API} (${messageOf(error)}).`);
+  });
+  const connected = await ready;
+  const { id } = connected.application;
+  const route = env.DISCORD_GUILD
+    ? Routes.applicationGuildCommands(id, env.DISCORD_GUILD)
+    : Routes.applicationCommands(id);
+  await connected.rest.put(route, { body: definitions() }).catch((error: unknown) => {
+    throw new ConfigError(`Discord refused the commands (${messageOf(error)}).`);
+  });
+  return connected;
+}
+
+/** Gateway close codes after which discord.js does not come back. */
+export function describeClose(code: number): string {
+  if (code === 4004) return 'DISCORD_TOKEN: Discord does not accept this bot token.';
+  if (code === 4014) return 'Discord refused the intents of this bot.';
+  return `Discord closed the gateway for good (code ${code}).`;
+}

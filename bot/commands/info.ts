@@ -1,0 +1,41 @@
+import { say } from '../../shared/messages/index.ts';
+import { keys } from '../../shared/redis.ts';
+import { listWorkers } from '../../shared/registry.ts';
+import { onRedis } from '../redisAway.ts';
+import { type Command, EVERYWHERE, named } from './command.ts';
+
+export const infoCommand: Command = {
+  kind: 'private',
+  definition: { ...named('info'), ...EVERYWHERE },
+  async run({ app, asker, answer }) {
+    const { locale } = asker;
+    const [open, counts, workers, models] = await onRedis(
+      Promise.all([
+        app.redis.zcard(keys.open(asker.user.id)),
+        app.queues.render.getJobCounts('active', 'prioritized', 'waiting', 'delayed'),
+        listWorkers(app.redis),
+        app.models(),
+      ]),
+    );
+    const waiting = (counts['prioritized'] ?? 0) + (counts['waiting'] ?? 0) + (counts['delayed'] ?? 0);
+    const field = (key: 'mine' | 'queue' | 'workers' | 'models', value: string) => ({
+      name: say(locale, `info.${key}`),
+      value,
+      inline: key !== 'models',
+    });
+    await answer.send({
+      embeds: [
+        {
+          title: say(locale, 'info.title'),
+          fields: [
+            field('mine', say(locale, 'info.mine.value', { n: open, max: app.env.MAX_OPEN_JOBS })),
+            field('queue', say(locale, 'info.queue.value', { active: counts['active'] ?? 0, waiting })),
+            field('workers', String(workers.length)),
+            field('models', [...models.keys()].join(', ').slice(0, 1000) || say(locale, 'info.none')),
+          ],
+        },
+      ],
+      allowed_mentions: { parse: [] },
+    });
+  },
+};

@@ -1,0 +1,28 @@
+import { say } from '../../shared/messages/index.ts';
+import { escapeMarkdown } from '../../shared/present.ts';
+import { onRedis } from '../redisAway.ts';
+import { type Command, EVERYWHERE, named } from './command.ts';
+
+const SHOWN = 25;
+
+export const modelsCommand: Command = {
+  kind: 'private',
+  definition: { ...named('models'), ...EVERYWHERE },
+  async run({ app, asker: { locale }, answer }) {
+    const models = await onRedis(app.models());
+    const lines = [...models.values()].slice(0, SHOWN).map(({ name, title, native, defaults }) =>
+      say(locale, 'models.line', {
+        name: escapeMarkdown(name).slice(0, 64),
+        title: escapeMarkdown(title).slice(0, 60),
+        width: native.width,
+        height: native.height,
+        steps: defaults.steps,
+      }),
+    );
+    const description = lines.join('\n') || say(locale, 'info.none');
+    await answer.send({
+      embeds: [{ title: say(locale, 'models.title'), description }],
+      allowed_mentions: { parse: [] },
+    });
+  },
+};

@@ -1,0 +1,132 @@
+import { randomUUID } from 'node:crypto';
+import {
+  type ButtonInteraction,
+  type ChatInputCommandInteraction,
+  DiscordAPIError,
+  type Interaction,
+  type ModalSubmitInteraction,
+} from 'discord.js';
+import { type CustomId, parseCustomId } from '../shared/customId.ts';
+import { UserError } from '../shared/errors.ts';
+import { type Answer, type AnswerKind, openAnswer } from './answer.ts';
+import type { App, Asker } from './app.ts';
+import { askerOf } from './asker.ts';
+import { type Button, buttons } from './buttons.ts';
+import { commands } from './commands/index.ts';
+import { presentError } from './errorReply.ts';
+import { FIX_INPUT, findFix } from './fix.ts';
+import { imagine } from './imagine.ts';
+import { isRedisAway } from './redisAway.ts';
+
+/** Discord gives 3 s; what is not answered by then is deferred, with time for the deferral to travel. */
+const DEFER_AFTER_MS = 1800;
+
+/** Acknowledgement that came too late, or of a message that is gone: nobody is left to be told. */
+const NOBODY_THERE = new Set<number | string>([10062, 10015, 10008, 10003, 40060, 50027]);
+
+/** What one interaction leads to. */
+interface Plan {
+  kind: AnswerKind;
+  /** What the person typed, for the footer of an error. */
+  typed?: string | undefined;
+  run(answer: Answer): Promise<void>;
+}
+
+/** From an interaction to its handler. The only catch: whatever goes wrong ends as one private reply. */
+export async function dispatch(app: App, interaction: Interaction): Promise<void> {
+  if (!interaction.isRepliable()) return;
+  const asker = askerOf(interaction);
+  const plan = planOf(app, asker, interaction);
+  if (!plan) return;
+  const answer = openAnswer(app.rest, asker, plan.kind);
+  // A clock that runs ahead of Discord's makes us defer early, one that lags makes no wait longer than planned.
+  const age = Math.max(0, Date.now() - interaction.createdTimestamp);
+  const timer = setTimeout(
+    () => {
+      answer.defer().catch((error) => app.log.warn({ err: error, id: interaction.id }, 'not deferred'));
+    },
+    Math.max(0, DEFER_AFTER_MS - age),
+  );
+  try {
+    await plan.run(answer);
+  } catch (error) {
+    await explain(app, asker, answer, plan, error);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function explain(app: App, asker: Asker, answer: Answer, plan: Plan, thrown: unknown): Promise<void> {
+  const error = isRedisAway(thrown) ? new UserError('redis') : thrown;
+  const errorId = randomUUID().slice(0, 8);
+  const about = { errorId, interactionId: asker.interactionId };
+  if (error instanceof UserError) app.log.debug({ ...about, code: error.code }, 'refused');
+  else if (isNobodyThere(error)) return app.log.warn({ ...about, err: error }, 'nobody to answer');
+  else app.log.error({ ...about, err: error }, 'interaction failed');
+  try {
+    await answer.tell(presentError(error, { locale: asker.locale, typed: plan.typed, errorId }));
+  } catch (failure) {
+    app.log.warn({ ...about, err: failure }, 'error not told');
+  }
+}
+
+const isNobodyThere = (error: unknown): boolean =>
+  error instanceof DiscordAPIError && NOBODY_THERE.has(error.code);
+
+function planOf(app: App, asker: Asker, interaction: Interaction): Plan | undefined {
+  if (interaction.isChatInputCommand()) return planCommand(app, asker, interaction);
+  if (interaction.isButton()) return planButton(app, asker, interaction);
+  if (interaction.isModalSubmit()) return planModal(app, asker, interaction);
+  return undefined;
+}
+
+const refuse = (error: UserError): Plan => ({
+  kind: 'private',
+  run: async () => {
+    throw error;
+  },
+});
+
+function planCommand(app: App, asker: Asker, interaction: ChatInputCommandInteraction): Plan {
+  const command = commands.get(interaction.commandName);
+  if (!command) return refuse(new UserError('unknown-command'));
+  return {
+    kind: command.kind,
+    typed: interaction.options.getString('prompt') ?? undefined,
+    run: (answer) => command.run({ app, asker, answer, interaction }),
+  };
+}
+
+/** A custom id can be forged, and outlives the version that made it. */
+function readCustomId(text: string): CustomId | UserError {
+  const parsed = parseCustomId(text);
+  return parsed.ok ? parsed.id : new UserError(parsed.why);
+}
+
+function planButton(app: App, asker: Asker, interaction: ButtonInteraction): Plan {
+  const id = readCustomId(interaction.customId);
+  if (id instanceof UserError) return refuse(id);
+  const button: Button = buttons[id.action];
+  const files = [...interaction.message.attachments.values()].map(({ url }) => url);
+  return { kind: button.kind, run: (answer) => button.press({ app, asker, answer, id, files }) };
+}
+
+/** The one form there is: the mended prompt. */
+function planModal(app: App, asker: Asker, interaction: ModalSubmitInteraction): Plan {
+  const id = readCustomId(interaction.customId);
+  if (id instanceof UserError) return refuse(id);
+  if (id.action !== 'fix') return refuse(new UserError('forged'));
+  const typed = interaction.fields.getTextInputValue(FIX_INPUT);
+  return {
+    kind: 'message',
+    typed,
+    async run(answer) {
+      // The picture that was attached to the first try; when it is forgotten, the words alone still work.
+      const { image } = await findFix(app, id.jobId).catch((error: unknown) => {
+        if (error instanceof UserError && error.code === 'fix-gone') return { image: undefined };
+        throw error;
+      });
+      await imagine(app, asker, answer, typed, image);
+    },
+  };
+}

@@ -1,0 +1,100 @@
+import type { Params, RenderRequest } from '../shared/job.ts';
+import { type ParsedPrompt, parsePrompt, printPrompt } from '../shared/prompt/index.ts';
+import { lineage, MAX_LINEAGE, type Recipe, seedOf } from '../shared/recipe.ts';
+import type { Draft } from './submit.ts';
+
+/** Wishes out of prompts, and out of pictures that exist: pure. */
+export const GRID = 4;
+
+/** Every prompt as often as its `--repeat` says; each is a job of its own. */
+export function draftsOf(
+  prompts: readonly ParsedPrompt[],
+  defaultModel: string,
+  image?: { key: string },
+): Draft[] {
+  return prompts.flatMap(({ text, parts, negative, params }) => {
+    const { repeat, ...own } = params;
+    const draft: Draft = {
+      action: 'imagine',
+      prompt: text,
+      parts,
+      negative,
+      params: own,
+      model: params.model ?? defaultModel,
+      count: GRID,
+      ...(params.seed === undefined ? {} : { seed: params.seed }),
+      ...(image === undefined ? {} : { image }),
+    };
+    return Array.from({ length: repeat ?? 1 }, () => draft);
+  });
+}
+
+/** Four variations of one picture, with a seed of their own. */
+export const variationOf = (
+  jobId: string,
+  index: number,
+  recipe: Recipe,
+  action: 'vary-subtle' | 'vary-strong',
+): Draft => ({ ...again(recipe), action, count: GRID, parent: parentOf(jobId, index, recipe) });
+
+/** One picture, larger. It keeps the picture's seed, so that the same U gives the same bytes. */
+export const upscaleOf = (
+  jobId: string,
+  index: number,
+  recipe: Recipe,
+  action: 'upscale-subtle' | 'upscale-creative',
+): Draft => ({
+  ...again(recipe),
+  action,
+  count: 1,
+  seed: seedOf(recipe, index),
+  parent: parentOf(jobId, index, recipe),
+});
+
+/** The same wish with another seed; an upscale has nothing to throw the dice for and keeps its own. */
+export function rerollOf(recipe: Recipe): Draft {
+  const { action, count, image, parent, seed } = recipe;
+  return {
+    ...again(recipe),
+    action,
+    count,
+    ...(action.startsWith('upscale') ? { seed } : {}),
+    ...(image === undefined ? {} : { image: { key: image.key } }),
+    ...(parent === undefined ? {} : { parent }),
+  };
+}
+
+/** A job that failed left no recipe, but its request is still known. */
+export function retryOf(request: RenderRequest): Draft {
+  const { v: _v, jobId: _jobId, user: _user, createdAt: _at, seed, ...rest } = request;
+  const fixed = request.params.seed !== undefined || request.action.startsWith('upscale');
+  return { ...rest, ...(fixed ? { seed } : {}) };
+}
+
+/** The prompt as it is typed for the next picture: without its seed, which belongs to the last one. */
+function again(recipe: Recipe): Pick<Draft, 'prompt' | 'parts' | 'negative' | 'params' | 'model'> {
+  const { parts, negative, model } = recipe;
+  const parsed = parsePrompt(recipe.prompt);
+  const prompt = parsed.ok && parsed.prompts.length === 1 ? parsed.prompts[0] : undefined;
+  if (!prompt) return { prompt: recipe.prompt, parts, negative, params: paramsOf(recipe), model };
+  const { seed: _seed, repeat: _repeat, ...params } = prompt.params;
+  return { prompt: printPrompt({ ...prompt, params }), parts, negative, params, model };
+}
+
+/** What a recipe still tells of the parameters where its text cannot be read any more. */
+const paramsOf = ({ width, height, tile, model }: Recipe): Params => {
+  const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));
+  const by = gcd(width, height);
+  const aspect: [number, number] = [width / by, height / by];
+  return { ...(Math.max(...aspect) < 1000 ? { aspect } : {}), model, ...(tile ? { tile } : {}) };
+};
+
+/** A recipe carries its ancestors; the oldest are forgotten, so that it cannot grow without end. */
+function parentOf(jobId: string, index: number, recipe: Recipe): NonNullable<Draft['parent']> {
+  const chain = lineage(recipe).slice(0, MAX_LINEAGE - 1);
+  const trimmed = chain.reduceRight<Recipe | undefined>((older, at) => {
+    const { parent, ...own } = at;
+    return older && parent ? { ...own, parent: { ...parent, recipe: older } } : own;
+  }, undefined);
+  return { jobId, index, recipe: trimmed as Recipe };
+}

@@ -1,0 +1,66 @@
+import { type APIEmbed, ButtonStyle, ComponentType } from 'discord.js';
+import { printCustomId } from '../shared/customId.ts';
+import { UserError } from '../shared/errors.ts';
+import { say, sayError } from '../shared/messages/index.ts';
+import type { Payload } from '../shared/present.ts';
+
+/**
+ * What one person sees when something cannot be: an embed of their own with the command in its footer, so
+ * that it can be copied. Pure; a test holds on to codes.
+ */
+const YELLOW = 0xfee75c;
+const RED = 0xed4245;
+const FOOTER_MAX = 2048;
+const TEXT_MAX = 3900;
+
+export interface ErrorContext {
+  locale: string;
+  /** What was typed after the command, where there is something to copy. */
+  typed?: string | undefined;
+  /** Names the line in the log; shown for errors that are ours. */
+  errorId: string;
+}
+
+export function presentError(error: unknown, { locale, typed, errorId }: ErrorContext): Payload {
+  const ours = !(error instanceof UserError);
+  const { title, text } = ours
+    ? sayError(locale, 'broke', {}, 'broke')
+    : sayError(locale, error.code, error.params, 'broke');
+  const footer = ours
+    ? say(locale, 'footer.error', { id: errorId })
+    : typed
+      ? say(locale, 'footer.command', { prompt: typed })
+      : undefined;
+  const embed: APIEmbed = {
+    title,
+    description: cut(text, TEXT_MAX),
+    color: ours ? RED : YELLOW,
+    ...(footer ? { footer: { text: cut(footer, FOOTER_MAX) } } : {}),
+  };
+  const fix = ours ? undefined : error.params['fix'];
+  return {
+    content: '',
+    embeds: [embed],
+    components:
+      fix === undefined
+        ? []
+        : [
+            {
+              type: ComponentType.ActionRow,
+              components: [
+                {
+                  type: ComponentType.Button,
+                  style: ButtonStyle.Primary,
+                  label: say(locale, 'button.fix'),
+                  custom_id: printCustomId({ action: 'fix', index: 0, jobId: String(fix) }),
+                },
+              ],
+            },
+          ],
+    allowed_mentions: { parse: [] },
+  };
+}
+
+/** Without halving a surrogate pair. */
+const cut = (text: string, max: number): string =>
+  text.length <= max ? text : `${text.slice(0, max - 1).replace(/[\ud800-\udbff]$/, '')}…`;

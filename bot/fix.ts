@@ -1,0 +1,60 @@
+import { z } from 'zod';
+import { printCustomId } from '../shared/customId.ts';
+import { UserError } from '../shared/errors.ts';
+import { say } from '../shared/messages/index.ts';
+import { PREFIX } from '../shared/redis.ts';
+import type { App } from './app.ts';
+import { onRedis } from './redisAway.ts';
+
+/**
+ * A mended prompt waits here for its Fix it button: a custom id has room for a job id and nothing else.
+ */
+const TTL_S = 15 * 60;
+const INPUT_MAX = 4000;
+export const FIX_INPUT = 'prompt';
+
+const keyOf = (interactionId: string): string => `${PREFIX}:fix:${interactionId}`;
+
+const pendingSchema = z.object({
+  text: z.string(),
+  image: z.object({ url: z.string(), size: z.number() }).optional(),
+});
+export type Pending = z.infer<typeof pendingSchema>;
+
+/** Gives false where there is nothing to offer; the error then goes without a button. */
+export async function keepFix(app: App, interactionId: string, pending: Pending): Promise<boolean> {
+  if (pending.text.length > INPUT_MAX) return false;
+  const kept = await app.redis
+    .set(keyOf(interactionId), JSON.stringify(pending), 'EX', TTL_S)
+    .catch(() => undefined);
+  return kept === 'OK';
+}
+
+/** @throws UserError('fix-gone') */
+export async function findFix(app: App, interactionId: string): Promise<Pending> {
+  const kept = await onRedis(app.redis.get(keyOf(interactionId)));
+  if (kept === null) throw new UserError('fix-gone');
+  return pendingSchema.parse(JSON.parse(kept));
+}
+
+/** The form with the mended prompt in it. */
+export const fixModal = (locale: string, interactionId: string, text: string): object => ({
+  custom_id: printCustomId({ action: 'fix', index: 0, jobId: interactionId }),
+  title: say(locale, 'fix.title'),
+  components: [
+    {
+      type: 1,
+      components: [
+        {
+          type: 4,
+          custom_id: FIX_INPUT,
+          label: say(locale, 'fix.label'),
+          style: 2,
+          value: text,
+          required: true,
+          max_length: INPUT_MAX,
+        },
+      ],
+    },
+  ],
+});

@@ -1,0 +1,105 @@
+import { type Client, Events } from 'discord.js';
+import { collectDefaultMetrics, Registry } from 'prom-client';
+import { folder, readEnv } from '../shared/env.ts';
+import { ConfigError, messageOf } from '../shared/errors.ts';
+import { openHealth } from '../shared/health.ts';
+import { openLog } from '../shared/log.ts';
+import { openQueues, withDeadline } from '../shared/queue.ts';
+import { checkRedis, connectRedis, producerConnection } from '../shared/redis.ts';
+import { openFolderStore } from '../shared/store.ts';
+import type { App } from './app.ts';
+import { connect, describeClose, openClient } from './client.ts';
+import { dispatch } from './dispatch.ts';
+import { openModels } from './models.ts';
+import { allowAll } from './moderation.ts';
+import { onReaction } from './reactions.ts';
+
+/** The bot: env, log, Redis, store, Discord, health; stopped in reverse. */
+async function main(): Promise<void> {
+  const began = performance.now();
+  const env = readEnv();
+  const log = openLog('bot', env.LOG_LEVEL);
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+
+  // what it stands on
+  const connection = producerConnection(env.REDIS_URL);
+  const redis = await connectRedis(connection);
+  const production = env.NODE_ENV === 'production';
+  const unsafe = await checkRedis(redis, { production, unsafe: env.REDIS_UNSAFE });
+  if (unsafe.length > 0) log.warn({ missing: unsafe.join(', ') }, 'this Redis may lose jobs');
+  const queues = openQueues(connection);
+  await Promise.all([queues.flow.client, queues.render.client, queues.deliver.client]);
+  const store = await openFolderStore(folder(env.DATA_DIR)).catch((error) => {
+    throw new ConfigError(`DATA_DIR: cannot use ${folder(env.DATA_DIR)} (${messageOf(error)})`);
+  });
+
+  // who it answers
+  const client = openClient(env, log);
+  const models = openModels(redis);
+  const app: App = { env, log, redis, queues, store, rest: client.rest, moderate: allowAll, models };
+  const busy = new Set<Promise<void>>();
+  const run = (work: Promise<void>): void => {
+    const one = work
+      .catch((error: unknown) => log.error({ err: error }, 'unexpected'))
+      .finally(() => busy.delete(one));
+    busy.add(one);
+  };
+  client.on(Events.InteractionCreate, (interaction) => run(dispatch(app, interaction)));
+  client.on(Events.MessageReactionAdd, (reaction, user) => {
+    if (client.isReady()) run(onReaction(app, client, reaction, user));
+  });
+  const connected = await connect(client, env);
+
+  // who looks after it
+  let stopping = false;
+  const health = await openHealth({
+    port: env.HEALTH_PORT,
+    host: env.HEALTH_HOST,
+    registry,
+    ready: async () => [
+      ...(stopping ? ['shutting down'] : []),
+      ...(connected.ws.ping >= 0 || connected.isReady() ? [] : ['Discord is not connected']),
+      ...(await redis.ping().then(
+        () => [],
+        (error) => [`Redis: ${messageOf(error)}`],
+      )),
+    ],
+  });
+  client.on(Events.ShardDisconnect, ({ code }) => {
+    if (!stopping) fail(new ConfigError(describeClose(code)));
+  });
+  const shutdown = async (): Promise<void> => {
+    if (stopping) return process.exit(1); // asked twice: now
+    stopping = true;
+    log.info({ busy: busy.size }, 'stopping');
+    client.removeAllListeners(Events.InteractionCreate);
+    client.removeAllListeners(Events.MessageReactionAdd);
+    await withDeadline(Promise.allSettled([...busy]), 3_000);
+    await withDeadline(health.close(), 1_000);
+    await withDeadline(leave(client), 2_000);
+    await queues.close();
+    redis.disconnect();
+    log.info('stopped');
+    process.exit(0);
+  };
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void shutdown());
+
+  const ms = Math.round(performance.now() - began);
+  log.info({ guilds: connected.guilds.cache.size, health: health.port, ms }, 'bot ready');
+}
+
+/** `destroy` can hang for seconds while a shard identifies again; its caller sets a deadline. */
+const leave = async (client: Client): Promise<void> => {
+  await client.destroy();
+};
+
+function fail(error: unknown): never {
+  process.stderr.write(`${messageOf(error)}\n`);
+  if (!(error instanceof ConfigError) && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+  process.exit(1);
+}
+
+process.on('uncaughtException', fail);
+process.on('unhandledRejection', fail);
+await main().catch(fail);

@@ -1,0 +1,16 @@
+import type { Redis } from 'ioredis';
+import type { ModelCard } from '../shared/job.ts';
+import { listModels } from '../shared/registry.ts';
+
+/**
+ * The models that workers announce, and those they announced before: a worker that restarts is away for a few
+ * seconds, and a prompt typed meanwhile is queued for it rather than refused.
+ */
+export function openModels(redis: Redis): () => Promise<ReadonlyMap<string, ModelCard>> {
+  let last: ReadonlyMap<string, ModelCard> = new Map();
+  return async () => {
+    const now = await listModels(redis);
+    if (now.size > 0) last = now;
+    return last;
+  };
+}

@@ -1,0 +1,31 @@
+import { UserError } from '../shared/errors.ts';
+import { fetchPicture } from '../shared/image.ts';
+import { deliverId, type RenderRequest } from '../shared/job.ts';
+import { readRecipe } from '../shared/png.ts';
+import { type Recipe, recipeSchema } from '../shared/recipe.ts';
+import { keys } from '../shared/redis.ts';
+import type { App } from './app.ts';
+import { fetchRules } from './imagePrompt.ts';
+import { onRedis } from './redisAway.ts';
+
+/**
+ * How a picture was painted: from Redis, and where Redis forgot it, from the message's own file. So buttons
+ * never die. @throws UserError('recipe-gone')
+ */
+export async function findRecipe(app: App, jobId: string, files: readonly string[]): Promise<Recipe> {
+  const kept = await onRedis(app.redis.get(keys.recipe(jobId)));
+  const parsed = kept === null ? undefined : recipeSchema.safeParse(JSON.parse(kept));
+  if (parsed?.success) return parsed.data;
+  for (const url of files) {
+    const bytes = await fetchPicture(url, fetchRules(app.env)).catch(() => undefined);
+    const recipe = bytes && readRecipe(bytes);
+    if (recipe) return recipe;
+  }
+  throw new UserError('recipe-gone');
+}
+
+/** What was asked for, of a job that never got as far as a recipe; the queue keeps it for a day. */
+export async function findRequest(app: App, jobId: string): Promise<RenderRequest | undefined> {
+  const job = await onRedis(app.queues.deliver.getJob(deliverId(jobId)));
+  return job?.data.render;
+}

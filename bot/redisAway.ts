@@ -1,0 +1,23 @@
+import { UserError } from '../shared/errors.ts';
+
+/**
+ * How ioredis and Redis say "not now": the connection is down, a command timed out, the server is loading,
+ * full or read-only. The asker can try again; nobody has to be woken.
+ */
+const AWAY =
+  /isn't writeable|Connection is closed|Command timed out|max retries|ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|ENOTFOUND|^(?:LOADING|OOM|MISCONF|READONLY|BUSY|MASTERDOWN|CLUSTERDOWN)\b/;
+
+export function isRedisAway(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  return error.name === 'MaxRetriesPerRequestError' || AWAY.test(error.message);
+}
+
+/** Work on Redis, its absence told as a UserError. */
+export async function onRedis<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    if (isRedisAway(error)) throw new UserError('redis');
+    throw error;
+  }
+}
