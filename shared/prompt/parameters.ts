@@ -3,7 +3,7 @@ import { type EffectiveParameter, parameterFor, parameterNames, parameterOf } fr
 import { badLink, linkOf } from './links.ts';
 import { type Mapped, spanOf, type Word } from './mapped.ts';
 import type { Finding } from './problems.ts';
-import { nearest } from './suggest.ts';
+import { distance, nearest } from './suggest.ts';
 import { type Segment, type Tokens, valueWords } from './tokenise.ts';
 import { readValue } from './values.ts';
 
@@ -21,17 +21,26 @@ export interface Models {
   readonly fallback?: string | undefined;
 }
 
-const unknown = (m: Mapped, segment: Segment): Finding => {
+/** Names worth proposing: those the model takes, one spelling each, and `--style` only to whom means raw. */
+const proposals = (card: ModelCard | undefined, value: string | undefined): string[] => {
+  const names = parameterNames().filter((name) => {
+    const spec = parameterFor(parameterOf(name)!, card);
+    return spec.supported && spec.kind !== 'style' && (name === spec.name || distance(name, spec.name) > 1);
+  });
+  return value === 'raw' ? ['style', ...names] : names;
+};
+
+const unknown = (m: Mapped, segment: Segment, card: ModelCard | undefined): Finding => {
   const span = spanOf(m, segment.start, segment.nameEnd);
   const params = { parameter: `--${segment.name}` };
   const glued = /^([a-z]+)([-.\d].*)$/.exec(segment.name);
   const split = glued && parameterOf(glued[1]!) ? `${glued[1]} ${glued[2]}` : undefined;
-  const near = split ?? nearest(segment.name, parameterNames());
+  const first = valueWords(m, segment)[0];
+  const near = split ?? nearest(segment.name, proposals(card, first?.text.toLowerCase()));
   if (near !== undefined) {
     const suggestion = `--${near}`;
     return { code: 'unknown-parameter', ...span, params, suggestion, edits: [{ ...span, text: suggestion }] };
   }
-  const first = valueWords(m, segment)[0];
   const end = first !== undefined && /^[-.\d:]+$/.test(first.text) ? first.end : segment.nameEnd;
   const edits = [{ ...spanOf(m, segment.start, end), text: '' }];
   return { code: 'unknown-parameter', ...span, params, edits };
@@ -60,7 +69,7 @@ export const readParameters = (m: Mapped, tokens: Tokens, context: Models): Type
   const card = context.models?.get(chosenModel(m, tokens, context) ?? '');
   for (const segment of tokens.segments) {
     const spec = parameterOf(segment.name);
-    if (spec === undefined) typed.findings.push(unknown(m, segment));
+    if (spec === undefined) typed.findings.push(unknown(m, segment, card));
     else known.push({ segment, spec: parameterFor(spec, card) });
   }
   for (const { segment, spec } of known) readOne(m, tokens.body, segment, spec, card, context, typed);

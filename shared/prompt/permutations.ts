@@ -1,8 +1,11 @@
-import { concat, type Mapped, placed, slice, spanOf, trim } from './mapped.ts';
+import { concat, type Mapped, slice, spanOf, trim } from './mapped.ts';
 import type { Finding } from './problems.ts';
 
 /** How many jobs one prompt may become where the caller sets no cap of its own. */
 export const MAX_PERMUTATIONS = 40;
+
+/** Groups inside groups. Nobody writes more by hand. */
+const MAX_DEPTH = 32;
 
 /** A stretch of text, or a choice between sequences. */
 type Node = Mapped | { options: Node[][]; count: number };
@@ -46,6 +49,9 @@ const read = (m: Mapped): { tree: Node[]; findings: Finding[] } => {
     if (unit === '\\' && (next === '{' || next === '}' || (inside && next === ','))) {
       flush(i);
       done = ++i;
+    } else if (unit === '{' && stack.length > MAX_DEPTH) {
+      const span = spanOf(m, i, i + 1);
+      return { tree: [], findings: [{ code: 'nested-too-deep', ...span, params: { max: MAX_DEPTH } }] };
     } else if (unit === '{') {
       flush(i);
       done = i + 1;
@@ -72,12 +78,13 @@ const read = (m: Mapped): { tree: Node[]; findings: Finding[] } => {
 };
 
 const expandSequence = (sequence: readonly Node[]): Mapped[] => {
-  let results: Mapped[] = [placed('', 0, 0)];
+  let results: Mapped[][] = [[]];
   for (const node of sequence) {
     const choices = 'options' in node ? node.options.flatMap(expandOption) : [node];
-    results = results.flatMap((head) => choices.map((tail) => concat([head, tail])));
+    if (choices.length === 1) for (const pieces of results) pieces.push(choices[0]!);
+    else results = results.flatMap((pieces) => choices.map((choice) => [...pieces, choice]));
   }
-  return results;
+  return results.map(concat);
 };
 
 const expandOption = (option: readonly Node[]): Mapped[] => expandSequence(option).map(trim);

@@ -29,6 +29,7 @@ export const PROBLEM_CODES = [
   'weights-sum',
   'too-many-parts',
   'unbalanced-brace',
+  'nested-too-deep',
   'too-many-permutations',
 ] as const;
 export type ProblemCode = (typeof PROBLEM_CODES)[number];

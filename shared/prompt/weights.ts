@@ -1,6 +1,6 @@
 import type { PromptPart } from '../recipe.ts';
 import { type Mapped, spanOf } from './mapped.ts';
-import type { Finding } from './problems.ts';
+import type { Edit, Finding } from './problems.ts';
 
 export const MAX_PARTS = 64;
 /** Largest share that a part may have: beyond it, positive and negative weights almost cancel out. */
@@ -39,5 +39,20 @@ export const weigh = (m: Mapped): { parts: PromptPart[]; findings: Finding[] } =
   const parts = typed.map(({ text, weight }) => ({ text, weight: rounded(weight / sum) }));
   const fine = sum > 0 && parts.every(({ weight }) => Math.abs(weight) <= MAX_WEIGHT);
   if (typed.length === 0 || fine) return { parts, findings: [] };
-  return { parts: [], findings: [{ code: 'weights-sum', ...span, params: { sum: rounded(sum) } }] };
+  const edits = softened(m, marks, typed);
+  const params = { sum: rounded(sum) };
+  return { parts: [], findings: [{ code: 'weights-sum', ...span, params, ...(edits ? { edits } : {}) }] };
+};
+
+/** The negative weights brought down, together, to half of the positive ones. */
+const softened = (m: Mapped, marks: RegExpExecArray[], typed: readonly PromptPart[]): Edit[] | undefined => {
+  const total = (sign: number) => typed.reduce((sum, { weight }) => sum + Math.max(0, sign * weight), 0);
+  if (total(1) === 0) return undefined;
+  const factor = (0.5 * total(1)) / total(-1);
+  return marks
+    .filter((mark) => Number(mark[1]) < 0)
+    .map((mark) => ({
+      ...spanOf(m, mark.index, mark.index + mark[0].length),
+      text: `::${(Number(mark[1]) * factor).toFixed(3).replace(/\.?0+$/, '')}`,
+    }));
 };
