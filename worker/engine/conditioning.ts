@@ -1,8 +1,8 @@
 /** What a picture is to show, as the model is told it. */
 import { badRequest } from './errors.ts';
+import type { Row } from './prompt.ts';
 import { createGenerator } from './rng.ts';
 import { sum } from './schedulers/plan.ts';
-import type { Row } from './prompt.ts';
 import type { Encoded, TextEncoder } from './textEncoder.ts';
 import type { PromptPart } from './types.ts';
 

@@ -1,6 +1,6 @@
 /** The autoencoder between pictures and latents. */
 import { EngineError } from './errors.ts';
-import { number, type Folder } from './folder.ts';
+import { type Folder, number } from './folder.ts';
 import type { Session } from './session.ts';
 import type { Picture } from './types.ts';
 
@@ -41,10 +41,11 @@ export function makeVae(folder: Folder, decoder: Session, encoder: Session | und
         )
       ).get(output.name)!;
       const size = channels * (picture.height / factor) * (picture.width / factor);
+      // Drawn in any case, so that the start noise is the same whatever the encoder gives.
+      const noise = draw(size);
       let sample = data;
       if (data.length === 2 * size) {
         // Mean and log variance, one after the other (diffusers' DiagonalGaussianDistribution).
-        const noise = draw(size);
         sample = noise.map(
           (eps, i) => data[i]! + Math.exp(0.5 * Math.min(Math.max(data[size + i]!, -30), 20)) * eps,
         );
@@ -86,8 +87,7 @@ export function fromPlanes(planes: Float32Array, width: number, height: number):
   const data = new Float32Array(3 * size);
   for (let i = 0; i < size; i++) {
     for (let c = 0; c < 3; c++) {
-      const value = planes[c * size + i]! / 2 + 0.5;
-      data[3 * i + c] = value < 0 ? 0 : value > 1 ? 1 : value;
+      data[3 * i + c] = Math.min(Math.max(planes[c * size + i]! / 2 + 0.5, 0), 1);
     }
   }
   return { width, height, data };

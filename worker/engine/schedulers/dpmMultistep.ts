@@ -4,17 +4,9 @@
  */
 import { EngineError } from '../errors.ts';
 import { oneOf, readConfig, type SchedulerDefinition } from './config.ts';
-import {
-  alphasCumprod,
-  interpolate,
-  linspace,
-  roundHalfEven,
-  sigmaToTimestep,
-  trailing,
-  trainingSigmas,
-} from './noise.ts';
-import { levels, linearBetas, reshapeSigmas, sigmaShapes, thresholding } from './parts.ts';
-import { dynamicThreshold, type Plan, sum } from './plan.ts';
+import { linearBetas, sigmaShapes, thresholding } from './parts.ts';
+import { type Plan, sum } from './plan.ts';
+import { levelsOf, solverLadder, toClean } from './solverLadder.ts';
 
 const name = 'DPMSolverMultistepScheduler';
 const defaults = {
@@ -70,28 +62,10 @@ export const dpmMultistep: SchedulerDefinition = {
         `${name}: algorithm_type "sde-dpmsolver" has no solver_order ${options.solver_order}`,
       );
     }
-    const { sigmas, timesteps } = dpmLadder(options, steps, last);
-    const flow = options.use_flow_sigmas;
-    const at = (i: number) => (flow ? { alpha: 1 - sigmas[i]!, sigma: sigmas[i]! } : levels(sigmas[i]!));
-    /** Half the log of signal over noise power. */
-    const lambda = (i: number): number => Math.log(at(i).alpha) - Math.log(at(i).sigma);
-
-    function toClean(output: Float32Array, x: Float32Array, i: number): Float32Array {
-      const { alpha, sigma } = at(i);
-      let x0: Float32Array;
-      if (options.prediction_type === 'epsilon') x0 = sum([1 / alpha, x], [-sigma / alpha, output]);
-      else if (options.prediction_type === 'sample') x0 = output;
-      else if (options.prediction_type === 'v_prediction') x0 = sum([alpha, x], [-sigma, output]);
-      else if (options.prediction_type === 'flow_prediction') x0 = sum([1, x], [-sigma, output]);
-      else
-        throw new EngineError(
-          'unsupported',
-          `${name}: prediction_type "${options.prediction_type}" is not implemented`,
-        );
-      return options.thresholding
-        ? dynamicThreshold(x0, options.dynamic_thresholding_ratio, options.sample_max_value)
-        : x0;
-    }
+    const ladder = solverLadder(name, options, steps);
+    const sigmas = [...ladder.sigmas, last === 'zero' ? 0 : ladder.trainedMin].map(Math.fround);
+    const { timesteps } = ladder;
+    const { at, lambda } = levelsOf(sigmas, options.use_flow_sigmas);
 
     /** One step of order 1, 2 or 3 from level i to i + 1; `m` are the converted outputs, newest first. */
     function solve(
@@ -145,7 +119,7 @@ export const dpmMultistep: SchedulerDefinition = {
       sampler: () => {
         let history: Float32Array[] = [];
         return (output, x, i, draw) => {
-          const x0 = toClean(output, x, i);
+          const x0 = toClean(name, options, output, x, at(i));
           const { alpha, sigma } = at(i);
           const converted = predictsData ? x0 : sum([1 / sigma, x], [-alpha / sigma, x0]);
           history = [converted, ...history].slice(0, options.solver_order);
@@ -159,56 +133,3 @@ export const dpmMultistep: SchedulerDefinition = {
     };
   },
 };
-
-/** Noise levels (with the final one) and integer timesteps of the DPM-Solver, DEIS and UniPC kind. */
-function dpmLadder(options: typeof defaults, steps: number, last: 'zero' | 'sigma_min') {
-  const train = options.num_train_timesteps;
-  const cumprod = alphasCumprod(options);
-  if (options.rescale_betas_zero_snr) cumprod[cumprod.length - 1] = 2 ** -24;
-  const table = trainingSigmas(cumprod);
-  const logs = table.map(Math.log);
-  // Timesteps whose log signal-to-noise lies below the bound are left out.
-  const clipped = cumprod.filter(
-    (a) => Math.log(Math.sqrt(a)) - Math.log(Math.sqrt(1 - a)) < options.lambda_min_clipped,
-  ).length;
-  const count = train - clipped;
-  let timesteps: number[];
-  if (options.timestep_spacing === 'linspace') {
-    timesteps = linspace(0, count - 1, steps + 1)
-      .map(roundHalfEven)
-      .reverse()
-      .slice(0, -1);
-  } else if (options.timestep_spacing === 'leading') {
-    const ratio = Math.floor(count / (steps + 1));
-    timesteps = Array.from({ length: steps + 1 }, (_, i) => i * ratio + options.steps_offset)
-      .reverse()
-      .slice(0, -1);
-  } else if (options.timestep_spacing === 'trailing') timesteps = trailing(count, train / steps);
-  else
-    throw new EngineError(
-      'unsupported',
-      `${name}: timestep_spacing "${options.timestep_spacing}" is not implemented`,
-    );
-
-  let sigmas = timesteps.map((t) => interpolate(table, t));
-  const reshaped = reshapeSigmas(name, options, table.at(-1)!, table[0]!, steps);
-  const round = options.beta_schedule === 'squaredcos_cap_v2' ? Math.trunc : roundHalfEven;
-  if (reshaped) {
-    sigmas = reshaped;
-    timesteps = sigmas.map((s) => (options.use_karras_sigmas ? round : Math.trunc)(sigmaToTimestep(s, logs)));
-  } else if (options.use_lu_lambdas) {
-    // Lu et al. (2206.00927), 3.4: uniform in half the log signal-to-noise ratio.
-    sigmas = linspace(logs.at(-1)!, logs[0]!, steps).map(Math.exp);
-    timesteps = sigmas.map((s) => round(sigmaToTimestep(s, logs)));
-  } else if (options.use_flow_sigmas) {
-    const shift = options.flow_shift;
-    const plain = linspace(1, 1 / train, steps + 1).map((a) => 1 - a);
-    sigmas = plain
-      .map((s) => (shift * s) / (1 + (shift - 1) * s))
-      .reverse()
-      .slice(0, -1);
-    timesteps = sigmas.map((s) => Math.trunc(s * train));
-  }
-  const final = last === 'zero' ? 0 : table[0]!;
-  return { sigmas: [...sigmas, final].map(Math.fround), timesteps };
-}

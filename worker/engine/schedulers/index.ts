@@ -2,22 +2,64 @@
 import { badRequest } from '../errors.ts';
 import type { Config, SchedulerDefinition } from './config.ts';
 import { ddim } from './ddim.ts';
+import { ddpm } from './ddpm.ts';
+import { deis } from './deis.ts';
 import { dpmMultistep } from './dpmMultistep.ts';
+import { dpmSinglestep } from './dpmSinglestep.ts';
+import { edmEuler } from './edmEuler.ts';
 import { euler } from './euler.ts';
 import { eulerAncestral } from './eulerAncestral.ts';
+import { flowMatchEuler, flowMatchHeun } from './flowMatch.ts';
+import { heun } from './heun.ts';
+import { kdpm2 } from './kdpm2.ts';
+import { kdpm2Ancestral } from './kdpm2Ancestral.ts';
+import { lcm } from './lcm.ts';
+import { lms } from './lms.ts';
 import type { Plan, PlanRequest } from './plan.ts';
 import { pndm } from './pndm.ts';
+import { tcd } from './tcd.ts';
+import { unipc } from './unipc.ts';
 
-const definitions: readonly SchedulerDefinition[] = [ddim, dpmMultistep, euler, eulerAncestral, pndm];
+const definitions: readonly SchedulerDefinition[] = [
+  ddim,
+  ddpm,
+  deis,
+  dpmMultistep,
+  dpmSinglestep,
+  edmEuler,
+  euler,
+  eulerAncestral,
+  flowMatchEuler,
+  flowMatchHeun,
+  heun,
+  kdpm2,
+  kdpm2Ancestral,
+  lcm,
+  lms,
+  pndm,
+  tcd,
+  unipc,
+];
 
 const byName = new Map(definitions.map((definition) => [definition.name, definition]));
 
 /** AUTOMATIC1111's names (diffusers docs, api/schedulers/overview): class and the options that make it. */
 const aliases: Readonly<Record<string, readonly [string, Config]>> = {
   DDIM: ['DDIMScheduler', {}],
+  DDPM: ['DDPMScheduler', {}],
   PLMS: ['PNDMScheduler', { skip_prk_steps: true }],
+  LMS: ['LMSDiscreteScheduler', {}],
+  'LMS Karras': ['LMSDiscreteScheduler', { use_karras_sigmas: true }],
   Euler: ['EulerDiscreteScheduler', {}],
   'Euler a': ['EulerAncestralDiscreteScheduler', {}],
+  Heun: ['HeunDiscreteScheduler', {}],
+  DPM2: ['KDPM2DiscreteScheduler', {}],
+  'DPM2 Karras': ['KDPM2DiscreteScheduler', { use_karras_sigmas: true }],
+  'DPM2 a': ['KDPM2AncestralDiscreteScheduler', {}],
+  'DPM2 a Karras': ['KDPM2AncestralDiscreteScheduler', { use_karras_sigmas: true }],
+  'DPM++ SDE': ['DPMSolverSinglestepScheduler', {}],
+  'DPM++ SDE Karras': ['DPMSolverSinglestepScheduler', { use_karras_sigmas: true }],
+  'DPM++ 2S': ['DPMSolverSinglestepScheduler', {}],
   'DPM++ 2M': ['DPMSolverMultistepScheduler', {}],
   'DPM++ 2M Karras': ['DPMSolverMultistepScheduler', { use_karras_sigmas: true }],
   'DPM++ 2M SDE': ['DPMSolverMultistepScheduler', { algorithm_type: 'sde-dpmsolver++' }],
@@ -25,6 +67,10 @@ const aliases: Readonly<Record<string, readonly [string, Config]>> = {
     'DPMSolverMultistepScheduler',
     { algorithm_type: 'sde-dpmsolver++', use_karras_sigmas: true },
   ],
+  DEIS: ['DEISMultistepScheduler', {}],
+  UniPC: ['UniPCMultistepScheduler', {}],
+  LCM: ['LCMScheduler', {}],
+  TCD: ['TCDScheduler', {}],
 };
 
 const byAlias = new Map(Object.entries(aliases).map(([alias, target]) => [alias.toLowerCase(), target]));
