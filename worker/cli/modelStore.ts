@@ -1,0 +1,207 @@
+import { basename, join } from 'node:path';
+import { folder, readEnv } from '../../shared/env.ts';
+import { addModel } from '../hub/add.ts';
+import { hubFrom } from '../hub/http.ts';
+import { openBar } from '../hub/progressBar.ts';
+import { type PullPlan, planPull, pull as pullModel } from '../hub/pull.ts';
+import { checkModelName, idOf, modelNameFrom } from '../hub/reference.ts';
+import {
+  findModel,
+  howToFetchAgain,
+  listModels,
+  removeModel,
+  type StoredModel,
+  verifyModel,
+} from '../hub/store.ts';
+import { formatBytes } from '../hub/words.ts';
+import type { Manifest } from '../manifest.ts';
+import { agree, command, one, stoppable } from './modelCall.ts';
+
+/** `dreamgrid models …`: what is said to the owner; what is done is in worker/hub. */
+export const modelUsage = `dreamgrid models [list]                          what is installed
+dreamgrid models pull OWNER/NAME[@REVISION]      fetch an ONNX model from the hub (HF_ENDPOINT, HF_TOKEN)
+                 [--as NAME] [--yes]
+dreamgrid models add DIR [--as NAME]             take in a folder that an exporter wrote
+                 [--link] [--no-load]            hard links instead of copies; without trying to load it
+dreamgrid models verify [NAME …]                 compare every byte with the manifest
+dreamgrid models remove NAME [--yes]             delete a model, or what an interrupted pull left
+                 [--json]                        with each of them: answer in JSON`;
+
+export const pull = command(
+  modelUsage,
+  { as: { type: 'string' }, yes: { type: 'boolean' } },
+  async (call) => {
+    const { models, flags } = call;
+    const wanted = one(call.words, 'OWNER/NAME');
+    const plan = await stoppable((signal) =>
+      planPull(hubFrom(process.env, signal), models, wanted, flags['as'] as string | undefined),
+    );
+    call.note(describePlan(plan));
+    if (!(await agree(call, `Fetch ${formatBytes(plan.bytes - plan.present)} into ${plan.dir}?`))) return 1;
+    const bar = openBar(process.stderr);
+    const started = performance.now();
+    const manifest = await stoppable((signal) =>
+      pullModel(hubFrom(process.env, signal), models, plan, ({ file, done, total }) =>
+        bar.show(file, done, total),
+      ),
+    ).finally(bar.end);
+    call.say(
+      {
+        name: plan.name,
+        dir: plan.dir,
+        repository: idOf(plan.wanted),
+        commit: plan.commit,
+        bytes: plan.bytes,
+        seconds: Math.round((performance.now() - started) / 100) / 10,
+        family: manifest.family,
+      },
+      installed(manifest, plan.dir),
+    );
+    return 0;
+  },
+);
+
+const installed = ({ name, family, native, defaults }: Manifest, dir: string): string =>
+  `${name} is installed (${family}, ${native.width}×${native.height}, ${defaults.steps} steps, guidance ${defaults.guidance}).\n` +
+  `Sizes and defaults: ${dir}/manifest.json. Restart the workers, then: /imagine prompt: … --model ${name}`;
+
+function describePlan(plan: PullPlan): string {
+  const large = [...plan.files].sort((a, b) => b.bytes - a.bytes).slice(0, 6);
+  return [
+    `${idOf(plan.wanted)} at ${plan.commit.slice(0, 12)} · license: ${plan.license} · ${plan.files.length} files, ${formatBytes(plan.bytes)}`,
+    ...large.map((file) => `  ${formatBytes(file.bytes).padStart(9)}  ${file.path}`),
+    ...(plan.files.length > large.length ? [`  and ${plan.files.length - large.length} smaller ones`] : []),
+    ...(plan.present > 0
+      ? [`  ${formatBytes(plan.present)} of it are here already from an interrupted pull`]
+      : []),
+  ].join('\n');
+}
+
+export const add = command(
+  modelUsage,
+  { as: { type: 'string' }, link: { type: 'boolean' }, 'no-load': { type: 'boolean' } },
+  async ({ models, words, flags, say }) => {
+    const from = folder(one(words, 'folder'));
+    const as = flags['as'] as string | undefined;
+    const name = as === undefined ? modelNameFrom(basename(from)) : checkModelName(as);
+    const { PROVIDERS, THREADS } = readEnv();
+    const load = { providers: PROVIDERS, ...(THREADS > 0 ? { threads: THREADS } : {}) };
+    const bar = openBar(process.stderr);
+    const manifest = await addModel(models, from, name, {
+      link: flags['link'] === true,
+      ...(flags['no-load'] ? {} : { load }),
+      onBytes: (file, done, total) => bar.show(file, done, total),
+    }).finally(bar.end);
+    const dir = join(models, name);
+    say(
+      { name, dir, family: manifest.family, files: Object.keys(manifest.files).length },
+      installed(manifest, dir),
+    );
+    return 0;
+  },
+);
+
+export const list = command(modelUsage, {}, async ({ models, say }) => {
+  const all = await listModels(models);
+  const rows = all.map((model) => [
+    model.name,
+    kindOf(model),
+    sizeOf(model),
+    formatBytes(model.bytes),
+    stateOf(model),
+  ]);
+  const text =
+    all.length === 0
+      ? `There are no models in ${models}.`
+      : table([['name', 'family', 'native', 'size', ''], ...rows]);
+  say(
+    all.map(({ manifest, ...model }) => ({ ...model, ...(manifest ? { manifest } : {}) })),
+    text,
+  );
+  return 0;
+});
+
+const kindOf = ({ manifest }: StoredModel): string => manifest?.family ?? '?';
+const sizeOf = ({ manifest }: StoredModel): string =>
+  manifest ? `${manifest.native.width}×${manifest.native.height}` : '?';
+const stateOf = ({ problem, unfinished, described }: StoredModel): string => {
+  if (unfinished)
+    return `interrupted; go on with: dreamgrid models pull ${unfinished.from} --as ${unfinished.as}`;
+  return problem ? `broken: ${problem}` : described ? 'ok' : 'ok, without a manifest';
+};
+
+function table(rows: readonly (readonly string[])[]): string {
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  return rows
+    .map((row) =>
+      row
+        .map((cell, i) => cell.padEnd(widths[i]!))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}
+
+export const verify = command(modelUsage, {}, async ({ models, words, say, note }) => {
+  const chosen =
+    words.length > 0
+      ? await Promise.all(words.map((name) => findModel(models, name)))
+      : await listModels(models);
+  const whole = chosen.filter((model) => !model.unfinished);
+  const bar = openBar(process.stderr);
+  const total = whole.reduce((bytes, model) => bytes + model.bytes, 0);
+  let read = 0;
+  const verdicts = [];
+  for (const model of whole) {
+    verdicts.push(
+      await verifyModel(model, (n) => {
+        read += n;
+        bar.show(model.name, read, total);
+      }),
+    );
+  }
+  bar.end();
+  say(
+    verdicts,
+    verdicts
+      .flatMap(({ name, checked, problems }) =>
+        problems.length === 0
+          ? [
+              checked > 0
+                ? `${name}: ${checked} files are as they should be`
+                : `${name}: complete, but no manifest to compare with`,
+            ]
+          : [
+              ...problems.map((problem) => `${name}: ${problem}`),
+              ...again(whole.find((model) => model.name === name)),
+            ],
+      )
+      .join('\n') || `There are no models in ${models}.`,
+  );
+  if (chosen.length > whole.length) note('Interrupted pulls were left out.');
+  return verdicts.some(({ problems }) => problems.length > 0) ? 1 : 0;
+});
+
+const again = (model: StoredModel | undefined): string[] => {
+  const how = model && howToFetchAgain(model);
+  return how ? [`  fetch it again: ${how}`] : [];
+};
+
+export const remove = command(modelUsage, { yes: { type: 'boolean' } }, async (call) => {
+  const model = await findModel(call.models, one(call.words, 'model'));
+  if (!(await agree(call, `Delete ${model.name} (${formatBytes(model.bytes)})?`))) return 1;
+  await removeModel(call.models, model);
+  call.say(
+    { removed: model.name, bytes: model.bytes },
+    `${model.name} is deleted (${formatBytes(model.bytes)}).`,
+  );
+  return 0;
+});
+
+export const modelCommands: Record<string, (args: string[]) => Promise<number>> = {
+  pull,
+  add,
+  list,
+  verify,
+  remove,
+};

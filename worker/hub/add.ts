@@ -1,0 +1,99 @@
+import { constants } from 'node:fs';
+import { copyFile, link, mkdir, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join, relative, resolve } from 'node:path';
+import { messageOf } from '../../shared/errors.ts';
+import { loadModel } from '../engine/index.ts';
+import type { Manifest } from '../manifest.ts';
+import { diskError, StoreError } from './errors.ts';
+import { checkLayout } from './layout.ts';
+import type { RemoteFile } from './listing.ts';
+import { type Files, hashFile, manifestFor, writeManifest } from './manifest.ts';
+import { needSpace, refuseExisting } from './pull.ts';
+import { pathBelow } from './reference.ts';
+import { selectFiles } from './select.ts';
+
+export interface AddOptions {
+  /** Hard links instead of copies: no space taken, and the folder given may be deleted afterwards. */
+  readonly link: boolean;
+  /** The providers to try loading with; left out = do not try. */
+  readonly load?: { readonly providers: readonly string[]; readonly threads?: number };
+  readonly onBytes?: (file: string, done: number, total: number) => void;
+}
+
+/** Takes a folder that an exporter wrote into the models; it is listed once it is whole and has loaded. */
+export async function addModel(
+  models: string,
+  from: string,
+  name: string,
+  options: AddOptions,
+): Promise<Manifest> {
+  const source = resolve(from);
+  const dir = join(models, name);
+  refuseExisting(dir, name);
+  const files = selectFiles(await walk(source), source);
+  const staging = join(models, `.add-${name}`);
+  await rm(staging, { recursive: true, force: true });
+  await mkdir(join(staging, 'files'), { recursive: true });
+  const target = join(staging, 'files');
+  try {
+    const total = files.reduce((sum, file) => sum + file.bytes, 0);
+    if (!options.link) await needSpace(models, total);
+    const hashes: Files = {};
+    let done = 0;
+    for (const { path, bytes } of files) {
+      options.onBytes?.(path, done, total);
+      const to = pathBelow(target, path);
+      await mkdir(dirname(to), { recursive: true });
+      // Caches hold links to their files; a model holds the files themselves.
+      await take(await realpath(join(source, path)), to, options.link);
+      if (path !== 'manifest.json') hashes[path] = await hashFile(to);
+      done += bytes;
+    }
+    await checkLayout(target);
+    if (options.load) await tryLoading(target, options.load);
+    const manifest = await manifestFor(target, name, { title: name }, hashes);
+    await writeManifest(target, manifest);
+    refuseExisting(dir, name);
+    await rename(target, dir);
+    return manifest;
+  } catch (error) {
+    throw diskError(error, models);
+  } finally {
+    await rm(staging, { recursive: true, force: true });
+  }
+}
+
+async function take(from: string, to: string, asLink: boolean): Promise<void> {
+  if (!asLink) return copyFile(from, to, constants.COPYFILE_FICLONE);
+  await link(from, to).catch((error) => {
+    if ((error as NodeJS.ErrnoException).code !== 'EXDEV') throw error;
+    throw new StoreError(
+      'usage',
+      `${from} lies on another disk than the models: leave out --link to copy it, or set MODELS_DIR.`,
+    );
+  });
+}
+
+async function tryLoading(dir: string, load: NonNullable<AddOptions['load']>): Promise<void> {
+  try {
+    const model = await loadModel(dir, load);
+    await model.release();
+  } catch (error) {
+    throw new StoreError('damaged', `The engine cannot load it: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+/** A folder as a hub would list it. */
+async function walk(folder: string): Promise<RemoteFile[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch((error) => {
+    throw new StoreError('usage', `Cannot read ${folder} (${(error as NodeJS.ErrnoException).code}).`);
+  });
+  const files: RemoteFile[] = [];
+  for (const entry of entries) {
+    const full = join(entry.parentPath, entry.name);
+    const info = await stat(full).catch(() => undefined);
+    if (!info?.isFile()) continue;
+    files.push({ path: relative(folder, full).replaceAll('\\', '/'), bytes: info.size });
+  }
+  return files.sort((a, b) => a.path.localeCompare(b.path));
+}

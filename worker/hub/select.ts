@@ -1,0 +1,77 @@
+import { StoreError } from './errors.ts';
+import type { RemoteFile } from './listing.ts';
+import { pathBelow } from './reference.ts';
+
+/** Every part of a pipeline whose network is an ONNX file; `model.onnx` in it is the file that is loaded. */
+export const NETWORKS = [
+  'text_encoder',
+  'text_encoder_2',
+  'text_encoder_3',
+  'unet',
+  'transformer',
+  'vae_decoder',
+  'vae_encoder',
+  'safety_checker',
+  'image_encoder',
+  'upscaler',
+] as const;
+
+const CONFIG_FOLDERS = ['scheduler', 'tokenizer', 'tokenizer_2', 'tokenizer_3', 'feature_extractor', 'vae'];
+const LICENSES = /^(licen[cs]e|notice|use_policy|copying)(\.(md|txt))?$/i;
+
+/** Weights and papers of other formats that lie beside the ONNX files. */
+const FOREIGN =
+  /\.(safetensors|bin|msgpack|h5|ckpt|pt|pth|gguf|xml|tflite|mlmodel|mlpackage|engine|plan|md|py|png|jpe?g|webp|gif|mp4|zip|gz)$|^\./i;
+
+/**
+ * Which files of a repository are the model: configs and vocabularies, each network's `model.onnx`, and beside
+ * it the files that may hold its weights, whose names the exporters do not agree on (`model.onnx_data`,
+ * `weights.pb`, one file a tensor). Other variants (`model_fp16.onnx` …) and other formats stay where they are.
+ */
+export function selectFiles(files: readonly RemoteFile[], id: string): RemoteFile[] {
+  const names = new Set(files.map((file) => file.path));
+  for (const { path } of files) pathBelow('/', path);
+  const networks = NETWORKS.filter((part) => names.has(`${part}/model.onnx`));
+  requirePipeline(names, networks, id);
+  return files.filter(({ path }) => {
+    const [folder, file, ...deeper] = path.split('/') as [string, string | undefined, ...string[]];
+    if (file === undefined)
+      return folder === 'model_index.json' || folder === 'manifest.json' || LICENSES.test(folder);
+    if (deeper.length > 0) return false;
+    if (CONFIG_FOLDERS.includes(folder)) return /\.(json|txt|model)$/.test(file);
+    if (!(networks as readonly string[]).includes(folder) || FOREIGN.test(file)) return false;
+    if (file.endsWith('.json')) return true;
+    return file === 'model.onnx' || !belongsToAnotherNetwork(folder, file, names);
+  });
+}
+
+/** `model_fp16.onnx` itself, and `model_fp16.onnx_data`. */
+function belongsToAnotherNetwork(folder: string, file: string, names: ReadonlySet<string>): boolean {
+  const end = file.lastIndexOf('.onnx');
+  return end >= 0 && file.slice(0, end) !== 'model' && names.has(`${folder}/${file.slice(0, end)}.onnx`);
+}
+
+function requirePipeline(names: ReadonlySet<string>, networks: readonly string[], id: string): void {
+  const missing = ['text_encoder', 'vae_decoder'].filter((part) => !networks.includes(part));
+  if (!networks.includes('unet') && !networks.includes('transformer')) missing.push('unet');
+  if (names.has('model_index.json') && missing.length === 0) {
+    if (networks.includes('unet')) return;
+    throw new StoreError(
+      'unsupported',
+      `${id} is built on a transformer (SD3, FLUX): the engine cannot paint with those yet.`,
+    );
+  }
+  const elsewhere = [...names].find((name) => name.endsWith('/unet/model.onnx'));
+  const branch = 'A branch may have it (for example @onnx).';
+  const why = !names.has('model_index.json')
+    ? 'it has no model_index.json'
+    : `it lacks ${missing.map((part) => `${part}/model.onnx`).join(', ')}`;
+  throw new StoreError(
+    'not-onnx',
+    `${id} is no ONNX pipeline: ${why}.${elsewhere ? ` (There is ${elsewhere}, but a pipeline must lie at the top.)` : ` ${branch}`}\n` +
+      `Export it on a machine with Python, then add the folder:\n` +
+      `  pip install "optimum-onnx[onnxruntime]" diffusers\n` +
+      `  optimum-cli export onnx --model ${id} DIR\n` +
+      `  dreamgrid models add DIR`,
+  );
+}

@@ -1,0 +1,135 @@
+import { lstat, readdir, readFile, rename, rm, stat, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { messageOf } from '../../shared/errors.ts';
+import { deriveManifest, type Manifest, parseManifest } from '../manifest.ts';
+import { StoreError } from './errors.ts';
+import { checkLayout } from './layout.ts';
+import { fileNames, hashFile } from './manifest.ts';
+import { type PullNote, stagingOf } from './pull.ts';
+import { checkModelName } from './reference.ts';
+
+export interface StoredModel {
+  readonly name: string;
+  readonly dir: string;
+  readonly bytes: number;
+  /** False for a plain export that lies there without a manifest. */
+  readonly described: boolean;
+  readonly manifest?: Manifest;
+  /** Why it cannot be used. */
+  readonly problem?: string;
+  /** A pull that was interrupted, and how to go on. */
+  readonly unfinished?: PullNote;
+}
+
+/** Everything in the models folder, sound or not; sizes are compared, contents are not read. */
+export async function listModels(models: string): Promise<StoredModel[]> {
+  const names = await readdir(models).catch((error) => {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  });
+  const found: StoredModel[] = [];
+  for (const name of names.sort()) {
+    const model = name.startsWith('.pull-')
+      ? await readUnfinished(models, name.slice(6))
+      : await readModel(models, name);
+    if (model) found.push(model);
+  }
+  return found;
+}
+
+async function readModel(models: string, name: string): Promise<StoredModel | undefined> {
+  const dir = join(models, name);
+  const text = await readFile(join(dir, 'manifest.json'), 'utf8').catch(() => undefined);
+  const index = await stat(join(dir, 'model_index.json')).catch(() => undefined);
+  if (name.startsWith('.') || (text === undefined && !index)) return undefined;
+  const bytes = await bytesBelow(dir);
+  try {
+    checkModelName(name);
+    const manifest =
+      text === undefined
+        ? await deriveManifest(dir, name)
+        : parseManifest(join(dir, 'manifest.json'), text, name);
+    const problem = await firstProblem(dir, manifest);
+    return { name, dir, bytes, described: text !== undefined, manifest, ...(problem ? { problem } : {}) };
+  } catch (error) {
+    return { name, dir, bytes, described: text !== undefined, problem: messageOf(error) };
+  }
+}
+
+async function firstProblem(dir: string, { files }: Manifest): Promise<string | undefined> {
+  for (const [name, { bytes }] of Object.entries(files)) {
+    const info = await stat(join(dir, name)).catch(() => undefined);
+    if (!info) return `${name} is missing`;
+    if (info.size !== bytes) return `${name} has ${info.size} bytes instead of ${bytes}`;
+  }
+  return undefined;
+}
+
+async function readUnfinished(models: string, name: string): Promise<StoredModel | undefined> {
+  const staging = stagingOf(models, name);
+  const text = await readFile(staging.note, 'utf8').catch(() => undefined);
+  if (text === undefined) return undefined;
+  const bytes = await bytesBelow(staging.files);
+  return { name, dir: staging.files, bytes, described: false, unfinished: JSON.parse(text) as PullNote };
+}
+
+async function bytesBelow(dir: string): Promise<number> {
+  let total = 0;
+  for (const name of await fileNames(dir).catch(() => [])) total += (await stat(join(dir, name))).size;
+  return total;
+}
+
+export interface Verdict {
+  readonly name: string;
+  /** Files whose content was compared with the manifest. */
+  readonly checked: number;
+  /** One sentence a file; empty where all is well. */
+  readonly problems: string[];
+}
+
+/** Reads every byte of a model and compares it with its manifest. */
+export async function verifyModel(model: StoredModel, onBytes?: (n: number) => void): Promise<Verdict> {
+  const problems: string[] = [];
+  const files = Object.entries(model.manifest?.files ?? {});
+  if (model.manifest === undefined) problems.push(model.problem ?? 'it has no manifest that can be read');
+  for (const [name, { sha256, bytes }] of files) {
+    const path = join(model.dir, name);
+    const info = await stat(path).catch(() => undefined);
+    if (!info?.isFile()) problems.push(`${path} is missing`);
+    else if (info.size !== bytes) problems.push(`${path} has ${info.size} bytes instead of ${bytes}`);
+    else if ((await hashFile(path, onBytes)).sha256 !== sha256) {
+      problems.push(`${path} is damaged (its sha256 is another)`);
+    }
+  }
+  if (problems.length === 0) await checkLayout(model.dir).catch((error) => problems.push(messageOf(error)));
+  return { name: model.name, checked: files.length, problems };
+}
+
+/** @returns where a damaged model can be had again, as a command. */
+export function howToFetchAgain({ name, manifest }: StoredModel): string | undefined {
+  const source = manifest?.['source'] as { repository?: unknown; commit?: unknown } | undefined;
+  if (typeof source?.repository !== 'string' || typeof source.commit !== 'string') return undefined;
+  return `dreamgrid models remove ${name} && dreamgrid models pull ${source.repository}@${source.commit} --as ${name}`;
+}
+
+export async function findModel(models: string, name: string): Promise<StoredModel> {
+  const all = await listModels(models);
+  const model =
+    all.find((each) => each.name === name && !each.unfinished) ?? all.find((each) => each.name === name);
+  if (model) return model;
+  const names = all.map((each) => each.name).join(', ');
+  throw new StoreError(
+    'unknown-model',
+    `There is no model "${name}" in ${models}${names ? ` (there are: ${names})` : ''}.`,
+  );
+}
+
+/** Off the list at once, then off the disk; of a linked folder only the link goes. */
+export async function removeModel(models: string, model: StoredModel): Promise<void> {
+  if (model.unfinished) return rm(stagingOf(models, model.name).root, { recursive: true, force: true });
+  if ((await lstat(model.dir)).isSymbolicLink()) return unlink(model.dir);
+  const grave = join(models, `.remove-${model.name}`);
+  await rm(grave, { recursive: true, force: true });
+  await rename(model.dir, grave);
+  await rm(grave, { recursive: true, force: true });
+}
