@@ -23,13 +23,12 @@ async function main(): Promise<void> {
   collectDefaultMetrics({ register: registry });
 
   // what it stands on
-  const connection = producerConnection(env.REDIS_URL);
-  const redis = await connectRedis(connection);
+  const redis = await connectRedis(producerConnection(env.REDIS_URL));
   const production = env.NODE_ENV === 'production';
   const unsafe = await checkRedis(redis, { production, unsafe: env.REDIS_UNSAFE });
   if (unsafe.length > 0) log.warn({ missing: unsafe.join(', ') }, 'this Redis may lose jobs');
-  const queues = openQueues(connection);
-  await Promise.all([queues.flow.client, queues.render.client, queues.deliver.client]);
+  const queues = openQueues(redis);
+  await Promise.all([queues.flow, queues.render, queues.deliver].map((queue) => queue.waitUntilReady()));
   const store = await openFolderStore(folder(env.DATA_DIR)).catch((error) => {
     throw new ConfigError(`DATA_DIR: cannot use ${folder(env.DATA_DIR)} (${messageOf(error)})`);
   });

@@ -31,7 +31,8 @@ export interface Queues {
   close(): Promise<void>;
 }
 
-export function openQueues(connection: Connection): Queues {
+/** @param connection a connected client to share (the bot: what is away fails at once), or how to open one. */
+export function openQueues(connection: Connection | Redis): Queues {
   const options = { connection, prefix: PREFIX, skipWaitingForReady: true };
   const flow = new FlowProducer({ connection, prefix: PREFIX });
   const render = new Queue<RenderRequest, RenderResult>(RENDER, options);

@@ -152,6 +152,7 @@ export const en = {
   'problem.weights-sum': 'The weights add up to {sum}; the sum must be above zero.',
   'problem.too-many-parts': 'At most {max} weighted parts; this prompt has {count}.',
   'problem.unbalanced-brace': 'This `{brace}` has no partner. For a plain one, type `\\{brace}`.',
+  'problem.nested-too-deep': 'Braces may stand at most {max} deep.',
   'problem.too-many-permutations': 'This makes {count} jobs; at most {max} go at once.',
   'problem.suggestion': 'Did you mean `{suggestion}`?',
 

@@ -142,6 +142,7 @@ export const vi = {
   'problem.weights-sum': 'Tổng trọng số là {sum}; tổng phải lớn hơn không.',
   'problem.too-many-parts': 'Tối đa {max} phần có trọng số; lời này có {count}.',
   'problem.unbalanced-brace': 'Dấu `{brace}` này thiếu cặp. Nếu chỉ là ký tự, gõ `\\{brace}`.',
+  'problem.nested-too-deep': 'Ngoặc nhọn được lồng tối đa {max} lớp.',
   'problem.too-many-permutations': 'Lời này tạo ra {count} lượt; mỗi lần tối đa {max}.',
   'problem.suggestion': 'Ý bạn là `{suggestion}`?',
 
