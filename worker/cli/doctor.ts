@@ -1,0 +1,134 @@
+import { type Env, folder, readEnv } from '../../shared/env.ts';
+import { ConfigError, messageOf } from '../../shared/errors.ts';
+import { checkRedis, connectRedis, producerConnection } from '../../shared/redis.ts';
+import { listWorkers } from '../../shared/registry.ts';
+import { openFolderStore } from '../../shared/store.ts';
+import { openDiscord } from '../discord.ts';
+import { openEngine } from '../engineHost.ts';
+import { needModel, readModels } from '../models.ts';
+import { modelsFolder, readArgs, UsageError } from './usage.ts';
+
+const USAGE = 'dreamgrid doctor [--json]';
+
+type Verdict = 'ok' | 'warn' | 'fail' | 'skip';
+interface Finding {
+  check: string;
+  verdict: Verdict;
+  text: string;
+}
+
+/** Each part the program needs, tried for real; one line each. Exit code 1 when one fails. */
+export async function doctor(args: string[]): Promise<number> {
+  const { values, positionals } = readArgs(args, { json: { type: 'boolean' } }, USAGE);
+  if (positionals.length > 0) throw new UsageError(`doctor takes no ${positionals[0]}. Usage: ${USAGE}`);
+  const findings: Finding[] = [];
+  const tell = (finding: Finding): void => {
+    findings.push(finding);
+    if (!values.json)
+      process.stdout.write(`${finding.verdict.padEnd(5)} ${finding.check.padEnd(9)} ${finding.text}\n`);
+  };
+  const env = readEnv();
+  for (const [check, run] of Object.entries(checks)) {
+    try {
+      for (const { verdict, text } of await run(env)) tell({ check, verdict, text });
+    } catch (error) {
+      tell({ check, verdict: 'fail', text: messageOf(error) });
+    }
+  }
+  if (values.json) process.stdout.write(`${JSON.stringify(findings, null, 2)}\n`);
+  return findings.some(({ verdict }) => verdict === 'fail') ? 1 : 0;
+}
+
+type Check = (env: Env) => Promise<{ verdict: Verdict; text: string }[]>;
+
+const checks: Record<string, Check> = {
+  node: async () => {
+    const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+    const enough = major > 20 || (major === 20 && minor >= 19);
+    return [
+      {
+        verdict: enough ? 'ok' : 'fail',
+        text: `${process.versions.node}${enough ? '' : '; needs 20.19 or later'}`,
+      },
+    ];
+  },
+
+  redis: async (env) => {
+    const options = producerConnection(env.REDIS_URL);
+    const redis = await connectRedis(options);
+    try {
+      const began = performance.now();
+      await redis.ping();
+      const ms = (performance.now() - began).toFixed(1);
+      const version = /redis_version:(\S+)/.exec(await redis.info('server').catch(() => ''))?.[1] ?? '';
+      const missing = await checkRedis(redis, { production: false, unsafe: false });
+      const workers = await listWorkers(redis);
+      return [
+        { verdict: 'ok', text: `${version} at ${options.host}:${options.port}, answers in ${ms} ms` },
+        ...(missing.length > 0
+          ? [{ verdict: 'warn' as const, text: `for production set ${missing.join(', ')}` }]
+          : []),
+        { verdict: 'ok', text: `${workers.length} worker(s) at work` },
+      ];
+    } finally {
+      redis.disconnect();
+    }
+  },
+
+  models: async (env) => {
+    const root = modelsFolder(env);
+    const { all, problems } = await readModels(root);
+    return [
+      ...all.map(({ name, manifest }) => ({
+        verdict: 'ok' as const,
+        text: `${name}${name === env.DEFAULT_MODEL ? ' (default)' : ''}: ${manifest.title}, ${Object.keys(manifest.files).length || 'no'} files checked`,
+      })),
+      ...problems.map((text) => ({ verdict: 'fail' as const, text })),
+    ];
+  },
+
+  engine: async (env) => {
+    const root = modelsFolder(env);
+    const model = needModel(await readModels(root), env.DEFAULT_MODEL, root);
+    const results = [];
+    for (const provider of env.PROVIDERS) {
+      const began = performance.now();
+      const engine = openEngine({ providers: [provider], threads: env.THREADS, deadlineMs: 60_000 });
+      try {
+        const info = await engine.load(model);
+        const ms = Math.round(performance.now() - began);
+        const asked = info.provider.startsWith(provider);
+        results.push({
+          verdict: (asked ? 'ok' : 'warn') as Verdict,
+          text: `${provider}: ${model.name} loads in ${ms} ms${asked ? '' : ` on ${info.provider}`}`,
+        });
+      } catch (error) {
+        results.push({ verdict: 'fail' as const, text: `${provider}: ${messageOf(error).split('\n')[0]}` });
+      } finally {
+        await engine.close();
+      }
+    }
+    return results;
+  },
+
+  discord: async (env) => {
+    if (!env.DISCORD_TOKEN)
+      return [{ verdict: 'skip', text: 'DISCORD_TOKEN is not set; `npm start` opens the playground' }];
+    const discord = openDiscord({ api: env.DISCORD_API, botToken: env.DISCORD_TOKEN, timeoutMs: 10_000 });
+    try {
+      return [{ verdict: 'ok', text: `the token is ${await discord.whoAmI()}'s` }];
+    } catch (error) {
+      throw new ConfigError(
+        `${env.DISCORD_API}: ${messageOf(error)}. Look at DISCORD_TOKEN and the network.`,
+      );
+    }
+  },
+
+  store: async (env) => {
+    const path = folder(env.DATA_DIR);
+    const store = await openFolderStore(path);
+    await store.check();
+    await store.remove('check');
+    return [{ verdict: 'ok', text: `${path} can be written` }];
+  },
+};
