@@ -54,7 +54,9 @@ const readNumber = (word: string, spec: EffectiveParameter): Reading => {
 
 const readModel = (word: string, models: ReadonlyMap<string, ModelCard> | undefined): Reading => {
   if (models === undefined)
-    return /^[a-z0-9][a-z0-9._-]{0,63}$/i.test(word) ? { value: word } : { code: 'unknown-model' };
+    return /^[a-z0-9][a-z0-9._-]{0,63}$/i.test(word)
+      ? { value: word }
+      : { code: 'unknown-model', params: { models: '' } };
   const names = [...models.keys()];
   const lower = word.toLowerCase();
   const exact = names.find((name) => name === word) ?? names.find((name) => name.toLowerCase() === lower);

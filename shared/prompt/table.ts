@@ -1,0 +1,62 @@
+import { PARAMETERS, type ParameterSpec, SAMPLERS } from '../params.ts';
+
+/** The tables of `docs/prompt.md`, in Markdown, from the one table that the parser reads. */
+
+const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
+
+const code = (name: string): string => `\`--${name}\``;
+
+/** `--ar`, `--aspect`: as it is printed first, then the rest. */
+export const namesOf = ({ name, print = name, aliases }: ParameterSpec): string[] => [
+  print,
+  ...[name, ...aliases].filter((other) => other !== print),
+];
+
+/** What may stand behind the name. */
+export const rangeOf = ({ kind, min, max, unit = '' }: ParameterSpec): string => {
+  switch (kind) {
+    case 'ratio':
+      return 'W:H';
+    case 'flag':
+      return '';
+    case 'list':
+      return 'words, with commas';
+    case 'links':
+      return 'https links';
+    case 'model':
+      return 'name or number';
+    case 'sampler':
+      return 'name';
+    case 'style':
+      return 'raw';
+    default:
+      return min === undefined || max === undefined ? 'number' : `${min}–${max} ${unit}`.trim();
+  }
+};
+
+export const parameterTable = (): string =>
+  [
+    row(['parameter', 'value', 'default', 'what it does']),
+    row(['---', '---', '---', '---']),
+    ...(PARAMETERS as readonly ParameterSpec[])
+      .filter(({ instead }) => instead === undefined)
+      .map((spec) =>
+        row([namesOf(spec).map(code).join(' '), rangeOf(spec), String(spec.default ?? ''), spec.help]),
+      ),
+  ].join('\n');
+
+export const unsupportedTable = (): string =>
+  [
+    row(['parameter', 'what to do instead']),
+    row(['---', '---']),
+    ...(PARAMETERS as readonly ParameterSpec[]).flatMap((spec) =>
+      spec.instead === undefined ? [] : [row([namesOf(spec).map(code).join(' '), spec.instead])],
+    ),
+  ].join('\n');
+
+export const samplerTable = (): string =>
+  [
+    row(['sampler', 'what it is like', 'engine']),
+    row(['---', '---', '---']),
+    ...Object.entries(SAMPLERS).map(([name, { help, scheduler }]) => row([`\`${name}\``, help, scheduler])),
+  ].join('\n');

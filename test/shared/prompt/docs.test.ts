@@ -1,0 +1,55 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { PARAMETERS, type ParameterSpec } from '../../../shared/params.ts';
+import { parsePrompt } from '../../../shared/prompt/index.ts';
+import { parameterTable, samplerTable, unsupportedTable } from '../../../shared/prompt/table.ts';
+
+const path = fileURLToPath(new URL('../../../docs/prompt.md', import.meta.url));
+
+const tables = { parameters: parameterTable, unsupported: unsupportedTable, samplers: samplerTable };
+
+const withTables = (text: string): string =>
+  Object.entries(tables).reduce(
+    (page, [name, table]) =>
+      page.replace(
+        new RegExp(`(<!-- ${name} -->\n)[\\s\\S]*?(<!-- /${name} -->)`),
+        (_, head: string, tail: string) => `${head}\n${table()}\n\n${tail}`,
+      ),
+    text,
+  );
+
+/** Each prompt in the page's boxes, with the lines that it is said to be read as. */
+const examples = (text: string): [string, string[]][] => {
+  const found: [string, string[]][] = [];
+  for (const [, box = ''] of text.matchAll(/```text\n([\s\S]*?)```/g))
+    for (const line of box.trimEnd().split('\n'))
+      if (line.startsWith('→ ')) found.at(-1)?.[1].push(line.slice(2));
+      else found.push([line, []]);
+  return found;
+};
+
+describe('docs/prompt.md', () => {
+  const page = readFileSync(path, 'utf8');
+
+  it('has the tables of the parser (UPDATE_DOCS=1 writes them)', () => {
+    const fresh = withTables(page);
+    if (process.env['UPDATE_DOCS'] === '1') writeFileSync(path, fresh);
+    else expect(page).toBe(fresh);
+  });
+
+  it('has enough examples', () => {
+    expect(examples(page).length).toBeGreaterThan(12);
+  });
+
+  it.each(examples(page))('%s', (input, expected) => {
+    const result = parsePrompt(input);
+    if (!result.ok) throw new Error(JSON.stringify(result.problems));
+    if (expected.length > 0) expect(result.prompts.map(({ text }) => text)).toEqual(expected);
+  });
+
+  it('says what each parameter does', () => {
+    for (const { name, print = name, instead } of PARAMETERS as readonly ParameterSpec[])
+      if (instead === undefined) expect(page, name).toMatch(new RegExp(`\`--${print}`));
+  });
+});
