@@ -44,19 +44,22 @@ export const ddpm: SchedulerDefinition = {
         const t = timesteps[i]!;
         const a = cumprod[t]!;
         const next = i + 1 < timesteps.length ? cumprod[timesteps[i + 1]!]! : 1;
-        const alpha = a / next;
-        const beta = 1 - alpha;
+        // These differences are small ones of numbers near 1: float32, as in PyTorch, changes them visibly.
+        const alpha = Math.fround(a / next);
+        const beta = Math.fround(1 - alpha);
+        const noiseNow = Math.fround(1 - a);
+        const noiseNext = Math.fround(1 - next);
         let { x0 } = split(options.prediction_type, output, x, a, name);
         if (options.thresholding)
           x0 = dynamicThreshold(x0, options.dynamic_thresholding_ratio, options.sample_max_value);
         else if (options.clip_sample) x0 = clamp(x0, options.clip_sample_range);
         // Eq. 7: the mean of q(x_{t-1} | x_t, x_0).
         const mean = sum(
-          [(Math.sqrt(next) * beta) / (1 - a), x0],
-          [(Math.sqrt(alpha) * (1 - next)) / (1 - a), x],
+          [(Math.sqrt(next) * beta) / noiseNow, x0],
+          [(Math.sqrt(alpha) * noiseNext) / noiseNow, x],
         );
         if (t === 0) return { x: mean, x0 };
-        const small = Math.max(((1 - next) / (1 - a)) * beta, 1e-20);
+        const small = Math.max((noiseNext / noiseNow) * beta, 1e-20);
         return { x: sum([1, mean], [Math.sqrt(variance === 'fixed_large' ? beta : small), draw()]), x0 };
       },
     };
