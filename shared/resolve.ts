@@ -1,6 +1,6 @@
 import { UserError } from './errors.ts';
 import type { ModelCard, Params, RenderRequest } from './job.ts';
-import { PARAMETERS, type ParameterSpec, parameterFor, SAMPLERS, samplerOf } from './params.ts';
+import { PARAMETERS, type ParameterSpec, parameterFor, parameterOf, SAMPLERS, samplerOf } from './params.ts';
 import { type Action, lineage, MAX_LINEAGE, type Recipe, seedOf } from './recipe.ts';
 
 /**
@@ -18,9 +18,10 @@ const MAX_GUIDANCE = 30;
 /** @throws UserError where the model does not take a parameter, or not this much of it. */
 export const resolveRecipe = (request: RenderRequest, card: ModelCard): Recipe => {
   checkParameters(request.params, card);
-  const { params, action } = request;
+  const { action } = request;
+  const params = withDefaults(request.params, card);
   const { width, height } = sizeFor(request, card);
-  const image = imagePrompt(request);
+  const image = imagePrompt(request, params.iw);
   return {
     v: 1,
     action,
@@ -36,13 +37,23 @@ export const resolveRecipe = (request: RenderRequest, card: ModelCard): Recipe =
     steps: stepsFor(params, card),
     guidance: guidanceFor(params, card.defaults.guidance),
     scheduler: schedulerFor(params.scheduler, card),
-    chaos: (params.chaos ?? 0) / 100,
-    weird: (params.weird ?? 0) / 3000,
-    stop: (params.stop ?? 100) / 100,
+    chaos: params.chaos / 100,
+    weird: params.weird / 3000,
+    stop: params.stop / 100,
     tile: params.tile ?? false,
     ...(image === undefined ? {} : { image }),
     ...(request.parent === undefined ? {} : { parent: shortened(request.parent) }),
   };
+};
+
+const NUMBERS = ['chaos', 'stylize', 'weird', 'quality', 'stop', 'iw'] as const;
+type Complete = Params & Record<(typeof NUMBERS)[number], number>;
+
+/** What is absent has the card's own default, or the table's. */
+const withDefaults = (params: Params, card: ModelCard): Complete => {
+  const complete: Record<string, unknown> = { ...params };
+  for (const name of NUMBERS) complete[name] ??= parameterFor(parameterOf(name)!, card).default;
+  return complete as Complete;
 };
 
 const isUpscale = (action: Action): boolean => action === 'upscale-subtle' || action === 'upscale-creative';
@@ -75,9 +86,9 @@ const schedulerFor = (typed: string | undefined, card: ModelCard): string => {
 };
 
 /** quality × the model's own steps; two at least, where the model itself takes two. */
-const stepsFor = (params: Params, card: ModelCard): number => {
-  const usual = params.draft ? card.draft.steps : card.defaults.steps;
-  return clamp(Math.round(usual * (params.quality ?? 1)), Math.min(2, usual), 1000);
+const stepsFor = ({ draft, quality }: Complete, card: ModelCard): number => {
+  const usual = draft ? card.draft.steps : card.defaults.steps;
+  return clamp(Math.round(usual * quality), Math.min(2, usual), 1000);
 };
 
 /**
@@ -85,15 +96,14 @@ const stepsFor = (params: Params, card: ModelCard): number => {
  * (linear below 100, logarithmic above). raw takes a quarter off what lies above 1. A model made to run
  * without guidance (g ≤ 1) keeps it so.
  */
-const guidanceFor = ({ stylize = 100, raw = false }: Params, usual: number): number => {
+const guidanceFor = ({ stylize, raw = false }: Complete, usual: number): number => {
   if (usual <= 1) return usual;
   const f = stylize <= 100 ? 0.5 + stylize / 200 : 1 + Math.log10(stylize / 100);
   return rounded(clamp(1 + (usual - 1) * f * (raw ? 0.75 : 1), 1, Math.max(MAX_GUIDANCE, usual)));
 };
 
 /** Share of the schedule that an image prompt leaves to paint: 0.6 to the power of iw; 0 leaves no image. */
-const imagePrompt = ({ action, image, params }: RenderRequest): Recipe['image'] => {
-  const iw = params.iw ?? 1;
+const imagePrompt = ({ action, image }: RenderRequest, iw: number): Recipe['image'] => {
   if (action !== 'imagine' || image === undefined || iw === 0) return undefined;
   return { key: image.key, strength: rounded(0.6 ** iw) };
 };

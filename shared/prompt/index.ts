@@ -57,22 +57,26 @@ const MAX_MENDS = 4;
 export const parsePrompt = (input: string, options: ParseOptions = {}): ParseResult => {
   const { prompts, findings } = read(input, options);
   if (findings.length === 0) return { ok: true, prompts };
-  const fixed = mend(input, findings, options);
+  const fixed = mend(input, options);
   const problems = findings.map(toProblem);
   return { ok: false, problems, ...(fixed === undefined ? {} : { fixed }) };
 };
 
-const mend = (input: string, findings: Finding[], options: ParseOptions): string | undefined => {
-  let text = input;
-  let left = findings;
+/**
+ * Mending starts from the clean text with own options written out: what is wrong inside an option can only be
+ * mended in the open.
+ */
+const mend = (input: string, options: ParseOptions): string | undefined => {
+  if (input.length > MAX_INPUT) return undefined;
+  let { text } = expandOptions(sanitise(mapped(input)), options.customOptions);
   for (let round = 0; round < MAX_MENDS; round++) {
-    const next = applyEdits(text, left);
+    const { findings } = read(text, options);
+    if (findings.length === 0) return text;
+    const next = applyEdits(text, findings);
     if (next === undefined) return undefined;
-    text = next;
-    left = read(text, options).findings;
-    if (left.length === 0) return text.trim().replace(/\s+/g, ' ');
+    text = next.trim().replace(/ +/g, ' ');
   }
-  return undefined;
+  return read(text, options).findings.length === 0 ? text : undefined;
 };
 
 interface Reading {

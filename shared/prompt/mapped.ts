@@ -1,6 +1,6 @@
 /**
  * Text that remembers where each of its UTF-16 units came from, so that a problem found after cleaning and
- * expanding still points into what was typed. `from` never decreases a problem out of the input.
+ * expanding still points into what was typed: unit i stands for units [from[i], to[i]) of the input.
  */
 export interface Mapped {
   readonly text: string;

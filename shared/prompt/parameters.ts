@@ -1,7 +1,7 @@
 import type { ModelCard, Params } from '../job.ts';
 import { type EffectiveParameter, parameterFor, parameterNames, parameterOf } from '../params.ts';
 import { badLink, linkOf } from './links.ts';
-import { type Mapped, spanOf, type Word } from './mapped.ts';
+import { type Mapped, spanOf, type Word, wordsOf } from './mapped.ts';
 import type { Finding } from './problems.ts';
 import { distance, nearest } from './suggest.ts';
 import { type Segment, type Tokens, valueWords } from './tokenise.ts';
@@ -46,6 +46,23 @@ const unknown = (m: Mapped, segment: Segment, card: ModelCard | undefined): Find
   return { code: 'unknown-parameter', ...span, params, edits };
 };
 
+/** `-ar 3:2` among the words: one dash short of a parameter. Words that only look so have no value that fits. */
+const oneDash = (body: Mapped, context: Models): Finding[] => {
+  const words = wordsOf(body);
+  return words.flatMap((word, i): Finding[] => {
+    const spec = parameterOf(/^-([a-z]+)$/i.exec(word.text)?.[1]?.toLowerCase() ?? '');
+    const value = words[i + 1]?.text;
+    if (spec?.kind !== 'number' && spec?.kind !== 'integer' && spec?.kind !== 'ratio') return [];
+    if (value === undefined || !('value' in readValue(value, parameterFor(spec), context.models))) return [];
+    const span = spanOf(body, word.start, word.end);
+    const suggestion = `-${word.text.toLowerCase()}`;
+    const params = { parameter: word.text };
+    return [
+      { code: 'unknown-parameter', ...span, params, suggestion, edits: [{ ...span, text: suggestion }] },
+    ];
+  });
+};
+
 /** Words after a value: a prompt's words come first. Mended by moving them there. */
 const stray = (m: Mapped, body: Mapped, words: Word[], name: string): Finding[] => {
   if (words.length === 0) return [];
@@ -64,7 +81,7 @@ const stray = (m: Mapped, body: Mapped, words: Word[], name: string): Finding[] 
 
 /** Reads the parameters of one prompt; the last of several wins, except that `--no` and `--sref` add up. */
 export const readParameters = (m: Mapped, tokens: Tokens, context: Models): Typed => {
-  const typed: Typed = { params: {}, without: [], srefs: [], findings: [] };
+  const typed: Typed = { params: {}, without: [], srefs: [], findings: oneDash(tokens.body, context) };
   const known: { segment: Segment; spec: EffectiveParameter }[] = [];
   const card = context.models?.get(chosenModel(m, tokens, context) ?? '');
   for (const segment of tokens.segments) {
@@ -83,7 +100,7 @@ const chosenModel = (m: Mapped, tokens: Tokens, context: Models): string | undef
     .flatMap((segment) => valueWords(m, segment).slice(0, 1));
   const word = words.at(-1)?.text;
   if (word === undefined) return context.fallback;
-  const reading = readValue(word, { ...parameterFor(parameterOf('model')!) }, context.models);
+  const reading = readValue(word, parameterFor(parameterOf('model')!), context.models);
   return 'value' in reading ? String(reading.value) : undefined;
 };
 

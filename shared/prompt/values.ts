@@ -77,8 +77,23 @@ const readSampler = (word: string): Reading => {
   return { code: 'unknown-sampler', params, ...(near === undefined ? {} : { suggestion: near }) };
 };
 
-/** Reads one word as the value of one parameter, within the range that the model allows. */
+/**
+ * Reads one word as the value of one parameter, within the range that the model allows. What would do without
+ * its last signs (`50,` `80%` `3:2"`) is proposed so.
+ */
 export const readValue = (
+  word: string,
+  spec: EffectiveParameter,
+  models: ReadonlyMap<string, ModelCard> | undefined,
+): Reading => {
+  const reading = readExactly(word, spec, models);
+  if ('value' in reading || reading.suggestion !== undefined) return reading;
+  const bare = word.replace(/^[("']+|[^\p{L}\p{N}]+$/gu, '');
+  if (bare === word || bare === '' || !('value' in readExactly(bare, spec, models))) return reading;
+  return { ...reading, suggestion: bare };
+};
+
+const readExactly = (
   word: string,
   spec: EffectiveParameter,
   models: ReadonlyMap<string, ModelCard> | undefined,

@@ -178,6 +178,17 @@ describe('resolveRecipe', () => {
     });
   });
 
+  it("knows the card's own defaults", () => {
+    const own = card({
+      parameters: { stylize: { default: 0 }, quality: { default: 2 }, stop: { default: 90 } },
+    });
+    expect(resolveRecipe(request(), own)).toMatchObject({ guidance: 4, steps: 40, stop: 0.9, chaos: 0 });
+    expect(resolveRecipe(request({ stylize: 100, quality: 1 }), own)).toMatchObject({
+      guidance: 7,
+      steps: 20,
+    });
+  });
+
   it('refuses what the model cannot do', () => {
     const of = (params: Params) => codeOf(() => resolveRecipe(request(params), swift));
     expect(of({ stylize: 50 })).toBe('unsupported-parameter');

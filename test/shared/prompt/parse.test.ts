@@ -73,6 +73,7 @@ describe('parameters', () => {
     ['well--known fox', 'well--known fox'],
     ['a fox - running', 'a fox - running'],
     ['a fox — running', 'a fox — running'],
+    ['a -s curve', 'a -s curve'],
     ['2020–2024', '2020–2024'],
     ['a fox -- and a hare', 'a fox -- and a hare'],
     ['“a ‘fox’”', `"a 'fox'"`],

@@ -15,6 +15,10 @@ describe('each problem, where it is, and the prompt mended', () => {
     ['cat --stlyize 5', 'unknown-parameter', '--stlyize', '--stylize', 'cat --stylize 5'],
     ['cat --styl 5', 'unknown-parameter', '--styl', '--stylize', 'cat --stylize 5'],
     ['cat --stile raw', 'unknown-parameter', '--stile', '--style', 'cat --style raw'],
+    ['cat -ar 3:2', 'unknown-parameter', '-ar', '--ar', 'cat --ar 3:2'],
+    ['cat --s 50, --tile', 'not-a-number', '50,', '50', 'cat --s 50 --tile'],
+    ['cat --stop 80%', 'not-a-number', '80%', '80', 'cat --stop 80'],
+    ['"cat" --ar 3:2"', 'bad-aspect', '3:2"', '3:2', '"cat" --ar 3:2'],
     ['cat --hdr', 'unknown-parameter', '--hdr', undefined, 'cat'],
     ['cat --ar16:9', 'unknown-parameter', '--ar16:9', '--ar 16:9', 'cat --ar 16:9'],
     ['cat --fluffy 3', 'unknown-parameter', '--fluffy', undefined, 'cat'],
@@ -127,7 +131,7 @@ describe('each problem, where it is, and the prompt mended', () => {
       ['parameter-before-text', 'dog https://a.example/x.png'],
       ['unexpected-value', '1'],
     ]);
-    expect(rest.fixed).toBe('https://a.example/x.png cat dog —stylise 1000 --ar 139:100 --tile');
+    expect(rest.fixed).toBe('https://a.example/x.png cat dog --stylise 1000 --ar 139:100 --tile');
   });
 
   it('says a problem once, however many expansions have it', () => {
@@ -136,12 +140,13 @@ describe('each problem, where it is, and the prompt mended', () => {
     expect(result.fixed).toBe('{a, b, c} --s {1000, 1000}');
   });
 
-  it('mends nothing inside an option that somebody saved', () => {
+  it('writes an option out to mend what is wrong in it', () => {
     const result = failed('cat --mine', { customOptions: new Map([['mine', '--s 2000 --c 200']]) });
     expect(result.problems.map(({ start, end }) => [start, end])).toEqual([
       [4, 10],
       [4, 10],
     ]);
+    expect(result.fixed).toBe('cat --s 1000 --c 100');
   });
 });
 
