@@ -4,7 +4,7 @@ import { UserError } from '../shared/errors.ts';
 import { release, reserve } from '../shared/fairness.ts';
 import { type DeliverJob, type RenderRequest, SCHEMA_VERSION } from '../shared/job.ts';
 import { presentQueued } from '../shared/present.ts';
-import { addJob, cancelJob } from '../shared/queue.ts';
+import { addJob } from '../shared/queue.ts';
 import { keys, RECIPE_TTL_S, TOKEN_TTL_S } from '../shared/redis.ts';
 import { expectedWait } from '../shared/registry.ts';
 import type { Answer } from './answer.ts';
@@ -136,9 +136,8 @@ async function queueOriginal(
     const messageId = edited ?? (await answer.send(payload));
     if (messageId) await rememberMessage(app, asker, job, messageId);
   } catch (error) {
-    // Nobody will ever see it: Discord did not take the acknowledgement.
-    await cancelJob(app.queues, app.redis, job.render.jobId).catch(() => false);
-    throw error;
+    // It is queued, so it will be painted; the worker posts it where no acknowledgement was taken.
+    app.log.warn({ err: error, jobId: job.render.jobId }, 'not acknowledged');
   }
 }
 

@@ -60,6 +60,12 @@ export function sayError(
   params: MessageParams,
   otherwise: 'broke' | 'failed',
 ): { title: string; text: string } {
+  // What the prompt language finds can also come back from a worker whose model differs.
+  if (Object.hasOwn(en, `problem.${code}`))
+    return {
+      title: say(locale, 'error.prompt.title'),
+      text: say(locale, `problem.${code}` as MessageKey, params),
+    };
   const known = Object.hasOwn(en, `error.${code}.title`) ? code : otherwise;
   return {
     title: say(locale, `error.${known}.title` as MessageKey, params),

@@ -113,7 +113,7 @@ describe('/imagine', { timeout: 60_000 }, () => {
     expect(await scene.redis.client.zcard(keys.open(member))).toBe(10);
     // Discord takes five messages in five seconds from a bot, so the last ones come late.
     await expect.poll(async () => (await scene.waiting()).length, { timeout: 30_000 }).toBe(10);
-    const other = await imagine(FOX, scene.discord.users.stranger);
+    const other = await imagine(FOX, scene.discord.users.stranger, 'en-US');
     expect(other.message?.content).toContain('(Waiting to start)');
   });
 
@@ -192,11 +192,11 @@ describe('/imagine', { timeout: 60_000 }, () => {
   });
 
   it('says so when nobody paints', async () => {
-    const other = await openScene();
+    const other = await openScene({ worker: false });
     try {
-      await other.redis.client.flushall();
       const asked = await other.discord.run(other.discord.users.member, 'imagine', { prompt: FOX });
       expect(asked.message?.ephemeral).toBe(true);
+      expect(asked.message?.embeds[0]?.['title']).toBe('Nobody is painting');
     } finally {
       await other.close();
     }

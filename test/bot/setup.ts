@@ -1,11 +1,12 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { vi } from 'vitest';
 import { type Playground, type PlaygroundOptions, startPlayground } from '../../playground/index.ts';
 import type { DeliverJob, ModelCard, RenderRequest } from '../../shared/job.ts';
 import { deliverId, renderId } from '../../shared/job.ts';
 import { openQueues, type Queues } from '../../shared/queue.ts';
-import { workerConnection } from '../../shared/redis.ts';
+import { keys, workerConnection } from '../../shared/redis.ts';
 import { announce } from '../../shared/registry.ts';
 import { isMessage, startProcess, type TestProcess } from '../support/processes.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
@@ -20,6 +21,8 @@ export interface Scene {
   env: Record<string, string>;
   render(jobId: string): Promise<RenderRequest | undefined>;
   deliver(jobId: string): Promise<DeliverJob | undefined>;
+  /** Id of the message that carries a job, as soon as the bot noted it. */
+  messageOf(jobId: string): Promise<string>;
   /** Ids of all render jobs that wait. */
   waiting(): Promise<string[]>;
   /** Forgets every job; the worker that announced itself stays. */
@@ -44,14 +47,15 @@ export const pocket: ModelCard = {
 const REPEAT_MS = 3_000;
 
 export async function openScene(
-  options: { env?: Record<string, string>; playground?: PlaygroundOptions } = {},
+  options: { env?: Record<string, string>; playground?: PlaygroundOptions; worker?: boolean } = {},
 ): Promise<Scene> {
   const [discord, redis, dataDir] = await Promise.all([
     startPlayground(options.playground),
     startRedis(),
     mkdtemp(join(tmpdir(), 'dreamgrid-bot-')),
   ]);
-  const say = () => announce(redis.client, { id: 'test', models: [pocket] }).catch(() => undefined);
+  const models = options.worker === false ? [] : [pocket];
+  const say = () => announce(redis.client, { id: 'test', models }).catch(() => undefined);
   await say();
   const timer = setInterval(say, REPEAT_MS);
   const env = {
@@ -75,6 +79,15 @@ export async function openScene(
     env,
     render: async (jobId) => (await queues.render.getJob(renderId(jobId)))?.data,
     deliver: async (jobId) => (await queues.deliver.getJob(deliverId(jobId)))?.data,
+    messageOf: (jobId) =>
+      vi.waitFor(
+        async () => {
+          const at = await redis.client.get(keys.message(jobId));
+          if (at === null) throw new Error(`no message of ${jobId}`);
+          return at.split(':')[1] as string;
+        },
+        { timeout: 20_000 },
+      ),
     waiting: async () =>
       (await queues.render.getJobs(['prioritized', 'waiting'])).map(({ id }) => id as string),
     async empty() {

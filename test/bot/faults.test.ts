@@ -1,0 +1,174 @@
+import sharp from 'sharp';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { isMessage, startProcess } from '../support/processes.ts';
+import { openScene, type Scene } from './setup.ts';
+
+const FOX = 'a fox in the snow at night';
+const EN = { locale: 'en-US' };
+
+describe('what the bot survives', { timeout: 90_000 }, () => {
+  let scene: Scene;
+  let member: string;
+  beforeEach(async () => {
+    scene = await openScene();
+    ({ member } = scene.discord.users);
+  }, 120_000);
+  afterEach(async () => {
+    expect(scene.discord.violations).toEqual([]);
+    await scene?.close();
+  });
+
+  const imagine = (prompt = FOX) => scene.discord.run(member, 'imagine', { prompt }, EN);
+  const titleOf = (handle: Awaited<ReturnType<typeof imagine>>) =>
+    (handle.followups[0] ?? handle.message)?.embeds[0]?.['title'];
+
+  it('Redis away at the click: told at once, nothing queued, and well again by itself', async () => {
+    await scene.redis.kill('SIGKILL');
+    const asked = await imagine();
+    expect(asked.state).toBe('acknowledged');
+    expect(asked.message?.ephemeral).toBe(true);
+    expect(titleOf(asked)).toBe('Try again in a moment');
+    await scene.redis.start();
+    await scene.empty();
+    await expect
+      .poll(async () => (await imagine()).message?.content, { timeout: 20_000, interval: 200 })
+      .toContain('(Waiting to start)');
+    expect(await scene.render(asked.id)).toBeUndefined();
+  });
+
+  it('Redis silent: deferred within 3 s, then told', async () => {
+    await scene.redis.client.call('CLIENT', 'PAUSE', '6000', 'ALL');
+    const asked = await imagine();
+    expect(asked.callbackType).toBe(5);
+    await scene.discord.waitFor(() => asked.followups[0]?.ephemeral, 20_000);
+    expect(titleOf(asked)).toBe('Try again in a moment');
+    expect(asked.message).toBeUndefined();
+    expect(await scene.waiting()).toEqual([]);
+  });
+
+  it('Redis full: refused with words, and well again when there is room', async () => {
+    await scene.redis.client.config('SET', 'maxmemory', '1mb');
+    expect(titleOf(await imagine())).toBe('Try again in a moment');
+    await scene.redis.client.config('SET', 'maxmemory', '0');
+    expect((await imagine()).message?.content).toContain('(Waiting to start)');
+    expect(await scene.waiting()).toHaveLength(1);
+  });
+
+  it('two bots with one token: one job, one message', async () => {
+    const second = startProcess('bot/main.ts', scene.env);
+    try {
+      await second.logged(isMessage('bot ready'));
+      const asked = await imagine();
+      await second.logged((event) => event['msg'] === 'queued' && event['jobId'] === asked.id);
+      await scene.bot.logged((event) => event['msg'] === 'queued' && event['jobId'] === asked.id);
+      expect(await scene.waiting()).toEqual([`g-${asked.id}`]);
+      expect(await scene.messageOf(asked.id)).toBe(asked.message?.id);
+      expect(scene.discord.messages()).toHaveLength(1);
+      const pressed = await scene.discord.click(member, asked.message?.id as string, 'Cancel', EN);
+      expect(pressed.state).toBe('acknowledged');
+      await expect.poll(() => scene.waiting()).toEqual([]);
+    } finally {
+      second.signal('SIGKILL');
+      await second.ended;
+    }
+  });
+
+  it('the answer to the acknowledgement lost: one message, and its id known', async () => {
+    scene.discord.trouble.add({ kind: 'lost-answer', match: /\/callback/ });
+    const asked = await imagine();
+    expect(await scene.messageOf(asked.id)).toBe(asked.message?.id);
+    expect(scene.discord.messages()).toHaveLength(1);
+  });
+
+  it('Discord 500 on the acknowledgement: repeated', async () => {
+    scene.discord.trouble.add({ kind: '500', match: /\/callback/ });
+    const asked = await imagine();
+    expect(asked.message?.content).toContain('(Waiting to start)');
+  });
+
+  it('a slow picture: deferred, then the message', async () => {
+    scene.discord.trouble.add({ kind: 'slow', match: /attachments/, delayMs: 2500 });
+    const file = await sharp({ create: { width: 64, height: 64, channels: 3, background: 'red' } })
+      .png()
+      .toBuffer();
+    const image = { file, name: 'fox.png' };
+    const asked = await scene.discord.run(member, 'imagine', { prompt: FOX, image }, EN);
+    await scene.discord.waitFor(() => asked.message?.content.includes('(Waiting to start)'), 20_000);
+    expect(await scene.messageOf(asked.id)).toBe(asked.message?.id);
+  });
+
+  it('a hundred prompts at once from one person: the cap, and words for the rest', async () => {
+    const asked = await Promise.all(Array.from({ length: 100 }, () => imagine()));
+    expect(asked.every(({ state }) => state === 'acknowledged')).toBe(true);
+    expect(asked.filter(({ message }) => message?.ephemeral)).toHaveLength(87);
+    expect(await scene.waiting()).toHaveLength(13);
+    const other = await scene.discord.run(scene.discord.users.stranger, 'imagine', { prompt: FOX }, EN);
+    expect(other.message?.content).toContain('1 job ahead');
+  });
+
+  it('the gateway dropped: comes back', async () => {
+    scene.discord.trouble.dropGateway();
+    await expect.poll(() => scene.discord.gatewayConnected, { timeout: 30_000 }).toBe(true);
+    expect((await imagine()).message?.content).toContain('(Waiting to start)');
+  });
+
+  it('SIGTERM: leaves with 0', async () => {
+    scene.bot.signal('SIGTERM');
+    expect(await scene.bot.ended).toBe(0);
+  });
+
+  it('its token refused for good: leaves with one line', async () => {
+    scene.discord.trouble.closeGateway(4004, 'Authentication failed.');
+    expect(await scene.bot.ended).toBe(1);
+    expect(scene.bot.lines.at(-1)).toContain('DISCORD_TOKEN');
+  });
+
+  it('keeps prompts, tokens and passwords out of its log', async () => {
+    const asked = await imagine('canary prompt text');
+    await imagine('canary prompt text --nonsense 1');
+    scene.discord.trouble.add({ kind: '500', match: /\/callback/, times: 20 });
+    const failing = await scene.discord.run(
+      member,
+      'imagine',
+      { prompt: 'canary three' },
+      { ...EN, early: true },
+    );
+    await scene.bot.logged((event) => event['msg'] === 'not acknowledged');
+    const log = scene.bot.lines.join('\n');
+    for (const secret of ['canary', asked.token, failing.token, scene.redis.password])
+      expect(log).not.toContain(secret);
+  });
+});
+
+describe('what the bot refuses to start with', { timeout: 60_000 }, () => {
+  const start = async (env: Record<string, string>) => {
+    const bot = startProcess('bot/main.ts', env);
+    expect(await bot.ended).toBe(1);
+    return bot.lines;
+  };
+
+  it('no Redis', async () => {
+    const lines = await start({ REDIS_URL: 'redis://127.0.0.1:1', DISCORD_TOKEN: 'x' });
+    expect(lines).toEqual([expect.stringMatching(/^Redis does not answer at 127\.0\.0\.1:1 .*REDIS_URL/)]);
+  });
+
+  it('a wrong setting', async () => {
+    const lines = await start({ HEALTH_PORT: 'many', MAX_OPEN_JOBS: '-1' });
+    expect(lines).toEqual([
+      expect.stringMatching(/^Wrong setting: HEALTH_PORT.* MAX_OPEN_JOBS|MAX_OPEN_JOBS.*HEALTH_PORT/),
+    ]);
+  });
+
+  it('a token that Discord does not know, or none', async () => {
+    const scene = await openScene();
+    try {
+      expect((await start({ ...scene.env, DISCORD_TOKEN: 'wrong' })).at(-1)).toBe(
+        'DISCORD_TOKEN: Discord does not accept this bot token.',
+      );
+      const { DISCORD_TOKEN: _, ...without } = scene.env;
+      expect((await start(without)).at(-1)).toContain('DISCORD_TOKEN is not set');
+    } finally {
+      await scene.close();
+    }
+  });
+});
