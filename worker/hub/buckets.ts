@@ -1,6 +1,15 @@
 /** The ratios that people ask for, landscape; portrait follows. */
 const RATIOS = [1, 5 / 4, 4 / 3, 3 / 2, 16 / 9, 2, 21 / 9] as const;
 
+/** Of the sizes SDXL was trained on (Podell et al., 2023, appendix I), the ones nearest to people's ratios. */
+const AROUND_1024: readonly [number, number][] = [
+  [1024, 1024],
+  [1152, 896],
+  [1216, 832],
+  [1344, 768],
+  [1536, 640],
+];
+
 /** How much a picture may be larger or smaller than what the model was trained on. */
 const AREA = 0.16;
 
@@ -12,17 +21,19 @@ export function bucketsAround(width: number, height: number, multiple: number): 
   // What people's models were trained on are multiples of 64; tiny models have no such room.
   const grid = Math.min(width, height) >= 256 ? leastCommon(multiple, 64) : multiple;
   const area = width * height;
-  const found = new Map<string, [number, number]>([[`${width}x${height}`, [width, height]]]);
-  for (const ratio of RATIOS) {
-    const best = nearest(ratio, area, grid);
-    if (!best) continue;
-    found.set(`${best[0]}x${best[1]}`, best);
-    found.set(`${best[1]}x${best[0]}`, [best[1], best[0]]);
+  const landscape =
+    width === 1024 && height === 1024 && grid === 64
+      ? AROUND_1024
+      : [[width, height] as [number, number], ...RATIOS.flatMap((ratio) => nearest(ratio, area, grid))];
+  const found = new Map<string, [number, number]>();
+  for (const [w, h] of landscape) {
+    found.set(`${w}x${h}`, [w, h]);
+    found.set(`${h}x${w}`, [h, w]);
   }
   return [...found.values()];
 }
 
-function nearest(ratio: number, area: number, grid: number): [number, number] | undefined {
+function nearest(ratio: number, area: number, grid: number): [number, number][] {
   let best: [number, number] | undefined;
   let least = Number.POSITIVE_INFINITY;
   for (let w = grid; w <= Math.sqrt(area) * 3; w += grid) {
@@ -36,7 +47,7 @@ function nearest(ratio: number, area: number, grid: number): [number, number] | 
       }
     }
   }
-  return best;
+  return best ? [best] : [];
 }
 
 const divisor = (a: number, b: number): number => (b === 0 ? a : divisor(b, a % b));

@@ -58,7 +58,7 @@ export function pathBelow(root: string, name: string): string {
   const odd =
     name === '' ||
     isAbsolute(name) ||
-    /[\\:\0]/.test(name) ||
+    /[\\\0]/.test(name) ||
     name.split('/').some((piece) => piece === '' || piece === '.' || piece === '..');
   if (odd || !path.startsWith(base + sep)) {
     throw new StoreError(

@@ -30,7 +30,7 @@ const FOREIGN =
  */
 export function selectFiles(files: readonly RemoteFile[], id: string): RemoteFile[] {
   const names = new Set(files.map((file) => file.path));
-  for (const { path } of files) pathBelow('/', path);
+  for (const { path } of files) pathBelow('/model', path);
   const networks = NETWORKS.filter((part) => names.has(`${part}/model.onnx`));
   requirePipeline(names, networks, id);
   return files.filter(({ path }) => {
