@@ -21,6 +21,9 @@ export interface Denoiser {
   readonly session: Session;
   /** Channels of the sample input: 4, 9 for inpainting, 16 … */
   readonly inChannels: number | undefined;
+  readonly outChannels: number | undefined;
+  /** Length of a token's vector, where the file says. */
+  readonly hiddenWidth: number | undefined;
   readonly extraInputs: readonly string[];
   /** Whether rows may differ in their timestep. */
   readonly timestepPerRow: boolean;
@@ -86,7 +89,9 @@ export function makeDenoiser(session: Session): Denoiser {
 
   return {
     session,
-    inChannels: typeof samplePort.shape[1] === 'number' ? samplePort.shape[1] : undefined,
+    inChannels: fixed(samplePort.shape[1]),
+    outChannels: fixed(session.outputs.get(outputName)!.shape[1]),
+    hiddenWidth: fixed(session.inputs.get(hiddenName)!.shape[2]),
     extraInputs: inputs
       .map((port) => port.name)
       .filter((name) => ![sampleName, timestepName, hiddenName].includes(name)),
@@ -104,6 +109,9 @@ export function makeDenoiser(session: Session): Denoiser {
     },
   };
 }
+
+const fixed = (size: number | string | undefined): number | undefined =>
+  typeof size === 'number' ? size : undefined;
 
 /** Neighbours that one model call can take together. */
 function groups(rows: readonly DenoiserRow[], size: number, timestepPerRow: boolean): DenoiserRow[][] {

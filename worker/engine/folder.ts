@@ -2,6 +2,7 @@
 import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { EngineError, reason } from './errors.ts';
+import type { OnnxFile } from './onnx.ts';
 import { parsePythonJson } from './schedulers/config.ts';
 
 export type Json = Readonly<Record<string, unknown>>;
@@ -69,6 +70,38 @@ function readJson(file: string): Json {
       file,
       cause: error,
     });
+  }
+}
+
+/** Refuses a model whose weights lie outside of its folder, are missing or are cut short. */
+export function checkWeights(dir: string, file: string, onnx: OnnxFile): void {
+  const ends = new Map<string, number>();
+  for (const { location, offset, length } of onnx.external) {
+    ends.set(location, Math.max(ends.get(location) ?? 0, offset + (length ?? 0)));
+  }
+  for (const [location, end] of ends) {
+    const data = path.resolve(path.dirname(file), location);
+    if (path.isAbsolute(location) || !data.startsWith(path.resolve(dir) + path.sep)) {
+      throw new EngineError(
+        'bad-model',
+        `${file} reads weights outside of its model's folder (${location})`,
+        { file },
+      );
+    }
+    if (!existsSync(data)) {
+      throw new EngineError(
+        'missing-file',
+        `${data} is missing: ${file} keeps its weights there. Fetch it too.`,
+        { file: data },
+      );
+    }
+    contained(dir, data);
+    const { size } = statSync(data);
+    if (size < end) {
+      throw new EngineError('bad-model', `${data} is cut short: ${size} of ${end} bytes. Fetch it again.`, {
+        file: data,
+      });
+    }
   }
 }
 

@@ -21,6 +21,8 @@ export interface TextEncoder {
   /** Encodes rows, filled up with empty ones to `count`. */
   encode(rows: readonly Row[], count: number): Promise<Encoded>;
   readonly session: Session;
+  /** Length of a token's vector, where the file says. */
+  readonly width: number | undefined;
 }
 
 /** Which hidden state conditions the picture: the last one (SD 1 and 2), or the one before it (SDXL). */
@@ -30,6 +32,7 @@ const remembered = 64;
 
 export function makeTextEncoder(session: Session, tokenizer: Tokenizer, layer: Layer): TextEncoder {
   const hiddenName = hiddenOutput(session, layer);
+  const fileWidth = session.outputs.get(hiddenName)!.shape[2];
   const pooledName = ['text_embeds', 'pooler_output', 'pooled_output'].find((name) =>
     session.outputs.has(name),
   );
@@ -68,6 +71,7 @@ export function makeTextEncoder(session: Session, tokenizer: Tokenizer, layer: L
   return {
     tokenizer,
     session,
+    width: typeof fileWidth === 'number' ? fileWidth : undefined,
     rows: (text, emphasis) => {
       const pieces: Piece[] = emphasis ? parseEmphasis(text) : [{ text, weight: 1 }];
       return layOut(pieces, tokenizer);

@@ -9,6 +9,7 @@ export interface Vae {
   /** Pixels per latent pixel. */
   readonly factor: number;
   readonly canEncode: boolean;
+  readonly decoder: Session;
   /** Latents as the sampler takes them; `draw` gives the noise of the posterior's sample. */
   encode(picture: Picture, draw: (count: number) => Float32Array): Promise<Float32Array>;
   decode(latents: Float32Array, height: number, width: number, wrap?: boolean): Promise<Picture>;
@@ -29,11 +30,12 @@ export function makeVae(folder: Folder, decoder: Session, encoder: Session | und
     channels,
     factor,
     canEncode: encoder !== undefined,
+    decoder,
     async encode(picture, draw) {
       if (!encoder)
         throw new EngineError('unsupported', 'this model has no vae_encoder: it cannot start from a picture');
       const input = [...encoder.inputs.keys()][0]!;
-      const output = [...encoder.outputs.values()][0]!;
+      const output = encoder.outputs.get('latent_parameters') ?? [...encoder.outputs.values()].at(-1)!;
       const { data } = (
         await encoder.run(
           { [input]: { data: toPlanes(picture), dims: [1, 3, picture.height, picture.width] } },

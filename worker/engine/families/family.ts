@@ -41,6 +41,8 @@ export interface Family {
   /** Decides by model_index.json and by the parts that are there, never by the folder's name. */
   matches(folder: Folder): boolean;
   encoders(folder: Folder): readonly EncoderPart[];
+  /** What the network takes beside sample, timestep and encoder_hidden_states. */
+  readonly inputs: readonly string[];
   condition(request: ConditionRequest): Promise<Conditions>;
   /** Inputs that depend on a picture's guidance scale. */
   guidanceInputs?(scale: number, denoiser: Denoiser): Readonly<Record<string, Float32Array>>;

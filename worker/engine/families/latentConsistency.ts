@@ -12,6 +12,7 @@ export const latentConsistency: Family = {
     !folder.has('text_encoder_2') &&
     typeof folder.config('unet')['time_cond_proj_dim'] === 'number',
   encoders: () => [{ part: 'text_encoder', tokenizer: 'tokenizer', layer: 'last' }],
+  inputs: ['timestep_cond'],
 
   async condition({ encoders, prompt, emphasis, perturb: { amount, seed } }) {
     const [encoder] = encoders as [(typeof encoders)[number]];

@@ -9,6 +9,7 @@ export const stableDiffusion: Family = {
   name: 'stable-diffusion',
   matches: (folder) => folder.has('unet') && folder.has('text_encoder') && !folder.has('text_encoder_2'),
   encoders: () => [{ part: 'text_encoder', tokenizer: 'tokenizer', layer: 'last' }],
+  inputs: [],
 
   async condition({ encoders, prompt, negative = '', emphasis, perturb: { amount, seed } }) {
     // 1. Prompt and negative get as many rows of tokens as the longer of them needs.

@@ -13,6 +13,7 @@ export const stableDiffusionXl: Family = {
     { part: 'text_encoder', tokenizer: 'tokenizer', layer: 'penultimate' },
     { part: 'text_encoder_2', tokenizer: 'tokenizer_2', layer: 'penultimate' },
   ],
+  inputs: ['text_embeds', 'time_ids'],
 
   async condition({
     folder,

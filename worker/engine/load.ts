@@ -1,0 +1,159 @@
+/** Opens a model's folder part by part, and refuses what does not fit together, by the file's name. */
+import { readFileSync } from 'node:fs';
+import { type Denoiser, makeDenoiser } from './denoiser.ts';
+import { EngineError } from './errors.ts';
+import type { Family } from './families/family.ts';
+import { chooseFamily } from './families/index.ts';
+import { checkWeights, type Folder, number, openFolder } from './folder.ts';
+import type { Parts } from './generate.ts';
+import { findLatentParameters } from './latentParameters.ts';
+import { addOutput, readOnnx } from './onnx.ts';
+import { defaultLatentRgb, latentToRgb } from './preview.ts';
+import { openSession, type Session, type SessionSettings } from './session.ts';
+import { makeTextEncoder, type TextEncoder } from './textEncoder.ts';
+import { loadTokenizer } from './tokenizer.ts';
+import type { LoadOptions, ModelInfo } from './types.ts';
+import { makeVae, type Vae } from './vae.ts';
+
+export async function loadParts(dir: string, options: LoadOptions): Promise<Parts> {
+  const folder = openFolder(dir);
+  const family = chooseFamily(folder);
+  const encoderParts = family.encoders(folder);
+  const optional = ['vae_encoder'].filter((part) => folder.has(part));
+  const names = [...encoderParts.map(({ part }) => part), 'unet', 'vae_decoder', ...optional];
+  const settings: SessionSettings = {
+    providers: options.providers ?? ['cpu'],
+    ...(options.threads === undefined ? {} : { threads: options.threads }),
+  };
+  const sessions = new Map<string, Session>();
+  try {
+    for (const [i, name] of names.entries()) {
+      options.onProgress?.(name, i, names.length);
+      sessions.set(name, await openPart(folder, name, settings));
+    }
+    const encoders = encoderParts.map(({ part, tokenizer, layer }) => {
+      const config = folder.config(part);
+      const loaded = loadTokenizer(folder.at(tokenizer), number(config, 'max_position_embeddings', 77));
+      checkVocabulary(
+        folder.at(tokenizer),
+        Math.max(loaded.begin, loaded.end, loaded.pad),
+        number(config, 'vocab_size', Infinity),
+      );
+      return makeTextEncoder(sessions.get(part)!, loaded, layer);
+    });
+    const denoiser = makeDenoiser(sessions.get('unet')!);
+    const vae = makeVae(folder, sessions.get('vae_decoder')!, sessions.get('vae_encoder'));
+    checkFit(family, encoders, denoiser, vae, sessions.get('vae_encoder'));
+    const schedulerConfig = folder.config('scheduler', 'scheduler_config.json');
+    const map = options.latentRgb ?? defaultLatentRgb(family.name, vae.channels);
+    options.onProgress?.('ready', names.length, names.length);
+    return {
+      folder,
+      family,
+      info: describe(folder, family, denoiser, vae, schedulerConfig),
+      encoders,
+      denoiser,
+      vae,
+      schedulerConfig,
+      sessions: [...sessions.values()],
+      preview: (x0, height, width) => latentToRgb(map, x0, height, width),
+    };
+  } catch (error) {
+    for (const session of sessions.values()) await session.release();
+    throw error;
+  }
+}
+
+async function openPart(folder: Folder, part: string, settings: SessionSettings): Promise<Session> {
+  const file = folder.onnx(part);
+  const onnx = readOnnx(file);
+  checkWeights(folder.dir, file, onnx);
+  const session = await openSession(file, settings);
+  if (part !== 'vae_encoder' || session.outputs.has('latent_parameters') || onnx.external.length > 0)
+    return session;
+  // Without mean and variance apart, a picture to start from could not be met as diffusers meets it.
+  const output = [...session.outputs.values()][0]!;
+  const channels = output.shape[1];
+  const parameters =
+    typeof channels === 'number' ? findLatentParameters(onnx, output.name, channels) : undefined;
+  if (parameters === undefined || (output.type !== 'float32' && output.type !== 'float16')) return session;
+  await session.release();
+  return openSession(file, settings, addOutput(readFileSync(file), parameters, output.type));
+}
+
+function checkVocabulary(dir: string, highest: number, size: number): void {
+  if (highest < size) return;
+  throw new EngineError(
+    'bad-model',
+    `${dir} belongs to another model: its token ${highest} is beyond the text encoder's ${size}`,
+    { file: dir },
+  );
+}
+
+/** Parts of different models load well enough apart; what they exchange gives them away. */
+function checkFit(
+  family: Family,
+  encoders: readonly TextEncoder[],
+  denoiser: Denoiser,
+  vae: Vae,
+  encoder: Session | undefined,
+): void {
+  const { session } = denoiser;
+  const foreign = (file: string, why: string): EngineError =>
+    new EngineError(
+      'bad-model',
+      `${file} does not belong to this ${family.name} model: ${why}. Fetch the model again.`,
+      { file },
+    );
+  const expected = family.inputs;
+  const missing = expected.filter((name) => !session.inputs.has(name));
+  if (missing.length > 0) throw foreign(session.file, `it has no input ${missing.join(', ')}`);
+  const unknown = denoiser.extraInputs.filter((name) => !expected.includes(name));
+  if (unknown.length > 0) throw foreign(session.file, `it wants ${unknown.join(', ')}`);
+  const widths = encoders.map((textEncoder) => textEncoder.width);
+  const total = widths.reduce<number>((sum, width) => sum + (width ?? Number.NaN), 0);
+  if (denoiser.hiddenWidth !== undefined && !Number.isNaN(total) && total !== denoiser.hiddenWidth) {
+    throw foreign(
+      session.file,
+      `it takes text of width ${denoiser.hiddenWidth}, the text encoders give ${total}`,
+    );
+  }
+  if (denoiser.outChannels !== undefined && denoiser.outChannels !== vae.channels) {
+    throw foreign(
+      vae.decoder.file,
+      `it takes ${vae.channels} channels, ${session.file} gives ${denoiser.outChannels}`,
+    );
+  }
+  const encoded = encoder && [...encoder.outputs.values()][0]!.shape[1];
+  if (encoder && typeof encoded === 'number' && encoded !== vae.channels && encoded !== 2 * vae.channels) {
+    throw foreign(encoder.file, `it gives ${encoded} channels where ${2 * vae.channels} are needed`);
+  }
+}
+
+function describe(
+  folder: Folder,
+  family: Family,
+  denoiser: Denoiser,
+  vae: Vae,
+  scheduler: Readonly<Record<string, unknown>>,
+): ModelInfo {
+  const unet = folder.config('unet');
+  const blocks = unet['block_out_channels'];
+  return {
+    family: family.name,
+    nativeSize: number(unet, 'sample_size', 64) * vae.factor,
+    multiple: vae.factor * (Array.isArray(blocks) ? 2 ** (blocks.length - 1) : 1),
+    latentChannels: vae.channels,
+    latentFactor: vae.factor,
+    scheduler: String(scheduler['_class_name'] ?? 'DDIMScheduler'),
+    predictionType: String(scheduler['prediction_type'] ?? 'epsilon'),
+    inputs: [...denoiser.session.inputs.keys()],
+    provider: denoiser.session.provider,
+    inpaint: (denoiser.inChannels ?? vae.channels) > vae.channels,
+    guidance: denoiser.extraInputs.includes('timestep_cond') ? 'embedded' : 'classifier-free',
+    imageToImage: vae.canEncode,
+    upscaler: false,
+    imageEncoder: false,
+    safetyChecker: false,
+  };
+}

@@ -1,0 +1,233 @@
+/**
+ * The few parts of an ONNX file (a protobuf) that the engine looks at before ONNX Runtime does: where weights lie
+ * outside of the file, and which nodes stand before an output. Field numbers: onnx/onnx.proto.
+ */
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { EngineError } from './errors.ts';
+
+interface Field {
+  readonly number: number;
+  /** The value itself for varints, else 0. */
+  readonly value: number;
+  /** Where the content of a length-delimited field begins and ends in the file. */
+  readonly from: number;
+  readonly to: number;
+}
+
+export interface ExternalTensor {
+  readonly location: string;
+  readonly offset: number;
+  /** Bytes; undefined where the file does not say. */
+  readonly length: number | undefined;
+}
+
+export interface Node {
+  readonly op: string;
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+}
+
+export interface OnnxFile {
+  readonly external: readonly ExternalTensor[];
+  readonly nodes: readonly Node[];
+  /** Dimensions of the weights, by name. */
+  readonly weights: ReadonlyMap<string, readonly number[]>;
+}
+
+const modelGraph = 7;
+const graphNode = 1;
+const graphInitializer = 5;
+const graphOutput = 12;
+
+/** Reads a file's structure and none of its weights; one that is cut short or no ONNX at all is refused by name. */
+export function readOnnx(file: string): OnnxFile {
+  const descriptor = openSync(file, 'r');
+  try {
+    const bytes = pagedBytes(descriptor, fstatSync(descriptor).size);
+    const graph = fields(bytes, 0, bytes.length).find((field) => field.number === modelGraph);
+    if (!graph || graph.to === graph.from) throw new RangeError('no graph');
+    const external: ExternalTensor[] = [];
+    const nodes: Node[] = [];
+    const weights = new Map<string, readonly number[]>();
+    for (const field of fields(bytes, graph.from, graph.to)) {
+      if (field.number === graphInitializer) readTensor(bytes, field, external, weights);
+      else if (field.number === graphNode) nodes.push(readNode(bytes, field, external));
+    }
+    return { external, nodes, weights };
+  } catch (error) {
+    throw new EngineError('bad-model', `${file} is damaged or no ONNX file. Fetch or export it again.`, {
+      file,
+      cause: error,
+    });
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** The file with one more output, so that ONNX Runtime hands out a tensor from inside the graph. */
+export function addOutput(model: Uint8Array, name: string, type: 'float32' | 'float16'): Uint8Array {
+  // ValueInfoProto { name = 1, type = 2 { tensor_type = 1 { elem_type = 1 } } }
+  const tensorType = message(1, varint(1, type === 'float32' ? 1 : 10));
+  const info = concat([message(1, new TextEncoder().encode(name)), message(2, tensorType)]);
+  const bytes = wholeBytes(model);
+  const parts = fields(bytes, 0, model.length).map(({ number, value, from, to }) => {
+    if (number === modelGraph)
+      return message(modelGraph, concat([model.subarray(from, to), message(graphOutput, info)]));
+    return from === to && value > 0 ? varint(number, value) : message(number, model.subarray(from, to));
+  });
+  return concat(parts);
+}
+
+/** Bytes at places of a file or an array; a model of gigabytes is never read whole. */
+interface Bytes {
+  readonly length: number;
+  at(index: number): number;
+  slice(from: number, to: number): Uint8Array;
+}
+
+const wholeBytes = (array: Uint8Array): Bytes => ({
+  length: array.length,
+  at: (index) => array[index]!,
+  slice: (from, to) => array.subarray(from, to),
+});
+
+function pagedBytes(descriptor: number, length: number): Bytes {
+  const page = new Uint8Array(1 << 16);
+  let pageStart = -1;
+  let pageEnd = -1;
+  return {
+    length,
+    at(index) {
+      if (index < pageStart || index >= pageEnd) {
+        pageStart = index;
+        pageEnd = index + readSync(descriptor, page, 0, page.length, index);
+      }
+      return page[index - pageStart]!;
+    },
+    slice(from, to) {
+      const content = new Uint8Array(to - from);
+      readSync(descriptor, content, 0, content.length, from);
+      return content;
+    },
+  };
+}
+
+function readTensor(
+  bytes: Bytes,
+  tensor: Field,
+  external: ExternalTensor[],
+  weights?: Map<string, readonly number[]>,
+): void {
+  const dims: number[] = [];
+  const entries = new Map<string, string>();
+  let name = '';
+  for (const field of fields(bytes, tensor.from, tensor.to)) {
+    if (field.number === 1) {
+      if (field.to === field.from) dims.push(field.value);
+      else
+        for (let at = field.from; at < field.to; ) {
+          const [value, next] = readVarint(bytes, at, field.to);
+          dims.push(value);
+          at = next;
+        }
+    } else if (field.number === 8) name = text(bytes, field);
+    else if (field.number === 13) {
+      const [key, value] = fields(bytes, field.from, field.to);
+      if (key && value) entries.set(text(bytes, key), text(bytes, value));
+    }
+  }
+  weights?.set(name, dims);
+  const location = entries.get('location');
+  if (location === undefined) return;
+  const length = entries.get('length');
+  external.push({
+    location,
+    offset: Number(entries.get('offset') ?? 0),
+    length: length === undefined ? undefined : Number(length),
+  });
+}
+
+function readNode(bytes: Bytes, node: Field, external: ExternalTensor[]): Node {
+  const inputs: string[] = [];
+  const outputs: string[] = [];
+  let op = '';
+  for (const field of fields(bytes, node.from, node.to)) {
+    if (field.number === 1) inputs.push(text(bytes, field));
+    else if (field.number === 2) outputs.push(text(bytes, field));
+    else if (field.number === 4) op = text(bytes, field);
+    else if (field.number === 5) {
+      // AttributeProto { t = 5, g = 6 }: constants may lie outside too.
+      for (const part of fields(bytes, field.from, field.to))
+        if (part.number === 5) readTensor(bytes, part, external);
+    }
+  }
+  return { op, inputs, outputs };
+}
+
+/** The fields of one message; throws where the bytes are no protobuf. */
+function fields(bytes: Bytes, start: number, end: number): Field[] {
+  const found: Field[] = [];
+  let at = start;
+  while (at < end) {
+    const [key, next] = readVarint(bytes, at, end);
+    const number = Math.floor(key / 8);
+    const kind = key % 8;
+    at = next;
+    if (number === 0) throw new RangeError('field 0');
+    if (kind === 0) {
+      const [value, after] = readVarint(bytes, at, end);
+      found.push({ number, value, from: after, to: after });
+      at = after;
+      continue;
+    }
+    let size = kind === 1 ? 8 : kind === 5 ? 4 : -1;
+    if (kind === 2) [size, at] = readVarint(bytes, at, end);
+    if (size < 0 || at + size > end) throw new RangeError('a field runs past the end');
+    found.push({ number, value: 0, from: at, to: at + size });
+    at += size;
+  }
+  return found;
+}
+
+function readVarint(bytes: Bytes, at: number, end: number): [number, number] {
+  let value = 0;
+  let scale = 1;
+  for (let i = at; i < end && i < at + 10; i++) {
+    const byte = bytes.at(i);
+    value += (byte & 0x7f) * scale;
+    if (byte < 0x80) return [value, i + 1];
+    scale *= 128;
+  }
+  throw new RangeError('a number runs past the end');
+}
+
+const decoder = new TextDecoder();
+const text = (bytes: Bytes, field: Field): string => decoder.decode(bytes.slice(field.from, field.to));
+
+function encodeVarint(value: number): number[] {
+  const out: number[] = [];
+  for (let rest = value; ; rest = Math.floor(rest / 128)) {
+    if (rest < 128) return [...out, rest];
+    out.push((rest % 128) | 0x80);
+  }
+}
+
+const varint = (number: number, value: number): Uint8Array =>
+  Uint8Array.from([...encodeVarint(number * 8), ...encodeVarint(value)]);
+
+function message(number: number, content: Uint8Array): Uint8Array {
+  return concat([
+    Uint8Array.from([...encodeVarint(number * 8 + 2), ...encodeVarint(content.length)]),
+    content,
+  ]);
+}
+
+function concat(parts: readonly Uint8Array[]): Uint8Array {
+  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
