@@ -37,6 +37,7 @@ export async function readModels(root: string, checks?: string): Promise<Models>
   const all: InstalledModel[] = [];
   const problems: string[] = [];
   for (const { name } of entries.sort((a, b) => a.name.localeCompare(b.name))) {
+    if (name.startsWith('.')) continue; // a pull that is not finished
     try {
       const model = await readModel(join(root, name), name, memory);
       if (model) all.push(model);

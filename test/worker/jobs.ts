@@ -49,5 +49,27 @@ export const makeJob = (
   };
 };
 
+export const makeRecipe = (fields: Partial<Recipe> = {}): Recipe => ({
+  v: 1,
+  action: 'imagine',
+  model: 'tiny',
+  modelHash: '',
+  prompt: 'a fox in the snow',
+  parts: [{ text: 'a fox in the snow', weight: 1 }],
+  negative: '',
+  seed: 7,
+  count: 4,
+  width: 64,
+  height: 64,
+  steps: 3,
+  guidance: 7,
+  scheduler: 'EulerDiscreteScheduler',
+  chaos: 0,
+  weird: 0,
+  stop: 1,
+  tile: false,
+  ...fields,
+});
+
 /** The recipe of a job as a parent of the next. */
 export const parentOf = (jobId: string, index: number, recipe: Recipe) => ({ jobId, index, recipe });

@@ -1,21 +1,10 @@
 import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
 import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
-const data = resolve(import.meta.dirname, '../data');
-
-/** The small Stable Diffusion 1.5 that the engine's tests use: real layout, real ONNX, random weights. */
-async function findTiny(): Promise<string> {
-  for (const entry of await readdir(data, { recursive: true, withFileTypes: true })) {
-    if (entry.name !== 'model_index.json') continue;
-    const text = await readFile(join(entry.parentPath, entry.name), 'utf8');
-    const whole = existsSync(join(entry.parentPath, 'unet', 'model.onnx'));
-    if (whole && /"_class_name":\s*"StableDiffusionPipeline"/.test(text)) return entry.parentPath;
-  }
-  throw new Error(`no small model in ${data}`);
-}
+/** A small Stable Diffusion 1.5: real layout, real ONNX, random weights. */
+const TINY = resolve(import.meta.dirname, '../data/reference/pipelines/sd15/model');
 
 export interface ModelsFolder {
   root: string;
@@ -27,8 +16,7 @@ export interface ModelsFolder {
 /** A MODELS_DIR with `tiny` in it (and copies under other names). */
 export async function makeModels(names: readonly string[] = ['tiny']): Promise<ModelsFolder> {
   const root = await mkdtemp(join(tmpdir(), 'dreamgrid-models-'));
-  const tiny = await findTiny();
-  for (const name of names) await cp(tiny, join(root, name), { recursive: true, dereference: true });
+  for (const name of names) await cp(TINY, join(root, name), { recursive: true, dereference: true });
   const writeManifest = async (name: string, fields: Record<string, unknown> = {}): Promise<void> => {
     const dir = join(root, name);
     const files: Record<string, { sha256: string; bytes: number }> = {};
