@@ -1,0 +1,191 @@
+/**
+ * `dreamgrid render`: a model's folder painted with exactly what is asked. Nothing is parsed out of the prompt;
+ * picture i has seed N + i. This is how anyone checks the engine against diffusers.
+ */
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import sharp from 'sharp';
+import { EngineError, type GenerateRequest, loadModel, type Model, type Picture } from '../engine/index.ts';
+import { parsePythonJson } from '../engine/schedulers/config.ts';
+import { openProgressBar } from './progressBar.ts';
+
+const usage = `dreamgrid render --model-dir DIR --prompt TEXT --out DIR [--negative TEXT] [--seed N] [--steps N]
+  [--guidance X] [--scheduler NAME] [--scheduler-config JSON] [--width W] [--height H] [--count N]
+  [--init FILE --strength S] [--mask FILE] [--provider NAME,…] [--threads N] [--raw] [--json]`;
+
+const options = {
+  'model-dir': { type: 'string' },
+  prompt: { type: 'string' },
+  negative: { type: 'string' },
+  seed: { type: 'string' },
+  steps: { type: 'string' },
+  guidance: { type: 'string' },
+  scheduler: { type: 'string' },
+  'scheduler-config': { type: 'string' },
+  width: { type: 'string' },
+  height: { type: 'string' },
+  count: { type: 'string' },
+  init: { type: 'string' },
+  strength: { type: 'string' },
+  mask: { type: 'string' },
+  provider: { type: 'string' },
+  threads: { type: 'string' },
+  out: { type: 'string' },
+  raw: { type: 'boolean' },
+  json: { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
+} as const;
+
+class WrongArguments extends Error {}
+
+/** @returns the exit code: 0, 1 where painting failed, 2 where the arguments are wrong */
+export async function render(args: string[]): Promise<number> {
+  let model: Model | undefined;
+  try {
+    const values = read(args);
+    if (values.help) {
+      console.log(usage);
+      return 0;
+    }
+    const threads = whole(values.threads, 'threads');
+    model = await loadModel(required(values['model-dir'], 'model-dir'), {
+      ...(values.provider === undefined ? {} : { providers: values.provider.split(',') }),
+      ...(threads === undefined ? {} : { threads }),
+    });
+    const out = required(values.out, 'out');
+    const request = await makeRequest(values, model);
+    const bar = openProgressBar();
+    const started = performance.now();
+    const result = await model.generate(request, { onStep: ({ step, steps }) => bar.update(step, steps) });
+    bar.done();
+    const files = await write(out, result.pictures, values.raw === true);
+    const seconds = (performance.now() - started) / 1000;
+    if (values.json) {
+      const { family, info } = model;
+      console.log(
+        JSON.stringify({ files, seeds: request.seeds, family, info, seconds, timings: result.timings }),
+      );
+    } else for (const file of files) console.log(file);
+    return 0;
+  } catch (error) {
+    const wrong =
+      error instanceof WrongArguments || (error instanceof EngineError && error.code === 'bad-request');
+    console.error(`dreamgrid render: ${error instanceof Error ? error.message : String(error)}`);
+    return wrong ? 2 : 1;
+  } finally {
+    await model?.release();
+  }
+}
+
+type Values = ReturnType<typeof read>;
+
+function read(args: string[]) {
+  try {
+    return parseArgs({ args, options, strict: true, allowPositionals: false }).values;
+  } catch (error) {
+    throw new WrongArguments((error as Error).message.split('\n', 1)[0]!);
+  }
+}
+
+function required(value: string | undefined, name: string): string {
+  if (value === undefined) throw new WrongArguments(`--${name} is missing (see --help)`);
+  return value;
+}
+
+function real(value: string | undefined, name: string): number | undefined {
+  if (value === undefined) return undefined;
+  const parsed = Number(value);
+  if (value.trim() === '' || !Number.isFinite(parsed))
+    throw new WrongArguments(`--${name} ${JSON.stringify(value)} is no number`);
+  return parsed;
+}
+
+function whole(value: string | undefined, name: string): number | undefined {
+  const parsed = real(value, name);
+  if (parsed !== undefined && !Number.isSafeInteger(parsed))
+    throw new WrongArguments(`--${name} ${value} is no whole number`);
+  return parsed;
+}
+
+async function makeRequest(values: Values, model: Model): Promise<GenerateRequest> {
+  const width = whole(values.width, 'width') ?? model.info.nativeSize;
+  const height = whole(values.height, 'height') ?? model.info.nativeSize;
+  const seed = whole(values.seed, 'seed') ?? 0;
+  const count = whole(values.count, 'count') ?? 1;
+  if (count < 1 || count > 1000) throw new WrongArguments(`--count ${count} must lie between 1 and 1000`);
+  if (values.strength !== undefined && values.init === undefined)
+    throw new WrongArguments('--strength needs --init');
+  if (values.mask !== undefined && values.init === undefined) throw new WrongArguments('--mask needs --init');
+  const config = await schedulerConfig(values['scheduler-config']);
+  const init = values.init === undefined ? undefined : await readPicture(values.init, width, height);
+  return {
+    prompt: required(values.prompt, 'prompt'),
+    emphasis: false,
+    ...(values.negative === undefined ? {} : { negative: values.negative }),
+    seeds: Array.from({ length: count }, (_, i) => seed + i),
+    width,
+    height,
+    steps: whole(values.steps, 'steps') ?? 20,
+    guidance: real(values.guidance, 'guidance') ?? 7.5,
+    scheduler: {
+      ...(values.scheduler === undefined ? {} : { name: values.scheduler }),
+      ...(config === undefined ? {} : { config }),
+    },
+    // 1 with a mask is diffusers' default for repainting, 0.8 its default for image to image.
+    ...(init
+      ? {
+          init: {
+            image: init,
+            strength: real(values.strength, 'strength') ?? (values.mask === undefined ? 0.8 : 1),
+          },
+        }
+      : {}),
+    ...(values.mask === undefined ? {} : { mask: await readPicture(values.mask, width, height) }),
+  };
+}
+
+/** The JSON itself, or the name of a file that holds it. */
+async function schedulerConfig(text: string | undefined): Promise<Record<string, unknown> | undefined> {
+  if (text === undefined) return undefined;
+  try {
+    const parsed = parsePythonJson(text.trimStart().startsWith('{') ? text : await readFile(text, 'utf8'));
+    if (typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed))
+      return parsed as Record<string, unknown>;
+  } catch {}
+  throw new WrongArguments('--scheduler-config is neither a JSON object nor a file with one');
+}
+
+async function readPicture(file: string, width: number, height: number): Promise<Picture> {
+  try {
+    const image = sharp(file).autoOrient().removeAlpha().toColourspace('srgb');
+    const data = await image.resize(width, height, { fit: 'fill', kernel: 'lanczos3' }).raw().toBuffer();
+    return { width, height, data: Float32Array.from(data, (value) => value / 255) };
+  } catch (error) {
+    throw new WrongArguments(
+      `${file} cannot be read as a picture: ${(error as Error).message.split('\n', 1)[0]}`,
+    );
+  }
+}
+
+async function write(dir: string, pictures: readonly Picture[], raw: boolean): Promise<string[]> {
+  await mkdir(dir, { recursive: true });
+  const files: string[] = [];
+  for (const [i, { width, height, data }] of pictures.entries()) {
+    const file = path.join(dir, `${i}.png`);
+    const bytes = Uint8Array.from(data, (value) => Math.round(value * 255));
+    await sharp(bytes, { raw: { width, height, channels: 3 } })
+      .png()
+      .toFile(file);
+    files.push(file);
+  }
+  if (raw) {
+    const file = path.join(dir, 'images.f32');
+    await writeFile(
+      file,
+      Buffer.concat(pictures.map(({ data }) => Buffer.from(data.buffer, data.byteOffset, data.byteLength))),
+    );
+    files.push(file);
+  }
+  return files;
+}
