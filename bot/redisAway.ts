@@ -5,7 +5,7 @@ import { UserError } from '../shared/errors.ts';
  * full or read-only. The asker can try again; nobody has to be woken.
  */
 const AWAY =
-  /isn't writeable|Connection is closed|Command timed out|max retries|ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|ENOTFOUND|^(?:LOADING|OOM|MISCONF|READONLY|BUSY|MASTERDOWN|CLUSTERDOWN)\b/;
+  /isn't writeable|Connection is closed|Command timed out|max retries|ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|ENOTFOUND|^(?:LOADING|OOM|EXECABORT|MISCONF|READONLY|BUSY|MASTERDOWN|CLUSTERDOWN)\b/;
 
 export function isRedisAway(error: unknown): boolean {
   if (!(error instanceof Error)) return false;

@@ -48,7 +48,7 @@ describe('what the bot survives', { timeout: 90_000 }, () => {
 
   it('Redis full: refused with words, and well again when there is room', async () => {
     await scene.redis.client.config('SET', 'maxmemory', '1mb');
-    expect(titleOf(await imagine())).toBe('Try again in a moment');
+    expect(titleOf(await imagine()), scene.bot.lines.join('\n')).toBe('Try again in a moment');
     await scene.redis.client.config('SET', 'maxmemory', '0');
     expect((await imagine()).message?.content).toContain('(Waiting to start)');
     expect(await scene.waiting()).toHaveLength(1);
