@@ -7,6 +7,7 @@ import { Gateway } from './gateway.ts';
 import { handleOf, type InteractionHandle, type MessageView, viewOf } from './handle.ts';
 import { Interactions } from './interactions.ts';
 import type { Presenter } from './objects.ts';
+import { PageServer } from './pageServer.ts';
 import { People, type VerbOptions } from './people.ts';
 import { Persistence } from './persist.ts';
 import { httpServer } from './server.ts';
@@ -40,6 +41,8 @@ export type RunOptions = VerbOptions & { early?: boolean };
 
 export interface Playground {
   readonly url: string;
+  /** Where a person opens it; with a key when it listens beyond this machine. */
+  readonly pageUrl: string;
   /** What a bot needs in its environment: the REST base. */
   readonly api: string;
   readonly token: string;
@@ -126,13 +129,19 @@ export async function startPlayground(options: PlaygroundOptions = {}): Promise<
   );
   const people = new People(presenter, interactions);
   const trouble = new TroubleList();
+  const beyond = !/^(localhost$|127\.|::1$)/.test(host);
+  const page = new PageServer(
+    { presenter, gateway, interactions, people, trouble },
+    beyond ? randomBytes(16).toString('hex') : undefined,
+  );
   const server = httpServer(
     { presenter, gateway, interactions, trouble, token, attachmentLimit },
-    async () => false,
+    (req, res, url) => page.handle(req, res, url),
   );
   server.on('upgrade', (req, socket, head) => {
-    if (new URL(req.url ?? '/', 'http://local').pathname.startsWith('/gateway'))
-      gateway.upgrade(req, socket, head);
+    const { pathname } = new URL(req.url ?? '/', 'http://local');
+    if (pathname.startsWith('/gateway')) gateway.upgrade(req, socket, head);
+    else if (pathname === '/page') page.upgrade(req, socket, head);
     else socket.destroy();
   });
   server.listen(options.port ?? 0, host);
@@ -181,6 +190,7 @@ export async function startPlayground(options: PlaygroundOptions = {}): Promise<
 
   return {
     url: presenter.url,
+    pageUrl: page.key ? `${presenter.url}/?key=${page.key}` : `${presenter.url}/`,
     api: `${presenter.url}/api`,
     token,
     applicationId: APPLICATION_ID,
@@ -242,6 +252,7 @@ export async function startPlayground(options: PlaygroundOptions = {}): Promise<
     save: async () => persistence?.save(),
     async close() {
       gateway.close();
+      page.close();
       server.closeAllConnections();
       await new Promise<void>((done) => server.close(() => done()));
       await persistence?.close();

@@ -1,4 +1,5 @@
 import { type PlaygroundOptions, startPlayground } from './index.ts';
+import { pageFiles } from './pageBundle.ts';
 
 /** The local Discord on its own: says where it listens, stops on SIGTERM and SIGINT with its history saved. */
 
@@ -27,7 +28,11 @@ function explain(error: unknown): string {
 
 try {
   const playground = await startPlayground(optionsFromEnv(process.env));
-  console.log(JSON.stringify({ ready: true, url: playground.url }));
+  console.log(JSON.stringify({ ready: true, url: playground.url, page: playground.pageUrl }));
+  if (playground.pageUrl.includes('key='))
+    console.error('playground: listening beyond this machine; anyone with the page address can use it.');
+  // Bundled while the bot starts, so that the first visit does not wait.
+  pageFiles().catch((error) => console.error(`playground: the page could not be built: ${explain(error)}`));
   let stopping = false;
   const stop = async (): Promise<void> => {
     if (stopping) return;

@@ -1,0 +1,159 @@
+import { html, nothing } from 'lit';
+import { guard } from 'lit/directives/guard.js';
+import { repeat } from 'lit/directives/repeat.js';
+import { loadOlder, runCommand } from './actions.ts';
+import * as icons from './icons.ts';
+import { joins, message, pendingMessage } from './messageView.ts';
+import { changed, channelId, commands, store, view } from './store.ts';
+import type { PageMessage } from './types.ts';
+import { locale, say } from './words.ts';
+
+/** The channel: a window of messages round the place one looks at, so that thousands stay smooth. */
+
+const WINDOW = 120;
+const STEP = 60;
+/** Index of the first drawn message, by channel; undefined follows the newest. */
+const from = new Map<string, number>();
+let stuck = true;
+let anchor: { id: string; top: number } | undefined;
+
+const PROMPTS: Record<string, string[]> = {
+  'en-US': ['a fox in the snow at night', 'a lighthouse on a cliff, oil painting', 'a bowl of ramen, isometric, pastel colours'],
+  vi: ['một con cáo trong tuyết ban đêm', 'ngọn hải đăng trên vách đá, tranh sơn dầu', 'tô phở nóng, góc nhìn nghiêng, màu phấn'],
+};
+
+function firstRun() {
+  const imagine = commands().find((c) => c['name'] === 'imagine');
+  const prompts = PROMPTS[locale()] ?? PROMPTS['en-US']!;
+  return html`<section class="welcome" aria-label=${say('welcome')}>
+    <div class="welcome-icon">${store.current === 'guild' ? icons.hash() : icons.at()}</div>
+    <h2>${store.current === 'guild' ? say('welcome') : 'Dreamgrid'}</h2>
+    <p>${say('welcomeText')}</p>
+    ${
+      imagine
+        ? html`<h3>${say('tryOne')}</h3>
+          <div class="prompts">${prompts.map((p) => html`<button type="button" data-testid="first-prompt" @click=${() => void runCommand('imagine', { prompt: p })}><span class="command">/imagine</span> ${p}</button>`)}</div>`
+        : nothing
+    }
+    <p class="faint">${say('tryMore')} ${say('guide')}</p>
+  </section>`;
+}
+
+function day(m: PageMessage): string {
+  return new Date(m.timestamp).toLocaleDateString(locale(), { dateStyle: 'long' });
+}
+
+/** What an item's drawing depends on; equal lists are not drawn again. */
+function depends(m: PageMessage, joined: boolean): unknown[] {
+  const mine = (set: Iterable<string>): string => [...set].filter((k) => k.startsWith(m.id)).join();
+  return [m, joined, store.theme, locale(), store.notices.get(m.id), mine(store.busy), mine(store.openSelect ? [store.openSelect] : []), mine(store.selects.keys()) && [...store.selects.entries()].join()];
+}
+
+function scroller(): HTMLElement | null {
+  return document.querySelector('.scroller');
+}
+
+function onScroll(): void {
+  const el = scroller();
+  if (!el) return;
+  const v = view();
+  const start = start0();
+  const end = Math.min(v.messages.length, start + WINDOW);
+  stuck = el.scrollHeight - el.scrollTop - el.clientHeight < 60 && end === v.messages.length;
+  if (stuck && v.unread) {
+    v.unread = 0;
+    changed();
+  }
+  if (el.scrollTop < 400) {
+    if (start > 0) shift(Math.max(0, start - STEP));
+    else if (v.more) {
+      const before = v.messages.length;
+      keepPlace();
+      void loadOlder().then(() => from.set(channelId(), Math.max(0, view().messages.length - before - STEP)));
+    }
+  } else if (el.scrollHeight - el.scrollTop - el.clientHeight < 400 && end < v.messages.length) {
+    shift(end + STEP >= v.messages.length ? undefined : start + STEP);
+  }
+}
+
+function start0(): number {
+  const v = view();
+  return Math.max(0, Math.min(from.get(channelId()) ?? v.messages.length, v.messages.length - WINDOW));
+}
+
+/** Remembers where the first visible message stands; `settle` puts it back after the redraw. */
+function keepPlace(): void {
+  const el = scroller();
+  const top = el?.getBoundingClientRect().top ?? 0;
+  const first = [...(el?.querySelectorAll('[data-testid=message]') ?? [])].find((m) => m.getBoundingClientRect().bottom > top);
+  anchor = first ? { id: first.id, top: first.getBoundingClientRect().top } : undefined;
+}
+
+function shift(to: number | undefined): void {
+  keepPlace();
+  if (to === undefined) from.delete(channelId());
+  else from.set(channelId(), to);
+  changed();
+}
+
+/** After each drawing: stay at the bottom, or keep the message one was looking at where it was. */
+export function settle(): void {
+  const el = scroller();
+  if (!el) return;
+  if (stuck) {
+    el.scrollTop = el.scrollHeight;
+    return;
+  }
+  const kept = anchor && document.getElementById(anchor.id);
+  if (kept && anchor) el.scrollTop += kept.getBoundingClientRect().top - anchor.top;
+  anchor = undefined;
+}
+
+export function toPresent(): void {
+  from.delete(channelId());
+  stuck = true;
+  view().unread = 0;
+  changed();
+}
+
+/** Pictures arrive with their space kept, fonts and late content do not: the bottom stays the bottom. */
+export function watchSize(): void {
+  const el = document.querySelector('.scroller > ol');
+  if (el) new ResizeObserver(() => stuck && settle()).observe(el);
+}
+
+export function list() {
+  const v = view();
+  if (from.has(channelId()) && stuck) from.delete(channelId());
+  const start = start0();
+  const shown = v.messages.slice(start, start + WINDOW);
+  const pending = store.pending.filter((p) => p.channelId === channelId());
+  const atEnd = start + WINDOW >= v.messages.length;
+  const unreadFrom = v.unread ? v.messages.at(-v.unread)?.id : undefined;
+  return html`<div class="scroller" tabindex="0" role="region" aria-label=${store.current === 'guild' ? '#pictures' : 'Dreamgrid'} @scroll=${onScroll}>
+    ${start === 0 && !v.more && v.messages.length === 0 && pending.length === 0 && store.connected ? firstRun() : nothing}
+    ${v.loading ? html`<p class="faint loading">…</p>` : nothing}
+    <ol class="messages" aria-live="off">
+      ${repeat(
+        shown,
+        (m) => m.id,
+        (m, i) => {
+          const above = i > 0 ? shown[i - 1] : v.messages[start - 1];
+          const newDay = !above || day(above) !== day(m);
+          const joined = !newDay && m.id !== unreadFrom && joins(m, above);
+          return html`${newDay ? html`<li class="divider" role="separator"><span>${day(m)}</span></li>` : nothing}
+            ${m.id === unreadFrom ? html`<li class="divider unread" role="separator" data-testid="unread"><span>${say('newMessages')}</span></li>` : nothing}
+            ${guard(depends(m, joined), () => message(m, joined))}`;
+        },
+      )}
+      ${atEnd ? pending.map(pendingMessage) : nothing}
+    </ol>
+  </div>
+  ${!stuck && (v.unread || !atEnd) ? html`<button type="button" class="present" @click=${toPresent}>${v.unread ? `${v.unread} · ${say('newMessages')}` : say('jumpPresent')} ${icons.down()}</button>` : nothing}
+  <div class="sr-only" role="log" aria-live="polite">${lastWords(v.messages.at(-1))}</div>`;
+}
+
+function lastWords(m: PageMessage | undefined): string {
+  // Who wrote, not what: the message itself is one step away, and progress edits would never stop talking.
+  return m ? `${say('newMessages')}: ${m.author.global_name ?? m.author.username}` : '';
+}

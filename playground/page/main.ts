@@ -1,0 +1,97 @@
+import '@skyra/discord-components-core/discord-embed.js';
+import '@skyra/discord-components-core/discord-mention.js';
+import '@skyra/discord-components-core/discord-spoiler.js';
+import { html, nothing, render } from 'lit';
+import { setTheme } from './actions.ts';
+import { addFiles } from './composer.ts';
+import { composerView } from './composerView.ts';
+import { list, settle, watchSize } from './listView.ts';
+import { lightbox } from './mediaView.ts';
+import { closeMenu, menu } from './menuView.ts';
+import { modal } from './modalView.ts';
+import { panel } from './panelView.ts';
+import { side, topBar } from './sideView.ts';
+import { changed, onChange, store, view } from './store.ts';
+import { connect } from './wire.ts';
+import { say } from './words.ts';
+import './paint.ts';
+
+const root = document.getElementById('app')!;
+let focusedDialog: Element | null = null;
+let before: Element | null = null;
+
+/** An opened dialog takes the focus and gives it back when it closes. */
+function moveFocus(): void {
+  const dialog = document.querySelector('[role=dialog], [role=menu]');
+  if (dialog === focusedDialog) return;
+  if (dialog) {
+    if (!focusedDialog) before = document.activeElement;
+    dialog.querySelector<HTMLElement>('[autofocus], textarea, input, [role=menuitem], button')?.focus();
+  } else (before as HTMLElement | null)?.focus?.();
+  focusedDialog = dialog;
+}
+
+/** Tab stays inside an open dialog. */
+function trap(e: KeyboardEvent): void {
+  const dialog = document.querySelector('[role=dialog]');
+  if (e.key !== 'Tab' || !dialog) return;
+  const stops = [...dialog.querySelectorAll<HTMLElement>('button, a[href], input, textarea, select')].filter((el) => !el.hasAttribute('disabled'));
+  const edge = e.shiftKey ? stops[0] : stops.at(-1);
+  if (document.activeElement !== edge && dialog.contains(document.activeElement)) return;
+  e.preventDefault();
+  (e.shiftKey ? stops.at(-1) : stops[0])?.focus();
+}
+
+function page() {
+  return html`${side()}
+    <main class="main">
+      ${topBar()}
+      ${store.everConnected && !store.connected ? html`<div class="offline" role="status" data-testid="offline">${say('reconnecting')}</div>` : nothing}
+      ${list()}
+      ${composerView()}
+    </main>
+    ${panel()} ${modal()} ${menu()} ${lightbox()}`;
+}
+
+onChange(() => {
+  if (!store.everConnected) return;
+  render(page(), root);
+  settle();
+  moveFocus();
+});
+
+document.documentElement.dataset['theme'] = store.theme;
+setTheme(store.theme);
+root.replaceChildren();
+connect();
+
+const observe = setInterval(() => {
+  if (!document.querySelector('.scroller > ol')) return;
+  clearInterval(observe);
+  watchSize();
+}, 50);
+
+addEventListener('focus', () => {
+  const v = view();
+  v.readUpTo = v.messages.at(-1)?.id;
+});
+addEventListener('keydown', (e) => {
+  trap(e);
+  if (e.key === 'Escape') closeMenu();
+  // Typing anywhere goes to the command line.
+  const el = document.activeElement;
+  if (e.key.length === 1 && !e.ctrlKey && !e.metaKey && !e.altKey && (el === document.body || el?.classList.contains('scroller')) && e.key !== ' ')
+    document.querySelector<HTMLTextAreaElement>('[data-testid=composer]')?.focus();
+});
+addEventListener('dragover', (e) => e.preventDefault());
+addEventListener('drop', (e) => {
+  e.preventDefault();
+  const files = [...(e.dataTransfer?.files ?? [])];
+  if (files.length) addFiles(files);
+});
+addEventListener('click', (e) => {
+  if (store.openSelect && !(e.target as Element).closest('.select')) {
+    store.openSelect = undefined;
+    changed();
+  }
+});

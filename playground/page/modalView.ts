@@ -1,0 +1,84 @@
+import { html, nothing } from 'lit';
+import { submitModal } from './actions.ts';
+import * as icons from './icons.ts';
+import { markdown } from './markdown.ts';
+import { avatar } from './messageView.ts';
+import { changed, store } from './store.ts';
+import type { Json } from './types.ts';
+import { say } from './words.ts';
+
+/** A form that the bot opened. */
+
+function shut(): void {
+  store.modal = undefined;
+  changed();
+}
+
+function fields(form: HTMLFormElement): Record<string, string | string[]> {
+  const out: Record<string, string | string[]> = {};
+  for (const el of form.querySelectorAll<HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement>('[data-field]')) {
+    const id = el.dataset['field']!;
+    out[id] = el instanceof HTMLSelectElement ? [...el.selectedOptions].map((o) => o.value) : el.value;
+  }
+  return out;
+}
+
+function textInput(part: Json, label: string | undefined, help: string | undefined) {
+  const id = `f-${part['custom_id']}`;
+  const error = store.modal?.errors[part['custom_id']];
+  const most = part['max_length'] ?? 4000;
+  const common = { required: part['required'] !== false };
+  return html`<div class="field">
+    <label for=${id}>${label ?? part['label']}${common.required ? html` <span class="star" aria-hidden="true">*</span>` : nothing}</label>
+    ${help ? html`<p class="help">${help}</p>` : nothing}
+    ${
+      part['style'] === 2
+        ? html`<textarea id=${id} data-field=${part['custom_id']} rows="5" maxlength=${most} minlength=${part['min_length'] ?? nothing} ?required=${common.required}
+            placeholder=${part['placeholder'] ?? ''} .defaultValue=${part['value'] ?? ''}></textarea>`
+        : html`<input id=${id} data-field=${part['custom_id']} type="text" maxlength=${most} minlength=${part['min_length'] ?? nothing} ?required=${common.required}
+            placeholder=${part['placeholder'] ?? ''} .defaultValue=${part['value'] ?? ''}>`
+    }
+    ${error ? html`<p class="error" role="alert">${error}</p>` : nothing}
+  </div>`;
+}
+
+function selectInput(part: Json, label: string | undefined, help: string | undefined) {
+  const id = `f-${part['custom_id']}`;
+  const options: Json[] = part['type'] === 3 ? part['options'] : [...store.users.values()].map((u) => ({ label: u.name, value: u.id }));
+  const many = (part['max_values'] ?? 1) > 1;
+  return html`<div class="field"><label for=${id}>${label ?? part['placeholder'] ?? ''}</label>${help ? html`<p class="help">${help}</p>` : nothing}
+    <select id=${id} data-field=${part['custom_id']} ?multiple=${many} ?required=${part['required'] !== false}>
+      ${many || part['required'] !== false ? nothing : html`<option value=""></option>`}
+      ${options.map((o) => html`<option value=${o['value']} ?selected=${o['default'] === true}>${o['label']}</option>`)}
+    </select></div>`;
+}
+
+function part(p: Json, label?: string, help?: string): unknown {
+  if (p['type'] === 1) return (p['components'] ?? []).map((c: Json) => part(c));
+  if (p['type'] === 18) return part(p['component'], p['label'], p['description']);
+  if (p['type'] === 10) return html`<div class="markup">${markdown(p['content'])}</div>`;
+  if (p['type'] === 4) return textInput(p, label, help);
+  if (p['type'] === 3 || p['type'] === 5) return selectInput(p, label, help);
+  return nothing;
+}
+
+export function modal() {
+  const open = store.modal;
+  if (!open) return nothing;
+  const submit = (e: SubmitEvent): void => {
+    e.preventDefault();
+    void submitModal(fields(e.currentTarget as HTMLFormElement));
+  };
+  const bot = [...store.users.values()].find((u) => u.bot);
+  return html`<div class="backdrop" @mousedown=${(e: Event) => e.target === e.currentTarget && shut()}>
+    <form class="modal" role="dialog" aria-modal="true" aria-labelledby="modal-title" @submit=${submit}
+      @keydown=${(e: KeyboardEvent) => e.key === 'Escape' && shut()}>
+      <header>${bot ? avatar(bot.id, 32, 'avatar small') : nothing}<h2 id="modal-title">${open.modal['title']}</h2>
+        <button type="button" class="ghost" aria-label=${say('close')} @click=${shut}>${icons.close(24)}</button></header>
+      <div class="modal-body">${(open.modal['components'] ?? []).map((c: Json) => part(c))}
+        ${open.errors[''] ? html`<p class="error" role="alert">${open.errors['']}</p>` : nothing}</div>
+      <footer><button type="button" class="btn secondary wide" @click=${shut}>${say('cancel')}</button>
+        <button type="submit" class="btn primary wide ${open.busy ? 'busy' : ''}" ?disabled=${open.busy}>${say('submit')}</button></footer>
+    </form>
+  </div>`;
+}

@@ -1,0 +1,101 @@
+import type { ChannelView, Json, OpenModal, PageMessage, Pending, Person } from './types.ts';
+
+/** All that the page knows. Views read it, actions change it and call `changed()`. */
+export const store = {
+  connected: false,
+  everConnected: false,
+  online: false,
+  me: '',
+  users: new Map<string, Person>(),
+  channels: { guild: '', dm: '' },
+  current: 'guild' as 'guild' | 'dm',
+  views: new Map<string, ChannelView>(),
+  commands: { guild: [] as Json[], dm: [] as Json[] },
+  attachmentLimit: 10 * 1024 * 1024,
+  pending: [] as Pending[],
+  /** Buttons that wait for an answer, `message:custom id`. */
+  busy: new Set<string>(),
+  /** Said under a message for a moment: what went wrong with a click. */
+  notices: new Map<string, string>(),
+  modal: undefined as OpenModal | undefined,
+  lightbox: undefined as { url: string; alt: string; name: string } | undefined,
+  menu: undefined as { x: number; y: number; messageId: string; level: 'main' | 'apps' } | undefined,
+  replyTo: undefined as string | undefined,
+  selects: new Map<string, string[]>(),
+  openSelect: undefined as string | undefined,
+  panel: { open: false, requests: [] as Json[], violations: 0, troubles: [] as Json[], picked: undefined as number | undefined },
+  theme: (localStorage.getItem('theme') ?? 'dark') as 'dark' | 'light',
+  sidebar: false,
+};
+
+let scheduled = false;
+let draw: () => void = () => {};
+
+export function onChange(render: () => void): void {
+  draw = render;
+}
+
+/** Draws once a frame, however much changed. */
+export function changed(): void {
+  if (scheduled) return;
+  scheduled = true;
+  requestAnimationFrame(() => {
+    scheduled = false;
+    draw();
+  });
+}
+
+export function channelId(): string {
+  return store.channels[store.current];
+}
+
+export function view(id = channelId()): ChannelView {
+  let found = store.views.get(id);
+  if (!found) {
+    found = { messages: [], more: false, loading: false, readUpTo: undefined, unread: 0 };
+    store.views.set(id, found);
+  }
+  return found;
+}
+
+export function commands(): Json[] {
+  return store.commands[store.current];
+}
+
+export function me(): Person | undefined {
+  return store.users.get(store.me);
+}
+
+export function nameOf(userId: string): string {
+  return store.users.get(userId)?.name ?? 'unknown-user';
+}
+
+export function messageById(id: string): PageMessage | undefined {
+  for (const v of store.views.values()) {
+    const found = v.messages.find((m) => m.id === id);
+    if (found) return found;
+  }
+  return undefined;
+}
+
+const older = (a: PageMessage, b: PageMessage): number => (a.id.length - b.id.length || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0));
+
+/** Puts a message in its place; the id decides, so none is doubled or out of order. */
+export function place(message: PageMessage): void {
+  const v = view(message.channel_id);
+  const at = v.messages.findIndex((m) => m.id === message.id);
+  if (at >= 0) {
+    v.messages[at] = message;
+    return;
+  }
+  const last = v.messages.at(-1);
+  v.messages.push(message);
+  if (last && older(message, last) < 0) v.messages.sort(older);
+}
+
+export function prepend(id: string, messages: PageMessage[], more: boolean): void {
+  const v = view(id);
+  const known = new Set(v.messages.map((m) => m.id));
+  v.messages = [...messages.filter((m) => !known.has(m.id)), ...v.messages];
+  v.more = more;
+}

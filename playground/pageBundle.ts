@@ -1,0 +1,43 @@
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+
+export interface PageFile {
+  type: string;
+  data: Buffer;
+}
+
+const here = (name: string): string => fileURLToPath(new URL(`page/${name}`, import.meta.url));
+
+async function build(): Promise<Map<string, PageFile>> {
+  // Loaded on demand: a bot's test that never opens the page does not pay for the bundler.
+  const { build: bundle } = await import('esbuild');
+  const result = await bundle({
+    entryPoints: [here('main.ts')],
+    bundle: true,
+    format: 'esm',
+    target: 'es2022',
+    minify: true,
+    write: false,
+    outdir: 'out',
+    legalComments: 'none',
+    tsconfig: here('tsconfig.json'),
+    logLevel: 'silent',
+  });
+  const script = result.outputFiles.find((f) => f.path.endsWith('.js'))!;
+  return new Map<string, PageFile>([
+    ['/', { type: 'text/html; charset=utf-8', data: await readFile(here('index.html')) }],
+    ['/page.css', { type: 'text/css; charset=utf-8', data: await readFile(here('style.css')) }],
+    ['/page.js', { type: 'text/javascript; charset=utf-8', data: Buffer.from(script.contents) }],
+  ]);
+}
+
+let built: Promise<Map<string, PageFile>> | undefined;
+
+/** The page's three files, bundled once a process; a failed build is tried again at the next request. */
+export function pageFiles(): Promise<Map<string, PageFile>> {
+  built ??= build().catch((error) => {
+    built = undefined;
+    throw error;
+  });
+  return built;
+}

@@ -1,0 +1,175 @@
+import { randomBytes } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { type WebSocket, WebSocketServer } from 'ws';
+import { PageActions } from './pageActions.ts';
+import { pageFiles } from './pageBundle.ts';
+import { type PageParts, pageMessage, snapshot } from './pageView.ts';
+import { CHANNEL_ID, canSee, type WorldEvent } from './state.ts';
+import type { FileUpload, Json } from './types.ts';
+
+const HEADERS = {
+  'content-security-policy':
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; connect-src 'self' ws:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+};
+const UPLOAD_LIFE_MS = 10 * 60_000;
+
+/** The page and its live connection: one WebSocket a window, each as one person. */
+export class PageServer {
+  private readonly parts: PageParts;
+  private readonly sockets = new WebSocketServer({ noServer: true, maxPayload: 1 << 20 });
+  private readonly uploads = new Map<string, FileUpload>();
+  /** Set when the server listens beyond this machine: then a visitor needs it. */
+  readonly key: string | undefined;
+
+  constructor(parts: PageParts, key: string | undefined) {
+    this.parts = parts;
+    this.key = key;
+  }
+
+  /** Same site only: a foreign page in the same browser must not drive this one. */
+  private trusted(req: IncomingMessage): boolean {
+    const { host = '', origin } = req.headers;
+    if (origin !== undefined && origin !== `http://${host}` && origin !== `https://${host}`) return false;
+    if (this.key !== undefined) return this.hasKey(req);
+    // A name that was rebound to 127.0.0.1 is not ours.
+    return /^(localhost|127(\.\d+){3}|\[::1\])(:\d+)?$/.test(host);
+  }
+
+  private hasKey(req: IncomingMessage): boolean {
+    const url = new URL(req.url ?? '/', 'http://local');
+    return (
+      url.searchParams.get('key') === this.key ||
+      (req.headers.cookie ?? '').includes(`playground=${this.key}`)
+    );
+  }
+
+  async handle(req: IncomingMessage, res: ServerResponse, url: URL): Promise<boolean> {
+    const upload = url.pathname === '/page/upload' && req.method === 'POST';
+    if (!upload && (req.method !== 'GET' || !['/', '/page.js', '/page.css'].includes(url.pathname)))
+      return false;
+    if (!this.trusted(req)) {
+      res.writeHead(403, { 'content-type': 'text/plain' });
+      res.end('This playground needs the address it printed when it started.');
+      return true;
+    }
+    if (upload) await this.upload(req, res, url);
+    else await this.file(res, url);
+    return true;
+  }
+
+  private async file(res: ServerResponse, url: URL): Promise<void> {
+    try {
+      const file = (await pageFiles()).get(url.pathname)!;
+      const cookie = this.key
+        ? { 'set-cookie': `playground=${this.key}; HttpOnly; SameSite=Strict; Path=/` }
+        : {};
+      res.writeHead(200, { ...HEADERS, ...cookie, 'content-type': file.type, 'cache-control': 'no-cache' });
+      res.end(file.data);
+    } catch (error) {
+      res.writeHead(500, { 'content-type': 'text/plain; charset=utf-8' });
+      res.end(`The page could not be built: ${error instanceof Error ? error.message : error}`);
+    }
+  }
+
+  private async upload(req: IncomingMessage, res: ServerResponse, url: URL): Promise<void> {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    for await (const chunk of req as AsyncIterable<Buffer>) {
+      size += chunk.length;
+      if (size <= this.parts.interactions.attachmentLimit) chunks.push(chunk);
+    }
+    const tooLarge = size > this.parts.interactions.attachmentLimit;
+    const id = randomBytes(12).toString('hex');
+    if (!tooLarge) {
+      this.uploads.set(id, { name: url.searchParams.get('name') ?? 'file', data: Buffer.concat(chunks) });
+      this.parts.presenter.world.clock.setTimeout(() => this.uploads.delete(id), UPLOAD_LIFE_MS);
+    }
+    res.writeHead(tooLarge ? 413 : 200, { 'content-type': 'application/json' });
+    const megabytes = Math.floor(this.parts.interactions.attachmentLimit / 1048576);
+    res.end(
+      JSON.stringify(
+        tooLarge ? { error: `Your files are too powerful. Max file size ${megabytes} MB.` } : { id },
+      ),
+    );
+  }
+
+  upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const as = new URL(req.url ?? '/', 'http://local').searchParams.get('as') ?? '';
+    const { world } = this.parts.presenter;
+    const user =
+      world.users.get(as) ?? [...world.users.values()].find((u) => u.part === as || u.username === as);
+    if (!this.trusted(req) || user?.bot) {
+      socket.destroy();
+      return;
+    }
+    this.sockets.handleUpgrade(req, socket, head, (ws) =>
+      this.accept(ws, (user ?? world.person('member')).id),
+    );
+  }
+
+  private accept(ws: WebSocket, me: string): void {
+    const { world } = this.parts.presenter;
+    let watching = false;
+    const send = (data: Json): void => {
+      if (ws.readyState === 1) ws.send(JSON.stringify(data));
+    };
+    const actions = new PageActions(this.parts, me, this.uploads, (on) => {
+      watching = on;
+    });
+    const stop = world.on((event) => this.relay(event, me, watching, send));
+    ws.on('close', stop);
+    ws.on('error', () => {});
+    ws.on('message', (raw) => {
+      const ask = JSON.parse(raw.toString()) as Json;
+      actions
+        .perform(ask)
+        .then((result) => send({ t: 'result', id: ask['id'], ok: true, ...result }))
+        .catch((error) =>
+          send({
+            t: 'result',
+            id: ask['id'],
+            ok: false,
+            error: String(error.message ?? error),
+            option: error.option,
+          }),
+        );
+    });
+    send(snapshot(this.parts, me));
+  }
+
+  private relay(event: WorldEvent, me: string, watching: boolean, send: (data: Json) => void): void {
+    const { world } = this.parts.presenter;
+    if (event.type === 'message' || event.type === 'reaction') {
+      const { message } = event;
+      const channel = world.channels.get(message.channelId)!;
+      if (!canSee(message, me) || (channel.type === 1 && channel.recipientId !== me)) return;
+      if (event.type === 'message' && event.change === 'delete')
+        send({ t: 'gone', id: message.id, channelId: message.channelId });
+      else {
+        const change = event.type === 'message' ? event.change : 'update';
+        send({ t: 'message', change, message: pageMessage(this.parts, message, me) });
+      }
+    }
+    if (event.type === 'commands') send({ t: 'commands', commands: this.commandsFor(me) });
+    if (event.type === 'gateway') send({ t: 'bot', online: this.parts.gateway.connected });
+    if (event.type === 'channel' && event.channel.recipientId === me)
+      send({ t: 'dm', channelId: event.channel.id });
+    if (event.type === 'request' && watching) send({ t: 'request', request: event.request });
+  }
+
+  private commandsFor(me: string): Json {
+    const { people, presenter } = this.parts;
+    return {
+      guild: people.visibleCommands(me, CHANNEL_ID),
+      dm: people.visibleCommands(me, presenter.world.dmOf(me).id),
+    };
+  }
+
+  close(): void {
+    for (const client of this.sockets.clients) client.terminate();
+    this.sockets.close();
+  }
+}

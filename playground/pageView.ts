@@ -1,0 +1,84 @@
+import type { Gateway } from './gateway.ts';
+import type { Interactions } from './interactions.ts';
+import { messageObject, type Presenter } from './objects.ts';
+import type { People } from './people.ts';
+import { CHANNEL_ID } from './state.ts';
+import type { TroubleList } from './trouble.ts';
+import type { Json, Message } from './types.ts';
+
+/** What the page is told: Discord's own message objects and the little that only a client knows. */
+
+export interface PageParts {
+  presenter: Presenter;
+  gateway: Gateway;
+  interactions: Interactions;
+  people: People;
+  trouble: TroubleList;
+}
+
+const FIRST_MESSAGES = 100;
+
+export function pageMessage({ presenter }: PageParts, message: Message, me: string): Json {
+  return {
+    ...messageObject(presenter, message),
+    // The person and the command behind it, for the line above the message.
+    ...(message.interaction
+      ? {
+          by: {
+            userId: message.interaction.userId,
+            name: message.interaction.name,
+            type: message.interaction.type,
+          },
+        }
+      : {}),
+    only: message.onlyFor !== undefined,
+    mentionsMe: message.mentions.includes(me) || message.mentionEveryone,
+    reactions: message.reactions.map((r) => ({
+      emoji: r.emoji,
+      count: r.users.length,
+      mine: r.users.includes(me),
+      users: r.users,
+    })),
+  };
+}
+
+export function pageOfMessages(
+  parts: PageParts,
+  me: string,
+  channelId: string,
+  before?: string,
+  limit = FIRST_MESSAGES,
+): Json {
+  const all = parts.presenter.world.list(channelId, me);
+  const end = before ? all.findIndex((m) => m.id === before) : all.length;
+  const start = Math.max(0, end - limit);
+  return {
+    messages: all.slice(start, Math.max(end, 0)).map((m) => pageMessage(parts, m, me)),
+    more: start > 0,
+  };
+}
+
+export function snapshot(parts: PageParts, me: string): Json {
+  const { world } = parts.presenter;
+  const dm = world.dmOf(me).id;
+  return {
+    t: 'hello',
+    me,
+    users: [...world.users.values()].map((u) => ({
+      id: u.id,
+      name: u.global_name ?? u.username,
+      username: u.username,
+      part: u.part,
+      bot: u.bot,
+      locale: u.locale,
+    })),
+    channels: { guild: CHANNEL_ID, dm },
+    attachmentLimit: parts.interactions.attachmentLimit,
+    commands: {
+      guild: parts.people.visibleCommands(me, CHANNEL_ID),
+      dm: parts.people.visibleCommands(me, dm),
+    },
+    pages: { [CHANNEL_ID]: pageOfMessages(parts, me, CHANNEL_ID), [dm]: pageOfMessages(parts, me, dm) },
+    online: parts.gateway.connected,
+  };
+}
