@@ -24,7 +24,7 @@ export interface FetchRules {
 }
 
 /** Not reachable from the internet: RFC 6890 and its successors. */
-const inside = new BlockList();
+const inside = { ipv4: new BlockList(), ipv6: new BlockList() }; // apart: one list takes IPv4 for ::ffff:0:0/96
 for (const [net, bits] of [
   ['0.0.0.0', 8],
   ['10.0.0.0', 8],
@@ -41,7 +41,7 @@ for (const [net, bits] of [
   ['203.0.113.0', 24],
   ['224.0.0.0', 3],
 ] as const)
-  inside.addSubnet(net, bits, 'ipv4');
+  inside.ipv4.addSubnet(net, bits, 'ipv4');
 for (const [net, bits] of [
   ['::', 96], // unspecified, loopback, IPv4-compatible
   ['::ffff:0:0', 96], // IPv4-mapped: no public server is reached this way
@@ -56,13 +56,14 @@ for (const [net, bits] of [
   ['fec0::', 10],
   ['ff00::', 8],
 ] as const)
-  inside.addSubnet(net, bits, 'ipv6');
+  inside.ipv6.addSubnet(net, bits, 'ipv6');
 
 /** False for every address that could be a neighbour of ours. */
 export const isPublicAddress = (address: string): boolean => {
   const kind = isIP(address);
   if (kind === 0) return false;
-  return !inside.check(address, kind === 4 ? 'ipv4' : 'ipv6');
+  const family = kind === 4 ? 'ipv4' : 'ipv6';
+  return !inside[family].check(address, family);
 };
 
 /** Resolves once and hands that very address to the socket, so that a second answer cannot differ. */
