@@ -1,0 +1,145 @@
+import { expect } from 'vitest';
+import type { InteractionHandle, MessageView, PersonName } from '../../playground/index.ts';
+import { openQueues, type Queues } from '../../shared/queue.ts';
+import { workerConnection } from '../../shared/redis.ts';
+import { type ModelsFolder, makeModels } from '../worker/tinyModel.ts';
+import { isGrid, type Stack, type StackOptions, startStack } from './stack.ts';
+
+/**
+ * A stack for breaking: the tiny model (a grid takes a second), logs as in production, secrets that can be
+ * recognised anywhere, and the questions that every fault ends with.
+ */
+export interface FaultStack extends Stack {
+  models: ModelsFolder | undefined;
+  /** The test's own look into the queues. */
+  queues: Queues;
+  imagine(prompt: string, who?: PersonName): Promise<InteractionHandle>;
+  press(message: MessageView, label: string, who?: PersonName): Promise<InteractionHandle>;
+  /** The grid that a handle's message became; it must be acknowledged. */
+  grid(handle: InteractionHandle, deadlineMs?: number): Promise<MessageView>;
+  /** The handle's message, once it satisfies. */
+  shown(
+    handle: InteractionHandle,
+    done: (message: MessageView) => boolean,
+    deadlineMs?: number,
+  ): Promise<MessageView>;
+  /** How often the engine painted for a job: starts, less those that found the picture in the store. */
+  gpuRuns(jobId: string): number;
+  /** Everything in the channel that belongs to this interaction. */
+  messagesOf(handle: InteractionHandle): MessageView[];
+  /** Whatever was broken is over: nothing reserved, queued, half-written, invalid or leaked. */
+  expectClean(): Promise<void>;
+}
+
+export const CANARY = {
+  botToken: 'canary-bot-token.MTE5.aaaaaaaaaaaaaaaaaaaaaaaaaaa',
+  redisPassword: 'canary-redis-password',
+  prompt: 'canary fox',
+} as const;
+
+/** Deadline of a wait that should end at once: others work on the same cores. */
+export const SOON_MS = 60_000;
+
+export async function startFaultStack(options: StackOptions = {}): Promise<FaultStack> {
+  const own = process.env['TEST_MODELS_DIR'];
+  const models = own ? undefined : await makeModels();
+  const stack = await startStack({
+    playground: { token: CANARY.botToken, ...options.playground },
+    env: {
+      DISCORD_TOKEN: CANARY.botToken,
+      MODELS_DIR: own ?? (models as ModelsFolder).root,
+      DEFAULT_MODEL: 'tiny',
+      LOG_LEVEL: 'info',
+      THREADS: '1',
+      ...options.env,
+    },
+  });
+  const { playground, processes } = stack;
+  const queues = openQueues(workerConnection(stack.redis.url));
+  const eventsOf = (jobId: string, msg: string) =>
+    processes.flatMap(({ events }) => events).filter((event) => event.jobId === jobId && event.msg === msg);
+
+  const shown: FaultStack['shown'] = (handle, done, deadlineMs = SOON_MS) =>
+    playground
+      .waitFor(
+        () => (handle.message && done(handle.message) ? handle.message : undefined),
+        deadlineMs,
+        'the message',
+      )
+      .catch((error: Error) => {
+        const last = processes.map(({ lines }) => lines.slice(-6).join('\n')).join('\n--\n');
+        const text = JSON.stringify([handle.state, handle.message?.content, handle.message?.embeds]);
+        throw new Error(`${error.message}; it is ${text}\n${last}`);
+      });
+
+  return {
+    ...stack,
+    models,
+    queues,
+    imagine: (prompt, who = 'member') =>
+      playground.run(playground.users[who], 'imagine', { prompt: `${CANARY.prompt} ${prompt}` }),
+    press: (message, label, who = 'member') => playground.click(playground.users[who], message.id, label),
+    shown,
+    grid: async (handle, deadlineMs) => {
+      expect(handle.state).toBe('acknowledged');
+      return shown(handle, isGrid, deadlineMs);
+    },
+    gpuRuns: (jobId) =>
+      eventsOf(jobId, 'painting').length -
+      eventsOf(jobId, 'painted').filter(({ engineMs }) => engineMs === 0).length,
+    messagesOf: (handle) =>
+      playground
+        .messages()
+        .filter(
+          (message) =>
+            message.interaction?.id === handle.id ||
+            message.attachments.some(({ filename }) => filename.includes(handle.id)),
+        ),
+    expectClean: async () => {
+      await until(async () => (await stack.redis.client.exists('{dreamgrid}:open')) === 0, 'no reservation');
+      await until(async () => (await countOpen(queues)) === 0, 'an empty queue');
+      expect(await stack.temporaryFiles()).toEqual([]);
+      expect(playground.violations).toEqual([]);
+      expectNoLeak(stack);
+    },
+    close: async () => {
+      await queues.close();
+      await stack.close();
+      await models?.remove();
+    },
+  };
+}
+
+/** Jobs that still wait or run, of both kinds. */
+export async function countOpen(queues: Queues): Promise<number> {
+  const open = ['waiting', 'prioritized', 'active', 'delayed', 'waiting-children'] as const;
+  const counts = await Promise.all([
+    queues.render.getJobCountByTypes(...open),
+    queues.deliver.getJobCountByTypes(...open),
+  ]);
+  return counts[0] + counts[1];
+}
+
+/** No token, password or prompt in any line that any process wrote. */
+export function expectNoLeak({ processes, playground }: Stack): void {
+  const logs = processes.flatMap(({ lines }) => lines).join('\n');
+  for (const secret of Object.values(CANARY)) expect(logs).not.toContain(secret);
+  for (const { path } of playground.requests) {
+    const token = /\/(?:webhooks|interactions)\/\d+\/([^/?]{20,})/.exec(path)?.[1];
+    if (token && logs.includes(token))
+      throw new Error(`an interaction token is in a log (${path.slice(0, 60)}…)`);
+  }
+}
+
+/** Asks again until it is so: for Redis and files, which do not call back. */
+export async function until(
+  ask: () => Promise<boolean> | boolean,
+  what: string,
+  deadlineMs = SOON_MS,
+): Promise<void> {
+  const end = performance.now() + deadlineMs;
+  while (!(await ask())) {
+    if (performance.now() > end) throw new Error(`${what}: not within ${deadlineMs} ms`);
+    await new Promise((again) => setTimeout(again, 50));
+  }
+}
