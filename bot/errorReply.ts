@@ -10,8 +10,9 @@ import type { Payload } from '../shared/present.ts';
  */
 const YELLOW = 0xfee75c;
 const RED = 0xed4245;
-const FOOTER_MAX = 2048;
-const TEXT_MAX = 3900;
+/** All texts of an embed together may have 6,000 characters. */
+const FOOTER_MAX = 2000;
+const TEXT_MAX = 3700;
 
 export interface ErrorContext {
   locale: string;

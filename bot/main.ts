@@ -1,4 +1,4 @@
-import { type Client, Events } from 'discord.js';
+import { type Client, Events, Status } from 'discord.js';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { folder, readEnv } from '../shared/env.ts';
 import { ConfigError, messageOf } from '../shared/errors.ts';
@@ -58,7 +58,9 @@ async function main(): Promise<void> {
     registry,
     ready: async () => [
       ...(stopping ? ['shutting down'] : []),
-      ...(connected.ws.ping >= 0 || connected.isReady() ? [] : ['Discord is not connected']),
+      ...(connected.ws.shards.every(({ status }) => status === Status.Ready)
+        ? []
+        : ['the gateway is not connected']),
       ...(await redis.ping().then(
         () => [],
         (error) => [`Redis: ${messageOf(error)}`],

@@ -11,7 +11,7 @@ interface RawMessage {
   components?: { components?: { custom_id?: string }[] }[];
 }
 
-/** ❌ by the owner stops a job; on a finished picture, or one that cannot be stopped, it takes the message away. */
+/** ❌ by the owner stops a job; on a picture that is finished it takes the message away. */
 export async function onReaction(
   app: App,
   client: Client<true>,
@@ -20,8 +20,10 @@ export async function onReaction(
 ): Promise<void> {
   if (reaction.emoji.name !== '❌' || user.id === client.user.id) return;
   const { id, channelId } = reaction.message;
-  const message = (await app.rest.get(Routes.channelMessage(channelId, id))) as RawMessage;
-  if (message.author.id !== client.user.id) return;
+  const message = (await app.rest.get(Routes.channelMessage(channelId, id)).catch(() => undefined)) as
+    | RawMessage
+    | undefined;
+  if (message?.author.id !== client.user.id) return;
   const jobId = jobOf(message);
   if (jobId === undefined) return;
   if ((await app.redis.get(keys.owner(jobId))) !== user.id) return;
@@ -29,6 +31,8 @@ export async function onReaction(
     await cancel(app, jobId, { user: { id: user.id, name: '' }, moderator: false });
   } catch (error) {
     if (!(error instanceof UserError) || error.code !== 'already-done') throw error;
+    // Just stopped, perhaps by a twin of ours that heard of it first: the worker says so on the message.
+    if ((await app.redis.exists(keys.cancelled(jobId))) === 1) return;
     await app.rest.delete(Routes.channelMessage(channelId, id));
     app.log.info({ jobId }, 'deleted');
   }

@@ -47,9 +47,6 @@ export const en = {
   // answers
   'fix.title': 'Fix the prompt',
   'fix.label': 'Prompt',
-  'cancel.done': 'Stopping it.',
-  'delete.done': 'Deleted.',
-  'more.follow': { one: '{n} more job follows below.', other: '{n} more jobs follow below.' },
   'footer.command': '/imagine prompt: {prompt}',
   'footer.error': 'Error {id}',
   'info.title': 'Dreamgrid',

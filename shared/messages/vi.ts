@@ -40,9 +40,6 @@ export const vi = {
 
   'fix.title': 'Sửa lời mô tả',
   'fix.label': 'Lời mô tả',
-  'cancel.done': 'Đang dừng.',
-  'delete.done': 'Đã xóa.',
-  'more.follow': { other: 'Còn {n} lượt nữa ở bên dưới.' },
   'footer.command': '/vẽ mô-tả: {prompt}',
   'footer.error': 'Lỗi {id}',
   'info.title': 'Dreamgrid',

@@ -172,13 +172,20 @@ describe('buttons', { timeout: 60_000 }, () => {
       expect(await scene.waiting()).toEqual([]);
     });
 
-    it('also by ❌, which takes a finished picture away', async () => {
+    it('also by ❌', async () => {
       const jobId = await ask();
       const messageId = await scene.messageOf(jobId);
       scene.discord.react(stranger, messageId, '❌');
       scene.discord.react(member, messageId, '❌');
       await expect.poll(() => scene.waiting(), { timeout: 10_000 }).toEqual([]);
-      scene.discord.react(member, messageId, '❌');
+      expect(scene.discord.message(messageId)).toBeDefined();
+    });
+
+    it('❌ takes a finished picture away', async () => {
+      const { jobId, messageId } = await grid();
+      await scene.empty();
+      await scene.redis.client.set(keys.owner(jobId), member);
+      scene.discord.react(stranger, messageId, '❌');
       scene.discord.react(member, messageId, '❌');
       await scene.discord.waitFor(() => scene.discord.message(messageId) === undefined);
     });
