@@ -1,8 +1,9 @@
 import { createInterface } from 'node:readline/promises';
 import { parseArgs } from 'node:util';
-import { folder, readEnv } from '../../shared/env.ts';
+import { readEnv } from '../../shared/env.ts';
 import { ConfigError, messageOf } from '../../shared/errors.ts';
 import { StoreError } from '../hub/errors.ts';
+import { modelsFolder } from './usage.ts';
 
 /** One call of a subcommand of `dreamgrid models`. */
 export interface Call {
@@ -27,7 +28,7 @@ export const command =
     try {
       const { values, positionals } = parseCall(args, options);
       return await run({
-        models: folder(readEnv().MODELS_DIR),
+        models: modelsFolder(readEnv()),
         words: positionals,
         flags: values as Call['flags'],
         say: (value, text) => void process.stdout.write(`${json ? JSON.stringify(value, null, 2) : text}\n`),

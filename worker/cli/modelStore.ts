@@ -1,6 +1,7 @@
 import { basename, join } from 'node:path';
-import { folder, readEnv } from '../../shared/env.ts';
+import { readEnv } from '../../shared/env.ts';
 import { addModel } from '../hub/add.ts';
+import { StoreError } from '../hub/errors.ts';
 import { hubFrom } from '../hub/http.ts';
 import { openBar } from '../hub/progressBar.ts';
 import { type PullPlan, planPull, pull as pullModel } from '../hub/pull.ts';
@@ -16,6 +17,7 @@ import {
 import { formatBytes } from '../hub/words.ts';
 import type { Manifest } from '../manifest.ts';
 import { agree, command, one, stoppable } from './modelCall.ts';
+import { pathFromUser } from './usage.ts';
 
 /** `dreamgrid models …`: what is said to the owner; what is done is in worker/hub. */
 export const modelUsage = `dreamgrid models [list]                          what is installed
@@ -81,7 +83,7 @@ export const add = command(
   modelUsage,
   { as: { type: 'string' }, link: { type: 'boolean' }, 'no-load': { type: 'boolean' } },
   async ({ models, words, flags, say }) => {
-    const from = folder(one(words, 'folder'));
+    const from = pathFromUser(one(words, 'folder'));
     const as = flags['as'] as string | undefined;
     const name = as === undefined ? modelNameFrom(basename(from)) : checkModelName(as);
     const { PROVIDERS, THREADS } = readEnv();
@@ -101,33 +103,49 @@ export const add = command(
   },
 );
 
-export const list = command(modelUsage, {}, async ({ models, say }) => {
+/** Exit code 1 where something is broken or nothing can be painted with. */
+export const list = command(modelUsage, {}, async ({ models, words, say, note }) => {
+  if (words.length > 0) throw new StoreError('usage', `There is no command "models ${words[0]}".`);
   const all = await listModels(models);
-  const rows = all.map((model) => [
-    model.name,
-    kindOf(model),
-    sizeOf(model),
-    formatBytes(model.bytes),
-    stateOf(model),
-  ]);
-  const text =
-    all.length === 0
-      ? `There are no models in ${models}.`
-      : table([['name', 'family', 'native', 'size', ''], ...rows]);
+  const { DEFAULT_MODEL } = readEnv();
+  const sound = all.filter((model) => model.manifest && !model.problem && !model.unfinished);
+  const broken = all.filter((model) => model.problem !== undefined);
+  const unfinished = all.filter((model) => model.unfinished !== undefined);
   say(
-    all.map(({ manifest, ...model }) => ({ ...model, ...(manifest ? { manifest } : {}) })),
-    text,
+    {
+      root: models,
+      models: sound.map((model) => describe(model, model.name === DEFAULT_MODEL)),
+      problems: broken.map(({ name, problem }) => `${name}: ${problem}`),
+      unfinished: unfinished.map(({ name, bytes, unfinished: from }) => ({ name, bytes, ...from })),
+    },
+    sound.length === 0
+      ? `There is no model in ${models}.`
+      : table([
+          ['name', 'family', 'native', 'size', 'defaults'],
+          ...sound.map((model) => row(model, model.name === DEFAULT_MODEL)),
+        ]),
   );
-  return 0;
+  for (const { name, problem } of broken) note(`${name} is broken: ${problem}`);
+  for (const { name, unfinished: from } of unfinished) {
+    note(`${name} is half fetched; go on with: dreamgrid models pull ${from!.from} --as ${from!.as}`);
+  }
+  return sound.length > 0 && broken.length === 0 ? 0 : 1;
 });
 
-const kindOf = ({ manifest }: StoredModel): string => manifest?.family ?? '?';
-const sizeOf = ({ manifest }: StoredModel): string =>
-  manifest ? `${manifest.native.width}×${manifest.native.height}` : '?';
-const stateOf = ({ problem, unfinished, described }: StoredModel): string => {
-  if (unfinished)
-    return `interrupted; go on with: dreamgrid models pull ${unfinished.from} --as ${unfinished.as}`;
-  return problem ? `broken: ${problem}` : described ? 'ok' : 'ok, without a manifest';
+const describe = ({ name, dir, bytes, hash, manifest }: StoredModel, isDefault: boolean) => {
+  const { files: _files, latentRgb: _map, ...rest } = manifest!;
+  return { ...rest, name, dir, hash, bytes, default: isDefault };
+};
+
+const row = ({ name, bytes, manifest }: StoredModel, isDefault: boolean): string[] => {
+  const { family, native, defaults } = manifest!;
+  return [
+    isDefault ? `${name} (default)` : name,
+    family,
+    `${native.width}x${native.height}`,
+    formatBytes(bytes),
+    `${defaults.steps} steps, guidance ${defaults.guidance}, ${defaults.scheduler}`,
+  ];
 };
 
 function table(rows: readonly (readonly string[])[]): string {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { lstat, readdir, readFile, rename, rm, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '../../shared/errors.ts';
@@ -12,6 +13,8 @@ export interface StoredModel {
   readonly name: string;
   readonly dir: string;
   readonly bytes: number;
+  /** What recipes remember: the first 16 hex digits of the sha256 of manifest.json, '' where there is none. */
+  readonly hash: string;
   /** False for a plain export that lies there without a manifest. */
   readonly described: boolean;
   readonly manifest?: Manifest;
@@ -43,6 +46,8 @@ async function readModel(models: string, name: string): Promise<StoredModel | un
   const index = await stat(join(dir, 'model_index.json')).catch(() => undefined);
   if (name.startsWith('.') || (text === undefined && !index)) return undefined;
   const bytes = await bytesBelow(dir);
+  const hash = text === undefined ? '' : createHash('sha256').update(text).digest('hex').slice(0, 16);
+  const found = { name, dir, bytes, hash, described: text !== undefined };
   try {
     checkModelName(name);
     const manifest =
@@ -50,9 +55,9 @@ async function readModel(models: string, name: string): Promise<StoredModel | un
         ? await deriveManifest(dir, name)
         : parseManifest(join(dir, 'manifest.json'), text, name);
     const problem = await firstProblem(dir, manifest);
-    return { name, dir, bytes, described: text !== undefined, manifest, ...(problem ? { problem } : {}) };
+    return { ...found, manifest, ...(problem ? { problem } : {}) };
   } catch (error) {
-    return { name, dir, bytes, described: text !== undefined, problem: messageOf(error) };
+    return { ...found, problem: messageOf(error) };
   }
 }
 
@@ -70,7 +75,14 @@ async function readUnfinished(models: string, name: string): Promise<StoredModel
   const text = await readFile(staging.note, 'utf8').catch(() => undefined);
   if (text === undefined) return undefined;
   const bytes = await bytesBelow(staging.files);
-  return { name, dir: staging.files, bytes, described: false, unfinished: JSON.parse(text) as PullNote };
+  return {
+    name,
+    dir: staging.files,
+    bytes,
+    hash: '',
+    described: false,
+    unfinished: JSON.parse(text) as PullNote,
+  };
 }
 
 async function bytesBelow(dir: string): Promise<number> {

@@ -102,6 +102,7 @@ export async function startHub(files: Map<string, Buffer>, id = 'acme/Tiny-Model
     const bytes = files.get(name);
     if (!bytes) return deny(404, 'EntryNotFound');
     if (faults.gated && !known) return deny(entry.authorization ? 403 : 401, 'GatedRepo');
+    response.setHeader('x-repo-commit', commit);
     if (bytes.length < LARGE) {
       response.setHeader('etag', `"${blobId(bytes)}"`);
       return send(entry, name, response);

@@ -68,10 +68,15 @@ describe('dreamgrid models', () => {
       family: 'sd1',
       commit: hub.commit,
     });
-    expect(await json('list')).toMatchObject([
-      { name: 'tiny-model', described: true, manifest: { family: 'sd1' } },
-    ]);
-    expect((await run('list')).text).toMatch(/tiny-model +sd1 +64×64 +\d\.\d+ MB +ok/);
+    expect(await json('list')).toMatchObject({
+      root: models,
+      models: [{ name: 'tiny-model', family: 'sd1', defaults: { steps: 30 }, default: false }],
+      problems: [],
+      unfinished: [],
+    });
+    expect((await run('list')).text).toMatch(
+      /tiny-model +sd1 +64x64 +\d\.\d+ MB +30 steps, guidance 7.5, PNDMScheduler/,
+    );
     expect((await run('verify')).text).toMatch(/tiny-model: 1\d files are as they should be/);
     expect((await run('remove', 'tiny-model', '--yes')).code).toBe(0);
     expect(await readdir(models)).toEqual([]);
@@ -209,7 +214,7 @@ describe('verify', () => {
     const { code, text } = await run('verify', 'tiny-model');
     expect(code).toBe(1);
     expect(text).toContain(`dreamgrid models pull acme/Tiny-Model@${hub.commit} --as tiny-model`);
-    expect((await run('list')).text).toContain('broken: model_index.json has');
+    expect((await run('list')).text).toContain('tiny-model is broken: model_index.json has');
   });
 
   it('keeps a hard link apart from a link that leads out', async () => {
