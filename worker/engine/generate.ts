@@ -10,6 +10,7 @@ import type { Session } from './session.ts';
 import { allFinite, concat } from './tensor.ts';
 import type { TextEncoder } from './textEncoder.ts';
 import type { GenerateHooks, GenerateRequest, GenerateResult, ModelInfo, Picture } from './types.ts';
+import type { Upscaler } from './upscaler.ts';
 import type { Vae } from './vae.ts';
 
 export interface Parts {
@@ -22,6 +23,9 @@ export interface Parts {
   readonly schedulerConfig: Readonly<Record<string, unknown>>;
   readonly sessions: readonly Session[];
   readonly preview: (x0: Float32Array, height: number, width: number) => Picture;
+  readonly tiny?: Vae;
+  readonly upscaler?: Upscaler;
+  readonly encodeImage?: (picture: Picture) => Promise<Float32Array>;
   readonly check?: (picture: Picture) => Promise<boolean>;
 }
 
@@ -49,7 +53,7 @@ export async function generate(
   request: GenerateRequest,
   hooks: GenerateHooks,
 ): Promise<GenerateResult> {
-  const { denoiser, vae, family } = parts;
+  const { denoiser, vae, family, tiny } = parts;
   const runMsBefore = runMs(parts);
   const started = performance.now();
 
@@ -112,6 +116,7 @@ export async function generate(
         step: call + 1,
         steps: stop,
         preview: () => latest.map((x0) => parts.preview(x0, height, width)),
+        ...(tiny ? { decodePreview: () => decodeAll(tiny, latest, height, width) } : {}),
       });
     }
     // Messages from outside (a cancel, above all) get their turn between two steps.
@@ -123,11 +128,12 @@ export async function generate(
   const decodeStarted = performance.now();
   const stopped = stop < calls;
   const latents = canvases.map((canvas) => (stopped ? canvas.x0 : canvas.x));
+  const decoder = request.decoder === 'tiny' ? (tiny ?? vae) : vae;
   const pictures: Picture[] = [];
   const flagged: boolean[] = [];
   for (const [i, latent] of latents.entries()) {
     if (!allFinite(latent)) throw notANumber(request.seeds[i]!, 'the latents');
-    const picture = await vae.decode(latent, height, width, request.tile === true);
+    const picture = await decoder.decode(latent, height, width, request.tile === true);
     if (!allFinite(picture.data)) throw notANumber(request.seeds[i]!, 'the decoded picture');
     if (picture.data.every((value) => value === 0)) {
       throw new EngineError('not-a-number', `seed ${request.seeds[i]} came out all black`);
@@ -148,6 +154,17 @@ export async function generate(
       runMs: runMs(parts) - runMsBefore,
     },
   };
+}
+
+async function decodeAll(
+  decoder: Vae,
+  latents: readonly Float32Array[],
+  height: number,
+  width: number,
+): Promise<Picture[]> {
+  const pictures: Picture[] = [];
+  for (const latent of latents) pictures.push(await decoder.decode(latent, height, width));
+  return pictures;
 }
 
 function checkRequest(request: GenerateRequest, { info, vae }: Parts): void {

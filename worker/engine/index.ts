@@ -16,7 +16,11 @@ export async function loadModel(dir: string, options: LoadOptions = {}): Promise
     family: family.name,
     info,
     generate: (request, hooks = {}) => generate(parts, request, hooks),
-    upscale: () => Promise.reject(new EngineError('unsupported', `${dir} has no upscaler`)),
+    async upscale(picture, factor) {
+      if (!parts.upscaler) throw new EngineError('unsupported', `${dir} has no upscaler`);
+      return parts.upscaler.upscale(picture, factor);
+    },
+    ...(parts.encodeImage ? { encodeImage: parts.encodeImage } : {}),
     async encodeText(text) {
       const encoder = encoders.at(-1)!;
       const { pooled, hidden } = await encoder.encode(encoder.rows(text, false), 1);

@@ -1,26 +1,30 @@
 /** Opens a model's folder part by part, and refuses what does not fit together, by the file's name. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
 import { type Denoiser, makeDenoiser } from './denoiser.ts';
 import { EngineError } from './errors.ts';
 import type { Family } from './families/family.ts';
 import { chooseFamily } from './families/index.ts';
 import { checkWeights, type Folder, number, openFolder } from './folder.ts';
 import type { Parts } from './generate.ts';
+import { type ImageEncoderSettings, makeImageEncoder } from './imageEncoder.ts';
 import { findLatentParameters } from './latentParameters.ts';
 import { addOutput, readOnnx } from './onnx.ts';
 import { defaultLatentRgb, latentToRgb } from './preview.ts';
+import { clipMean, clipStd, makeSafetyChecker } from './safetyChecker.ts';
 import { openSession, type Session, type SessionSettings } from './session.ts';
 import { makeTextEncoder, type TextEncoder } from './textEncoder.ts';
 import { loadTokenizer } from './tokenizer.ts';
 import type { LoadOptions, ModelInfo } from './types.ts';
+import { makeUpscaler } from './upscaler.ts';
 import { makeVae, type Vae } from './vae.ts';
 
 export async function loadParts(dir: string, options: LoadOptions): Promise<Parts> {
   const folder = openFolder(dir);
   const family = chooseFamily(folder);
   const encoderParts = family.encoders(folder);
-  const optional = ['vae_encoder'].filter((part) => folder.has(part));
-  const names = [...encoderParts.map(({ part }) => part), 'unet', 'vae_decoder', ...optional];
+  const extras = extraFiles(folder, options);
+  const names = [...encoderParts.map(({ part }) => part), 'unet', 'vae_decoder', ...Object.keys(extras)];
   const settings: SessionSettings = {
     providers: options.providers ?? ['cpu'],
     ...(options.threads === undefined ? {} : { threads: options.threads }),
@@ -29,7 +33,7 @@ export async function loadParts(dir: string, options: LoadOptions): Promise<Part
   try {
     for (const [i, name] of names.entries()) {
       options.onProgress?.(name, i, names.length);
-      sessions.set(name, await openPart(folder, name, settings));
+      sessions.set(name, await openPart(folder, name, extras[name] ?? folder.onnx(name), settings));
     }
     const encoders = encoderParts.map(({ part, tokenizer, layer }) => {
       const config = folder.config(part);
@@ -44,19 +48,32 @@ export async function loadParts(dir: string, options: LoadOptions): Promise<Part
     const denoiser = makeDenoiser(sessions.get('unet')!);
     const vae = makeVae(folder, sessions.get('vae_decoder')!, sessions.get('vae_encoder'));
     checkFit(family, encoders, denoiser, vae, sessions.get('vae_encoder'));
+    const given = options.imageEncoder ?? imageSettings(folder);
+    const upscaler =
+      sessions.get('upscaler') && (await makeUpscaler(sessions.get('upscaler')!, options.upscaler?.scale));
+    const encodeImage =
+      sessions.get('image_encoder') && makeImageEncoder(sessions.get('image_encoder')!, given);
+    const check = sessions.get('safety_checker') && makeSafetyChecker(sessions.get('safety_checker')!);
+    const tiny =
+      sessions.get('tiny_decoder') &&
+      makeVae(folder, sessions.get('tiny_decoder')!, undefined, 'tiny_decoder');
     const schedulerConfig = folder.config('scheduler', 'scheduler_config.json');
     const map = options.latentRgb ?? defaultLatentRgb(family.name, vae.channels);
     options.onProgress?.('ready', names.length, names.length);
     return {
       folder,
       family,
-      info: describe(folder, family, denoiser, vae, schedulerConfig),
+      info: describe(folder, family, denoiser, vae, schedulerConfig, sessions),
       encoders,
       denoiser,
       vae,
       schedulerConfig,
       sessions: [...sessions.values()],
       preview: (x0, height, width) => latentToRgb(map, x0, height, width),
+      ...(tiny ? { tiny } : {}),
+      ...(upscaler ? { upscaler } : {}),
+      ...(encodeImage ? { encodeImage } : {}),
+      ...(check ? { check } : {}),
     };
   } catch (error) {
     for (const session of sessions.values()) await session.release();
@@ -64,10 +81,29 @@ export async function loadParts(dir: string, options: LoadOptions): Promise<Part
   }
 }
 
-async function openPart(folder: Folder, part: string, settings: SessionSettings): Promise<Session> {
-  const file = folder.onnx(part);
+/** The parts that a model may do without, where they are there. */
+function extraFiles(folder: Folder, { upscaler, imageEncoder }: LoadOptions): Record<string, string> {
+  const files: Record<string, string> = {};
+  for (const part of ['vae_encoder', 'tiny_decoder', 'upscaler', 'image_encoder', 'safety_checker']) {
+    if (folder.has(part)) files[part] = folder.onnx(part);
+  }
+  if (upscaler) files['upscaler'] = path.resolve(folder.dir, upscaler.path);
+  if (imageEncoder) files['image_encoder'] = path.resolve(folder.dir, imageEncoder.path);
+  for (const file of Object.values(files)) {
+    if (!existsSync(file))
+      throw new EngineError('missing-file', `${file} is missing. Fetch the model again.`, { file });
+  }
+  return files;
+}
+
+async function openPart(
+  folder: Folder,
+  part: string,
+  file: string,
+  settings: SessionSettings,
+): Promise<Session> {
   const onnx = readOnnx(file);
-  checkWeights(folder.dir, file, onnx);
+  checkWeights(part === 'upscaler' || part === 'image_encoder' ? path.dirname(file) : folder.dir, file, onnx);
   const session = await openSession(file, settings);
   if (part !== 'vae_encoder' || session.outputs.has('latent_parameters') || onnx.external.length > 0)
     return session;
@@ -79,6 +115,22 @@ async function openPart(folder: Folder, part: string, settings: SessionSettings)
   if (parameters === undefined || (output.type !== 'float32' && output.type !== 'float16')) return session;
   await session.release();
   return openSession(file, settings, addOutput(readFileSync(file), parameters, output.type));
+}
+
+/** transformers' preprocessor_config.json, OpenAI CLIP's numbers where there is none. */
+function imageSettings(folder: Folder): ImageEncoderSettings {
+  const config = folder.config('image_encoder', 'preprocessor_config.json');
+  const crop = config['crop_size'];
+  const size = typeof crop === 'object' && crop !== null && 'height' in crop ? crop.height : crop;
+  const list = (key: string, fallback: readonly number[]): readonly number[] => {
+    const value = config[key];
+    return Array.isArray(value) ? (value as number[]) : fallback;
+  };
+  return {
+    size: typeof size === 'number' ? size : 224,
+    mean: list('image_mean', clipMean),
+    std: list('image_std', clipStd),
+  };
 }
 
 function checkVocabulary(dir: string, highest: number, size: number): void {
@@ -136,6 +188,7 @@ function describe(
   denoiser: Denoiser,
   vae: Vae,
   scheduler: Readonly<Record<string, unknown>>,
+  sessions: ReadonlyMap<string, Session>,
 ): ModelInfo {
   const unet = folder.config('unet');
   const blocks = unet['block_out_channels'];
@@ -152,8 +205,9 @@ function describe(
     inpaint: (denoiser.inChannels ?? vae.channels) > vae.channels,
     guidance: denoiser.extraInputs.includes('timestep_cond') ? 'embedded' : 'classifier-free',
     imageToImage: vae.canEncode,
-    upscaler: false,
-    imageEncoder: false,
-    safetyChecker: false,
+    upscaler: sessions.has('upscaler'),
+    imageEncoder: sessions.has('image_encoder'),
+    safetyChecker: sessions.has('safety_checker'),
+    tinyDecoder: sessions.has('tiny_decoder'),
   };
 }

@@ -70,6 +70,8 @@ export interface GenerateRequest {
   readonly sharedNoise?: number;
   /** Most pictures in one model call; all where left out. */
   readonly maxBatch?: number;
+  /** 'tiny' takes the tiny decoder for the final pictures too, where the model has one: a draft. */
+  readonly decoder?: 'full' | 'tiny';
   /** DDIM's eta and TCD's gamma. */
   readonly eta?: number;
 }
@@ -78,8 +80,10 @@ export interface Step {
   /** Model calls done, from 1. */
   readonly step: number;
   readonly steps: number;
-  /** Every picture as predicted at this step, at latent resolution or more; computed when called. */
+  /** Every picture as predicted at this step, by the linear map, at latent resolution; computed when called. */
   preview(): Picture[];
+  /** The same at full size through the tiny decoder, where the model has one. */
+  decodePreview?(): Promise<Picture[]>;
 }
 
 export interface GenerateResult {
@@ -118,6 +122,7 @@ export interface ModelInfo {
   readonly upscaler: boolean;
   readonly imageEncoder: boolean;
   readonly safetyChecker: boolean;
+  readonly tinyDecoder: boolean;
 }
 
 export interface GenerateHooks {

@@ -2,7 +2,15 @@
 import { EngineError } from './errors.ts';
 import { type Folder, number } from './folder.ts';
 import type { Session } from './session.ts';
+import { cut, inTiles, type Planes, wrapAround } from './tiles.ts';
 import type { Picture } from './types.ts';
+
+/** Latents larger than this are decoded in tiles: SDXL's own 1024 pixels are not. */
+const untiledArea = 128 * 128;
+const tileSide = 64;
+const tileOverlap = 16;
+/** As far as a latent pixel is seen by the decoder's convolutions, nearly. */
+const wrapMargin = 8;
 
 export interface Vae {
   readonly channels: number;
@@ -12,12 +20,27 @@ export interface Vae {
   readonly decoder: Session;
   /** Latents as the sampler takes them; `draw` gives the noise of the posterior's sample. */
   encode(picture: Picture, draw: (count: number) => Float32Array): Promise<Float32Array>;
+  /** @param wrap decodes as if the picture went on at its opposite edge */
   decode(latents: Float32Array, height: number, width: number, wrap?: boolean): Promise<Picture>;
 }
 
-export function makeVae(folder: Folder, decoder: Session, encoder: Session | undefined): Vae {
-  const config = { ...folder.config('vae_encoder'), ...folder.config('vae_decoder') };
-  const scale = number(config, 'scaling_factor', 0.18215);
+/**
+ * @param part where the decoder's config lies; a tiny decoder (TAESD) takes latents as they are, so its scaling
+ * factor is 1 where its config says nothing, and it may give 0..1 (`"output_range": [0, 1]`) instead of -1..1
+ */
+export function makeVae(
+  folder: Folder,
+  decoder: Session,
+  encoder: Session | undefined,
+  part = 'vae_decoder',
+): Vae {
+  const config =
+    part === 'vae_decoder'
+      ? { ...folder.config('vae_encoder'), ...folder.config(part) }
+      : folder.config(part);
+  const scale = number(config, 'scaling_factor', part === 'vae_decoder' ? 0.18215 : 1);
+  const range = config['output_range'];
+  const fromZero = Array.isArray(range) && range[0] === 0;
   const shift = number(config, 'shift_factor', 0);
   const blocks = config['block_out_channels'];
   const latentPort = [...decoder.inputs.values()][0]!;
@@ -25,6 +48,13 @@ export function makeVae(folder: Folder, decoder: Session, encoder: Session | und
   const factor = Array.isArray(blocks) ? 2 ** (blocks.length - 1) : factorOf(decoder);
   const metaChannels = latentPort.shape[1];
   const channels = typeof metaChannels === 'number' ? metaChannels : number(config, 'latent_channels', 4);
+
+  async function decodePlanes({ data, height, width }: Planes): Promise<Planes> {
+    const feeds = { [latentPort.name]: { data, dims: [1, channels, height, width] } };
+    const output = (await decoder.run(feeds, [outputName])).get(outputName)!;
+    const pixels = fromZero ? output.data.map((value) => value * 2 - 1) : output.data;
+    return { data: pixels, channels: 3, height: output.dims[2]!, width: output.dims[3]! };
+  }
 
   return {
     channels,
@@ -54,14 +84,21 @@ export function makeVae(folder: Folder, decoder: Session, encoder: Session | und
       }
       return sample.map((value) => (value - shift) * scale);
     },
-    async decode(latents, height, width) {
-      const unscaled = latents.map((value) => value / scale + shift);
-      const { data, dims } = (
-        await decoder.run({ [latentPort.name]: { data: unscaled, dims: [1, channels, height, width] } }, [
-          outputName,
-        ])
-      ).get(outputName)!;
-      return fromPlanes(data, dims[3]!, dims[2]!);
+    async decode(latents, height, width, wrap = false) {
+      const unscaled: Planes = {
+        data: latents.map((value) => value / scale + shift),
+        channels,
+        height,
+        width,
+      };
+      const fed = wrap ? wrapAround(unscaled, wrapMargin) : unscaled;
+      const big = fed.height * fed.width > untiledArea;
+      const planes = big
+        ? await inTiles(fed, tileSide, tileOverlap, factor, decodePlanes)
+        : await decodePlanes(fed);
+      const margin = (wrap ? wrapMargin : 0) * factor;
+      const { data } = wrap ? cut(planes, margin, margin, height * factor, width * factor) : planes;
+      return fromPlanes(data, width * factor, height * factor);
     },
   };
 }
