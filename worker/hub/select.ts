@@ -11,6 +11,7 @@ export const NETWORKS = [
   'transformer',
   'vae_decoder',
   'vae_encoder',
+  'tiny_decoder',
   'safety_checker',
   'image_encoder',
   'upscaler',
