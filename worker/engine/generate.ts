@@ -1,11 +1,14 @@
 /** From a request to pictures, in numbered steps; the same for every family. */
+
+import { advance, type Canvas, makeCanvas } from './canvas.ts';
 import type { Denoiser, DenoiserRow } from './denoiser.ts';
 import { badRequest, EngineError } from './errors.ts';
 import type { Condition, Family } from './families/family.ts';
 import type { Folder } from './folder.ts';
-import { createGenerator, type Generator } from './rng.ts';
+import { checkRequest } from './request.ts';
 import { planSchedule } from './schedulers/index.ts';
-import { type Plan, type Sampler, sum } from './schedulers/plan.ts';
+import { type Plan, sum } from './schedulers/plan.ts';
+import { rolled, rollOf } from './seamless.ts';
 import type { Session } from './session.ts';
 import { allFinite, concat } from './tensor.ts';
 import type { TextEncoder } from './textEncoder.ts';
@@ -29,25 +32,6 @@ export interface Parts {
   readonly check?: (picture: Picture) => Promise<boolean>;
 }
 
-/** One picture on its way: its own random numbers, its own solver memory. */
-interface Canvas {
-  readonly generator: Generator;
-  readonly guidance: number;
-  readonly sampler: Sampler;
-  x: Float32Array;
-  x0: Float32Array;
-  readonly inpaint?: Inpaint;
-}
-
-interface Inpaint {
-  /** 1 = repaint, at latent resolution. */
-  readonly mask: Float32Array;
-  /** Mask and masked picture, joined to the latents of networks with 9 channels. */
-  readonly channels?: Float32Array;
-  /** Kept latents and their noise, for networks that know nothing of masks. */
-  readonly kept?: { readonly clean: Float32Array; readonly noise: Float32Array };
-}
-
 export async function generate(
   parts: Parts,
   request: GenerateRequest,
@@ -58,7 +42,7 @@ export async function generate(
   const started = performance.now();
 
   // 1. Refuse what cannot be painted.
-  checkRequest(request, parts);
+  checkRequest(request, parts.info, vae);
   const height = request.height / vae.factor;
   const width = request.width / vae.factor;
   const size = vae.channels * height * width;
@@ -81,9 +65,11 @@ export async function generate(
   const strength = request.init?.strength ?? 1;
   const plan = planSchedule(parts.schedulerConfig, request.scheduler ?? {}, {
     steps: request.steps,
+    ...(family.strengthInSchedule ? { strength } : {}),
     ...(request.eta === undefined ? {} : { eta: request.eta }),
   });
-  const start = request.init ? startIndex(request.steps, strength) * plan.order : 0;
+  const whole = request.init === undefined || family.strengthInSchedule === true;
+  const start = whole ? 0 : startIndex(request.steps, strength) * plan.order;
   const calls = plan.timesteps.length - start;
   if (calls < 1) throw badRequest(`strength ${strength} of ${request.steps} steps leaves no step to run`);
   const stop = Math.max(1, Math.ceil(calls * (request.stop ?? 1)));
@@ -92,7 +78,7 @@ export async function generate(
   const canvases: Canvas[] = [];
   for (const [i] of request.seeds.entries()) {
     throwIfAborted(hooks);
-    canvases.push(await makeCanvas(parts, request, plan, i, start, size));
+    canvases.push(await makeCanvas(vae, denoiser.inChannels ?? vae.channels, request, plan, i, start, size));
   }
 
   // 5. Step by step to the picture.
@@ -167,144 +153,9 @@ async function decodeAll(
   return pictures;
 }
 
-function checkRequest(request: GenerateRequest, { info, vae }: Parts): void {
-  const { width, height, steps, seeds, init, mask, stop } = request;
-  for (const [name, value] of [
-    ['width', width],
-    ['height', height],
-  ] as const) {
-    if (!Number.isInteger(value) || value < info.multiple || value % info.multiple !== 0) {
-      throw badRequest(`${name} ${value} must be a multiple of ${info.multiple}`);
-    }
-  }
-  if (!Number.isInteger(steps) || steps < 1)
-    throw badRequest(`steps ${steps} must be a whole number from 1 on`);
-  if (seeds.length === 0) throw badRequest('no seed, so no picture');
-  for (const seed of seeds)
-    if (!Number.isSafeInteger(seed)) throw badRequest(`seed ${seed} must be a whole number`);
-  if (typeof request.guidance !== 'number' && request.guidance.length !== seeds.length) {
-    throw badRequest(`${request.guidance.length} guidance scales for ${seeds.length} pictures`);
-  }
-  if (typeof request.prompt !== 'string' && request.prompt.length === 0)
-    throw badRequest('a prompt of no parts');
-  if (stop !== undefined && !(stop > 0 && stop <= 1))
-    throw badRequest(`stop ${stop} must lie above 0 and at most at 1`);
-  if (request.maxBatch !== undefined && !(request.maxBatch >= 1))
-    throw badRequest(`maxBatch ${request.maxBatch} must be 1 or more`);
-  if (init) {
-    if (!(init.strength >= 0 && init.strength <= 1))
-      throw badRequest(`strength ${init.strength} must lie between 0 and 1`);
-    if (!init.image && !init.latents) throw badRequest('init needs an image or latents');
-    if (init.image) checkPicture('the init image', init.image, width, height);
-    const size = (vae.channels * height * width) / vae.factor ** 2;
-    for (const latent of init.latents ?? []) {
-      if (latent.length !== size)
-        throw badRequest(`init latents of ${latent.length} numbers where ${size} are needed`);
-    }
-    if (init.latents && init.latents.length !== 1 && init.latents.length !== seeds.length) {
-      throw badRequest(`${init.latents.length} init latents for ${seeds.length} pictures`);
-    }
-  }
-  if (mask) {
-    if (!init) throw badRequest('a mask needs the picture it lies on (init)');
-    if (mask instanceof Float32Array) {
-      if (mask.length !== width * height)
-        throw badRequest(`a mask of ${mask.length} numbers where ${width * height} are needed`);
-    } else checkPicture('the mask', mask, width, height);
-  } else if (info.inpaint) throw badRequest('this model repaints: it needs an init image and a mask');
-}
-
-function checkPicture(what: string, picture: Picture, width: number, height: number): void {
-  if (picture.width !== width || picture.height !== height || picture.data.length !== width * height * 3) {
-    throw badRequest(`${what} is ${picture.width}×${picture.height}, the request ${width}×${height}`);
-  }
-}
-
 /** diffusers: the last int(steps · strength) steps are run. */
 function startIndex(steps: number, strength: number): number {
   return Math.max(steps - Math.min(Math.trunc(steps * strength), steps), 0);
-}
-
-async function makeCanvas(
-  parts: Parts,
-  request: GenerateRequest,
-  plan: Plan,
-  i: number,
-  start: number,
-  size: number,
-): Promise<Canvas> {
-  const { vae, denoiser } = parts;
-  const generator = createGenerator(request.seeds[i]!);
-  const guidance = typeof request.guidance === 'number' ? request.guidance : request.guidance[i]!;
-  const { init, mask } = request;
-  const fullStrength = init?.strength === 1 && mask !== undefined;
-  const ownChannels = denoiser.inChannels ?? vae.channels;
-  const maskedNetwork = ownChannels > vae.channels;
-
-  // The order of the draws is diffusers': the picture's posterior, the start noise, the masked picture's posterior.
-  let clean: Float32Array | undefined;
-  if (init && !(fullStrength && maskedNetwork)) {
-    clean = init.latents
-      ? (init.latents[i] ?? init.latents[0]!)
-      : await vae.encode(init.image!, (count) => generator.randn(count));
-  }
-  const noise = startNoise(request, generator, i, size);
-  const x =
-    clean === undefined || fullStrength
-      ? sum([plan.initNoiseSigma, noise])
-      : plan.addNoise(clean, noise, start);
-  const canvas = { generator, guidance, sampler: plan.sampler(), x, x0: x };
-  if (!mask) return canvas;
-
-  const pixels = binaryMask(mask);
-  const small = shrinkMask(pixels, request.width, request.height, vae.factor);
-  if (init?.latents && !init.image && maskedNetwork)
-    throw badRequest('a model with mask channels needs the init image itself');
-  const masked = init?.image
-    ? await vae.encode(hide(init.image, pixels), (count) => generator.randn(count))
-    : undefined;
-  return {
-    ...canvas,
-    inpaint: {
-      mask: small,
-      ...(maskedNetwork ? { channels: concat([small, masked!]) } : { kept: { clean: clean!, noise } }),
-    },
-  };
-}
-
-/** Unit noise from the picture's own generator, mixed with the first seed's where the request says so. */
-function startNoise(request: GenerateRequest, generator: Generator, i: number, size: number): Float32Array {
-  const own = generator.randn(size);
-  const shared = request.sharedNoise ?? 0;
-  if (shared === 0 || i === 0) return own;
-  // Squares of the weights sum to one, so the variance stays one.
-  const first = createGenerator(request.seeds[0]!).randn(size);
-  return sum([Math.sqrt(shared), first], [Math.sqrt(1 - shared), own]);
-}
-
-/** 1 where the mask is 0.5 or brighter. */
-function binaryMask(mask: Picture | Float32Array): Float32Array {
-  if (mask instanceof Float32Array) return mask.map((value) => (value < 0.5 ? 0 : 1));
-  const grey = new Float32Array(mask.width * mask.height);
-  for (let i = 0; i < grey.length; i++) {
-    const [r, g, b] = mask.data.subarray(3 * i, 3 * i + 3) as unknown as [number, number, number];
-    grey[i] = 0.299 * r + 0.587 * g + 0.114 * b < 0.5 ? 0 : 1;
-  }
-  return grey;
-}
-
-/** Nearest neighbour: the pixel at the top left of every latent pixel. */
-function shrinkMask(mask: Float32Array, width: number, height: number, factor: number): Float32Array {
-  const small = new Float32Array((width / factor) * (height / factor));
-  let at = 0;
-  for (let y = 0; y < height; y += factor)
-    for (let x = 0; x < width; x += factor) small[at++] = mask[y * width + x]!;
-  return small;
-}
-
-/** The picture with what is to be repainted greyed out (0 in -1..1). */
-function hide(picture: Picture, mask: Float32Array): Picture {
-  return { ...picture, data: picture.data.map((value, i) => (mask[Math.floor(i / 3)]! < 0.5 ? value : 0.5)) };
 }
 
 async function predict(
@@ -343,45 +194,6 @@ async function predict(
     const away = outputs[against.indexOf(canvas)];
     return away === undefined ? towards : sum([canvas.guidance, towards], [1 - canvas.guidance, away]);
   });
-}
-
-function advance(canvas: Canvas, output: Float32Array, plan: Plan, index: number, size: number): void {
-  const stepped = canvas.sampler(output, canvas.x, index, () => canvas.generator.randn(size));
-  canvas.x = stepped.x;
-  canvas.x0 = stepped.x0;
-  const kept = canvas.inpaint?.kept;
-  if (!kept) return;
-  // Lugmayr et al., "RePaint" (2022), eq. 8: what is kept comes from the picture, at the noise level now reached.
-  const next =
-    index + 1 < plan.timesteps.length ? plan.addNoise(kept.clean, kept.noise, index + 1) : kept.clean;
-  const area = canvas.inpaint!.mask.length;
-  const mix = (painted: Float32Array, original: Float32Array): Float32Array =>
-    painted.map((value, k) => (canvas.inpaint!.mask[k % area]! === 1 ? value : original[k]!));
-  canvas.x = mix(canvas.x, next);
-  canvas.x0 = mix(canvas.x0, kept.clean);
-}
-
-/** A different shift every step, so that no place is always at the edge. */
-function rollOf(call: number, height: number, width: number): readonly [number, number] {
-  const golden = 0.6180339887;
-  const part = (size: number, factor: number): number => Math.floor(((call * factor) % 1) * size);
-  return [part(height, golden), part(width, golden * golden)];
-}
-
-/** Every plane shifted around by (dy, dx), wrapping. */
-function rolled(planes: Float32Array, height: number, width: number, dy: number, dx: number): Float32Array {
-  const result = new Float32Array(planes.length);
-  const count = planes.length / (height * width);
-  for (let c = 0; c < count; c++) {
-    for (let y = 0; y < height; y++) {
-      const toY = (((y + dy) % height) + height) % height;
-      for (let x = 0; x < width; x++) {
-        const toX = (((x + dx) % width) + width) % width;
-        result[(c * height + toY) * width + toX] = planes[(c * height + y) * width + x]!;
-      }
-    }
-  }
-  return result;
 }
 
 function throwIfAborted({ signal }: GenerateHooks): void {

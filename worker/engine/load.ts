@@ -119,7 +119,9 @@ async function openPart(
 
 /** transformers' preprocessor_config.json, OpenAI CLIP's numbers where there is none. */
 function imageSettings(folder: Folder): ImageEncoderSettings {
-  const config = folder.config('image_encoder', 'preprocessor_config.json');
+  const own = folder.config('image_encoder', 'preprocessor_config.json');
+  const config =
+    Object.keys(own).length > 0 ? own : folder.config('feature_extractor', 'preprocessor_config.json');
   const crop = config['crop_size'];
   const size = typeof crop === 'object' && crop !== null && 'height' in crop ? crop.height : crop;
   const list = (key: string, fallback: readonly number[]): readonly number[] => {

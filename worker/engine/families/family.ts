@@ -43,6 +43,8 @@ export interface Family {
   encoders(folder: Folder): readonly EncoderPart[];
   /** What the network takes beside sample, timestep and encoder_hidden_states. */
   readonly inputs: readonly string[];
+  /** Image to image changes the timesteps themselves instead of leaving out the first ones. */
+  readonly strengthInSchedule?: boolean;
   condition(request: ConditionRequest): Promise<Conditions>;
   /** Inputs that depend on a picture's guidance scale. */
   guidanceInputs?(scale: number, denoiser: Denoiser): Readonly<Record<string, Float32Array>>;

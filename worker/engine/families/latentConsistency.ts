@@ -13,6 +13,7 @@ export const latentConsistency: Family = {
     typeof folder.config('unet')['time_cond_proj_dim'] === 'number',
   encoders: () => [{ part: 'text_encoder', tokenizer: 'tokenizer', layer: 'last' }],
   inputs: ['timestep_cond'],
+  strengthInSchedule: true,
 
   async condition({ encoders, prompt, emphasis, perturb: { amount, seed } }) {
     const [encoder] = encoders as [(typeof encoders)[number]];

@@ -1,0 +1,124 @@
+/** One picture on its way: how it starts, how a mask holds parts of it, how a step moves it on. */
+import { badRequest } from './errors.ts';
+import { createGenerator, type Generator } from './rng.ts';
+import { type Plan, type Sampler, sum } from './schedulers/plan.ts';
+import { concat } from './tensor.ts';
+import type { GenerateRequest, Picture } from './types.ts';
+import type { Vae } from './vae.ts';
+
+/** Its own random numbers, its own solver memory: a picture knows nothing of its neighbours. */
+export interface Canvas {
+  readonly generator: Generator;
+  readonly guidance: number;
+  readonly sampler: Sampler;
+  x: Float32Array;
+  x0: Float32Array;
+  readonly inpaint?: Inpaint;
+}
+
+interface Inpaint {
+  /** 1 = repaint, at latent resolution. */
+  readonly mask: Float32Array;
+  /** Mask and masked picture, joined to the latents of networks with 9 channels. */
+  readonly channels?: Float32Array;
+  /** Kept latents and their noise, for networks that know nothing of masks. */
+  readonly kept?: { readonly clean: Float32Array; readonly noise: Float32Array };
+}
+
+/** @param start index of the first model call; @param inChannels what the network takes: more than the latents have, if it knows masks */
+export async function makeCanvas(
+  vae: Vae,
+  inChannels: number,
+  request: GenerateRequest,
+  plan: Plan,
+  i: number,
+  start: number,
+  size: number,
+): Promise<Canvas> {
+  const generator = createGenerator(request.seeds[i]!);
+  const guidance = typeof request.guidance === 'number' ? request.guidance : request.guidance[i]!;
+  const { init, mask } = request;
+  const fullStrength = init?.strength === 1 && mask !== undefined;
+  const maskedNetwork = inChannels > vae.channels;
+
+  // The order of the draws is diffusers': the picture's posterior, the start noise, the masked picture's posterior.
+  let clean: Float32Array | undefined;
+  if (init && !(fullStrength && maskedNetwork)) {
+    clean = init.latents
+      ? (init.latents[i] ?? init.latents[0]!)
+      : await vae.encode(init.image!, (count) => generator.randn(count));
+  }
+  const noise = startNoise(request, generator, i, size);
+  const x =
+    clean === undefined || fullStrength
+      ? sum([plan.initNoiseSigma, noise])
+      : plan.addNoise(clean, noise, start);
+  const canvas = { generator, guidance, sampler: plan.sampler(), x, x0: x };
+  if (!mask) return canvas;
+
+  const pixels = binaryMask(mask);
+  const small = shrinkMask(pixels, request.width, request.height, vae.factor);
+  if (init?.latents && !init.image && maskedNetwork)
+    throw badRequest('a model with mask channels needs the init image itself');
+  const masked = init?.image
+    ? await vae.encode(hide(init.image, pixels), (count) => generator.randn(count))
+    : undefined;
+  return {
+    ...canvas,
+    inpaint: {
+      mask: small,
+      ...(maskedNetwork ? { channels: concat([small, masked!]) } : { kept: { clean: clean!, noise } }),
+    },
+  };
+}
+
+/** Unit noise from the picture's own generator, mixed with the first seed's where the request says so. */
+function startNoise(request: GenerateRequest, generator: Generator, i: number, size: number): Float32Array {
+  const own = generator.randn(size);
+  const shared = request.sharedNoise ?? 0;
+  if (shared === 0 || i === 0) return own;
+  // Squares of the weights sum to one, so the variance stays one.
+  const first = createGenerator(request.seeds[0]!).randn(size);
+  return sum([Math.sqrt(shared), first], [Math.sqrt(1 - shared), own]);
+}
+
+/** 1 where the mask is 0.5 or brighter. */
+function binaryMask(mask: Picture | Float32Array): Float32Array {
+  if (mask instanceof Float32Array) return mask.map((value) => (value < 0.5 ? 0 : 1));
+  const grey = new Float32Array(mask.width * mask.height);
+  for (let i = 0; i < grey.length; i++) {
+    const [r, g, b] = mask.data.subarray(3 * i, 3 * i + 3) as unknown as [number, number, number];
+    grey[i] = 0.299 * r + 0.587 * g + 0.114 * b < 0.5 ? 0 : 1;
+  }
+  return grey;
+}
+
+/** Nearest neighbour: the pixel at the top left of every latent pixel. */
+function shrinkMask(mask: Float32Array, width: number, height: number, factor: number): Float32Array {
+  const small = new Float32Array((width / factor) * (height / factor));
+  let at = 0;
+  for (let y = 0; y < height; y += factor)
+    for (let x = 0; x < width; x += factor) small[at++] = mask[y * width + x]!;
+  return small;
+}
+
+/** The picture with what is to be repainted greyed out (0 in -1..1). */
+function hide(picture: Picture, mask: Float32Array): Picture {
+  return { ...picture, data: picture.data.map((value, i) => (mask[Math.floor(i / 3)]! < 0.5 ? value : 0.5)) };
+}
+
+export function advance(canvas: Canvas, output: Float32Array, plan: Plan, index: number, size: number): void {
+  const stepped = canvas.sampler(output, canvas.x, index, () => canvas.generator.randn(size));
+  canvas.x = stepped.x;
+  canvas.x0 = stepped.x0;
+  const kept = canvas.inpaint?.kept;
+  if (!kept) return;
+  // Lugmayr et al., "RePaint" (2022), eq. 8: what is kept comes from the picture, at the noise level now reached.
+  const next =
+    index + 1 < plan.timesteps.length ? plan.addNoise(kept.clean, kept.noise, index + 1) : kept.clean;
+  const area = canvas.inpaint!.mask.length;
+  const mix = (painted: Float32Array, original: Float32Array): Float32Array =>
+    painted.map((value, k) => (canvas.inpaint!.mask[k % area]! === 1 ? value : original[k]!));
+  canvas.x = mix(canvas.x, next);
+  canvas.x0 = mix(canvas.x0, kept.clean);
+}
