@@ -17,7 +17,7 @@ export function toHalf(values: Float32Array): Uint16Array {
     const exponent = (x >>> 23) & 0xff;
     const mantissa = x & 0x7fffff;
     if (exponent === 0xff) half[i] = sign | 0x7c00 | (mantissa ? 0x200 : 0);
-    else if (exponent < 103) half[i] = sign;
+    else if (exponent < 102) half[i] = sign;
     else if (exponent < 113) {
       const shift = 126 - exponent;
       half[i] = sign | roundShift(mantissa | 0x800000, shift);
