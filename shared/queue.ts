@@ -111,7 +111,14 @@ export function openRenderWorker(
 export type DeliverHandler = (job: Job<DeliverJob>) => Promise<void>;
 
 export function openDeliverWorker(connection: Connection, handler: DeliverHandler): Worker<DeliverJob> {
-  return new Worker<DeliverJob>(DELIVER, handler, { ...WORKER, connection, concurrency: 8, autorun: false });
+  return new Worker<DeliverJob>(DELIVER, handler, {
+    ...WORKER,
+    // Every retry is a start: the cap that stops a poisoned render job would end an outage's retries early.
+    maxStartedAttempts: 40,
+    connection,
+    concurrency: 8,
+    autorun: false,
+  });
 }
 
 /** How a render child ended, seen from its parent: a value, a failure, or removed while it waited (cancelled). */

@@ -28,6 +28,8 @@ export interface DeliverDeps {
 const PATIENCE_MS = 60_000;
 /** Discord's own limit for one request, whatever the server's boost allows. */
 const MOST_BYTES = 24 * 1024 * 1024;
+/** Smaller than this nothing can be seen. */
+const SMALLEST_BYTES = 4_000;
 /** The bot acknowledges within 3 s; a grid out of the store can be faster. By now it has been acknowledged or never will. */
 const ACKNOWLEDGED_BY_ATTEMPT = 4;
 
@@ -101,7 +103,8 @@ async function post(deps: DeliverDeps, data: DeliverJob, ending: Ending, attempt
     try {
       return await place(deps, data, await present(data, ending, limit), attempt);
     } catch (error) {
-      if (!(error instanceof DiscordError) || error.trouble !== 'too-large' || limit < 50_000) throw error;
+      if (!(error instanceof DiscordError) || error.trouble !== 'too-large' || limit < SMALLEST_BYTES)
+        throw error;
       limit = Math.floor(limit / 2);
     }
   }
