@@ -5,7 +5,7 @@ import { ConfigError, messageOf } from '../shared/errors.ts';
 import { openHealth } from '../shared/health.ts';
 import { openLog } from '../shared/log.ts';
 import { openQueues, withDeadline } from '../shared/queue.ts';
-import { checkRedis, connectRedis, producerConnection } from '../shared/redis.ts';
+import { checkRedis, connectRedis, PREFIX, producerConnection } from '../shared/redis.ts';
 import { openFolderStore } from '../shared/store.ts';
 import type { App } from './app.ts';
 import { connect, describeClose, openClient } from './client.ts';
@@ -61,7 +61,8 @@ async function main(): Promise<void> {
       ...(connected.ws.shards.every(({ status }) => status === Status.Ready)
         ? []
         : ['the gateway is not connected']),
-      ...(await redis.ping().then(
+      // A full Redis still answers PING: only a write tells.
+      ...(await redis.set(`${PREFIX}:ready`, '1', 'EX', 60).then(
         () => [],
         (error) => [`Redis: ${messageOf(error)}`],
       )),
