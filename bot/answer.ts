@@ -26,6 +26,8 @@ export interface Answer {
   defer(): Promise<void>;
   /** Shows the answer; gives the id of the message that carries it. */
   send(payload: object): Promise<string | undefined>;
+  /** As `send`, but a deferral that came first is left alone: someone else edits it by now. */
+  sendUnlessDeferred(payload: object): Promise<string | undefined>;
   /** Takes the answer back. */
   retract(): Promise<void>;
   openModal(modal: object): Promise<void>;
@@ -70,6 +72,11 @@ export function openAnswer(rest: REST, asker: Asker, kind: AnswerKind): Answer {
   const idOfOriginal = async (): Promise<string | undefined> =>
     ((await rest.get(original, { auth: false }).catch(() => undefined)) as { id: string } | undefined)?.id;
 
+  const reply = async (payload: object): Promise<string | undefined> => {
+    const body = kind === 'private' ? { ...payload, flags: EPHEMERAL } : payload;
+    return (await callback(CALLBACK.reply, body)) ?? (await idOfOriginal());
+  };
+
   const whisper = (payload: object): Promise<unknown> =>
     rest.post(Routes.webhook(asker.applicationId, asker.token), {
       body: { ...payload, flags: EPHEMERAL },
@@ -88,16 +95,13 @@ export function openAnswer(rest: REST, asker: Asker, kind: AnswerKind): Answer {
       }),
     send: (payload) =>
       inTurn(async () => {
-        if (state === 'open') {
-          const body = kind === 'private' ? { ...payload, flags: EPHEMERAL } : payload;
-          const id = await callback(CALLBACK.reply, body);
-          return id ?? (await idOfOriginal());
-        }
+        if (state === 'open') return reply(payload);
         if (state === 'taken') return idOfOriginal();
         const id = await edit(payload);
         state = 'sent';
         return id;
       }),
+    sendUnlessDeferred: (payload) => inTurn(async () => (state === 'open' ? reply(payload) : idOfOriginal())),
     retract: () =>
       inTurn(async () => {
         await rest.delete(original, { auth: false });

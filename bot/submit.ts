@@ -133,7 +133,7 @@ async function queueOriginal(
     throw error;
   }
   try {
-    const messageId = edited ?? (await answer.send(payload));
+    const messageId = edited ?? (await answer.sendUnlessDeferred(payload));
     if (messageId) await rememberMessage(app, asker, job, messageId);
   } catch (error) {
     // It is queued, so it will be painted; the worker posts it where no acknowledgement was taken.
@@ -162,12 +162,11 @@ async function queueFurther(app: App, asker: Asker, job: DeliverJob, place: Plac
   }
 }
 
+/** The token edits what the interaction answered with, and nothing else: further messages go by their id. */
 async function remember(app: App, asker: Asker, job: DeliverJob): Promise<void> {
   const { jobId } = job.render;
-  const both = app.redis
-    .multi()
-    .set(keys.token(jobId), asker.token, 'EX', TOKEN_TTL_S)
-    .set(keys.owner(jobId), asker.user.id, 'EX', RECIPE_TTL_S);
+  const both = app.redis.multi().set(keys.owner(jobId), asker.user.id, 'EX', RECIPE_TTL_S);
+  if (job.deliver.original) both.set(keys.token(jobId), asker.token, 'EX', TOKEN_TTL_S);
   await onRedis(both.exec());
 }
 

@@ -92,6 +92,8 @@ describe('/imagine', { timeout: 60_000 }, () => {
     expect(new Set(jobs.map((job) => job?.render.seed)).size).toBe(3);
     const messages = await Promise.all(ids.map((id) => scene.redis.client.get(keys.message(id))));
     expect(new Set(messages).size).toBe(3);
+    const tokens = await Promise.all(ids.map((id) => scene.redis.client.exists(keys.token(id))));
+    expect(tokens).toEqual([1, 0, 0]);
     for (const at of messages)
       expect(scene.discord.message(at?.split(':')[1] as string)?.content).toContain('(Waiting to start)');
   });
