@@ -5,6 +5,8 @@ import type { Problem } from './validate.ts';
 /** What Discord refuses in a message and its published spec does not say. */
 
 const EMBED_SUM = 6000;
+/** The spec allows 4,000, which only some people have; a bot has 2,000. */
+const CONTENT = 2000;
 const OLD_ROWS = 5;
 const V2_COMPONENTS = 40;
 const V2_TEXT = 4000;
@@ -193,6 +195,12 @@ export function messageProblems(
     ...embedProblems(body['embeds'] ?? []),
     ...componentProblems(body['components'] ?? [], v2),
   ];
+  if (typeof body['content'] === 'string' && body['content'].length > CONTENT)
+    problems.push({
+      path: ['content'],
+      code: 'BASE_TYPE_MAX_LENGTH',
+      message: `Must be ${CONTENT} or fewer in length.`,
+    });
   if (v2)
     for (const field of ['content', 'embeds', 'poll', 'sticker_ids'])
       if (body[field]?.length)

@@ -12,7 +12,7 @@ async function build(): Promise<Map<string, PageFile>> {
   // Loaded on demand: a bot's test that never opens the page does not pay for the bundler.
   const { build: bundle } = await import('esbuild');
   const result = await bundle({
-    entryPoints: [here('main.ts')],
+    entryPoints: [here('main.ts'), here('style.css')],
     bundle: true,
     format: 'esm',
     target: 'es2022',
@@ -23,11 +23,12 @@ async function build(): Promise<Map<string, PageFile>> {
     tsconfig: here('tsconfig.json'),
     logLevel: 'silent',
   });
-  const script = result.outputFiles.find((f) => f.path.endsWith('.js'))!;
+  const output = (end: string): Buffer =>
+    Buffer.from(result.outputFiles.find((f) => f.path.endsWith(end))!.contents);
   return new Map<string, PageFile>([
     ['/', { type: 'text/html; charset=utf-8', data: await readFile(here('index.html')) }],
-    ['/page.css', { type: 'text/css; charset=utf-8', data: await readFile(here('style.css')) }],
-    ['/page.js', { type: 'text/javascript; charset=utf-8', data: Buffer.from(script.contents) }],
+    ['/page.css', { type: 'text/css; charset=utf-8', data: output('.css') }],
+    ['/page.js', { type: 'text/javascript; charset=utf-8', data: output('.js') }],
   ]);
 }
 

@@ -34,6 +34,8 @@ const MODERATE = BASIC | (1n << 13n) | (1n << 5n) | (1n << 40n) | (1n << 1n);
 const EVERYTHING = (1n << 53n) - 1n;
 export const PERMISSIONS = { basic: BASIC, moderate: MODERATE, everything: EVERYTHING };
 
+const DROPPED_FILE_MS = 60_000;
+
 export type PersonName = 'member' | 'stranger' | 'moderator' | 'owner';
 
 function person(
@@ -92,7 +94,7 @@ export class World {
     const bot: User = {
       id: APPLICATION_ID,
       part: 'application',
-      username: 'dreamgrid',
+      username: 'Dreamgrid',
       global_name: null,
       locale: 'en-US',
       permissions: MODERATE,
@@ -164,9 +166,12 @@ export class World {
     this.files.set(attachment.id, data);
     this.attachmentTypes.set(attachment.id, attachment.content_type);
   }
+  /** Its link keeps working for a moment, as on Discord: a preview may still be loading when the next one replaces it. */
   dropFile(id: string): void {
-    this.files.delete(id);
-    this.attachmentTypes.delete(id);
+    this.clock.setTimeout(() => {
+      this.files.delete(id);
+      this.attachmentTypes.delete(id);
+    }, DROPPED_FILE_MS);
   }
 
   commands(): Command[] {

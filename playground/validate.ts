@@ -152,7 +152,10 @@ export function check(schema: string, body: unknown, extra?: (body: Json) => Pro
     });
   const result = schemaOf(schema).safeParse(wanted);
   const problems = result.success ? [] : flatten(result.error.issues).map((i) => toProblem(i, wanted));
-  problems.push(...(extra?.(wanted as Json) ?? []));
+  const known = new Set(problems.map((p) => `${p.path.join('.')} ${p.code}`));
+  problems.push(
+    ...(extra?.(wanted as Json) ?? []).filter((p) => !known.has(`${p.path.join('.')} ${p.code}`)),
+  );
   if (problems.length) throw refuse.invalidForm(errorTree(problems));
   return { body: wanted as Json, unknown: result.success ? unknownFields(wanted, result.data) : [] };
 }

@@ -21,7 +21,13 @@ const words = (error: unknown): string => (error instanceof Refused ? error.mess
 /** A modal opens for the window that asked for it. */
 function afterAnswer(result: Json, where: string): void {
   if (result['callbackType'] === 9 && result['modal'])
-    store.modal = { opener: result['interactionId'], modal: result['modal'], channelId: where, errors: {}, busy: false };
+    store.modal = {
+      opener: result['interactionId'],
+      modal: result['modal'],
+      channelId: where,
+      errors: {},
+      busy: false,
+    };
 }
 
 export async function runCommand(command: string, options: Json): Promise<void> {
@@ -52,7 +58,12 @@ export async function click(message: PageMessage, customId: string, values?: str
   store.notices.delete(message.id);
   changed();
   try {
-    const result = await ask('click', { messageId: message.id, customId, channelId: message.channel_id, ...(values ? { values } : {}) });
+    const result = await ask('click', {
+      messageId: message.id,
+      customId,
+      channelId: message.channel_id,
+      ...(values ? { values } : {}),
+    });
     if (result['state'] === 'failed') notice(message.id, say('failed'));
     afterAnswer(result, message.channel_id);
   } catch (error) {

@@ -45,7 +45,8 @@ function walk(text: string, commands: Json[], locale: string): Found | undefined
   let end = words[0].length;
   while (!isLeaf(level)) {
     const next = /^ +(\S+)/.exec(text.slice(end));
-    const sub = next && level['options'].find((o: Json) => o['name'] === next[1] || nameIn(o, locale) === next[1]);
+    const sub =
+      next && level['options'].find((o: Json) => o['name'] === next[1] || nameIn(o, locale) === next[1]);
     if (!next || !sub) return { command, level, path, end };
     end += next[0].length;
     path += ` ${sub['name']}`;
@@ -55,7 +56,12 @@ function walk(text: string, commands: Json[], locale: string): Found | undefined
 }
 
 /** Undefined while the text names no whole command yet. */
-export function readCommand(text: string, caret: number, commands: Json[], locale = 'en-US'): Typed | undefined {
+export function readCommand(
+  text: string,
+  caret: number,
+  commands: Json[],
+  locale = 'en-US',
+): Typed | undefined {
   const found = walk(text, commands, locale);
   if (!found || !isLeaf(found.level)) return undefined;
   const options: Json[] = found.level['options'] ?? [];
@@ -65,15 +71,25 @@ export function readCommand(text: string, caret: number, commands: Json[], local
   const lead = rest.length - rest.trimStart().length;
   const from = found.end + lead;
   const mark = (name: string) => `${name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}:`;
-  const labels = typed.flatMap((o) => [...new Set([o['name'], nameIn(o, locale)])].map((label) => ({ option: o, label })));
+  const labels = typed.flatMap((o) =>
+    [...new Set([o['name'], nameIn(o, locale)])].map((label) => ({ option: o, label })),
+  );
   const startsNamed = labels.some(({ label }) => text.slice(from).startsWith(`${label}:`));
   // Free text is the first string option, whole: a prompt may well contain `seed:` or a colon.
-  const free = typed.find((o) => o['type'] === 3 && o['required']) ?? typed.find((o) => o['required']) ?? typed.find((o) => o['type'] === 3) ?? typed[0];
+  const free =
+    typed.find((o) => o['type'] === 3 && o['required']) ??
+    typed.find((o) => o['required']) ??
+    typed.find((o) => o['type'] === 3) ??
+    typed[0];
   if (!startsNamed && free && (rest.trim() !== '' || rest.length > 0)) {
-    if (rest.trim() !== '') spans.push({ name: free['name'], labelStart: from, start: from, end: text.length });
+    if (rest.trim() !== '')
+      spans.push({ name: free['name'], labelStart: from, start: from, end: text.length });
   } else if (startsNamed) {
     const pattern = new RegExp(`(^|\\s)(${labels.map((l) => mark(l.label)).join('|')})`, 'gu');
-    const hits = [...text.slice(from).matchAll(pattern)].map((m) => ({ at: from + m.index + m[1]!.length, label: m[2]!.slice(0, -1) }));
+    const hits = [...text.slice(from).matchAll(pattern)].map((m) => ({
+      at: from + m.index + m[1]!.length,
+      label: m[2]!.slice(0, -1),
+    }));
     hits.forEach((hit, i) => {
       const name: string = labels.find((l) => l.label === hit.label)!.option['name'];
       const start = hit.at + hit.label.length + 1;
@@ -125,10 +141,16 @@ export function suggestCommands(text: string, commands: Json[], locale = 'en-US'
 }
 
 /** The wire value of what was typed for an option, or a word on why not. */
-export function readValue(option: Json, text: string, picked?: string | number): { value?: string | number | boolean; error?: string } {
+export function readValue(
+  option: Json,
+  text: string,
+  picked?: string | number,
+): { value?: string | number | boolean; error?: string } {
   if (picked !== undefined) return { value: picked };
   if (option['choices']?.length) {
-    const choice = option['choices'].find((c: Json) => String(c['name']).toLowerCase() === text.toLowerCase() || String(c['value']) === text);
+    const choice = option['choices'].find(
+      (c: Json) => String(c['name']).toLowerCase() === text.toLowerCase() || String(c['value']) === text,
+    );
     return choice ? { value: choice['value'] } : { error: 'Pick one of the choices.' };
   }
   if (option['type'] === 5) {
@@ -138,7 +160,9 @@ export function readValue(option: Json, text: string, picked?: string | number):
   }
   if (option['type'] === 4 || option['type'] === 10) {
     const n = Number(text);
-    return text === '' || Number.isNaN(n) ? { error: option['type'] === 4 ? 'Input an integer.' : 'Input a number.' } : { value: n };
+    return text === '' || Number.isNaN(n)
+      ? { error: option['type'] === 4 ? 'Input an integer.' : 'Input a number.' }
+      : { value: n };
   }
   return { value: text };
 }

@@ -8,7 +8,14 @@ import type { Json, PageMessage } from './types.ts';
 
 /** Buttons, selects and the newer layout parts, as real form controls. */
 
-const STYLES: Record<number, string> = { 1: 'primary', 2: 'secondary', 3: 'success', 4: 'danger', 5: 'link', 6: 'premium' };
+const STYLES: Record<number, string> = {
+  1: 'primary',
+  2: 'secondary',
+  3: 'success',
+  4: 'danger',
+  5: 'link',
+  6: 'premium',
+};
 
 function emoji(e: Json | undefined) {
   return e?.['name'] ? html`<span class="emoji" aria-hidden=${'false'}>${e['name']}</span>` : nothing;
@@ -28,7 +35,8 @@ function button(message: PageMessage, part: Json): TemplateResult {
 
 function choices(part: Json): Json[] {
   if (part['type'] === 3) return part['options'];
-  if (part['type'] === 5) return [...store.users.values()].map((u) => ({ label: u.name, value: u.id, description: u.username }));
+  if (part['type'] === 5)
+    return [...store.users.values()].map((u) => ({ label: u.name, value: u.id, description: u.username }));
   if (part['type'] === 8) return [{ label: 'pictures', value: store.channels.guild }];
   return [];
 }
@@ -39,7 +47,10 @@ function select(message: PageMessage, part: Json): TemplateResult {
   const open = store.openSelect === key;
   const many = (part['max_values'] ?? 1) > 1;
   const picked = store.selects.get(key) ?? list.filter((o) => o['default']).map((o) => o['value'] as string);
-  const shown = list.filter((o) => picked.includes(o['value'])).map((o) => o['label']).join(', ');
+  const shown = list
+    .filter((o) => picked.includes(o['value']))
+    .map((o) => o['label'])
+    .join(', ');
   const name = part['placeholder'] ?? 'Make a selection';
   const toggle = (): void => {
     store.openSelect = open ? undefined : key;
@@ -50,13 +61,19 @@ function select(message: PageMessage, part: Json): TemplateResult {
     void click(message, part['custom_id'], values).finally(() => store.selects.delete(key));
   };
   const pick = (value: string): void => {
-    const next = many ? (picked.includes(value) ? picked.filter((v) => v !== value) : [...picked, value].slice(0, part['max_values'])) : [value];
+    const next = many
+      ? picked.includes(value)
+        ? picked.filter((v) => v !== value)
+        : [...picked, value].slice(0, part['max_values'])
+      : [value];
     store.selects.set(key, next);
     if (!many) send(next);
     changed();
   };
   const keys = (e: KeyboardEvent): void => {
-    const items = [...((e.currentTarget as HTMLElement).querySelectorAll('[role=option]') as NodeListOf<HTMLElement>)];
+    const items = [
+      ...((e.currentTarget as HTMLElement).querySelectorAll('[role=option]') as NodeListOf<HTMLElement>),
+    ];
     const at = items.indexOf(document.activeElement as HTMLElement);
     if (e.key === 'Escape' && open) toggle();
     else if (e.key === 'ArrowDown') (items[at + 1] ?? items[0])?.focus();
@@ -71,8 +88,10 @@ function select(message: PageMessage, part: Json): TemplateResult {
       open
         ? html`<div class="select-list" role="listbox" aria-label=${name} aria-multiselectable=${many ? 'true' : 'false'}>
           ${list.map(
-            (o) => html`<div role="option" tabindex="0" class="select-option" aria-selected=${picked.includes(o['value']) ? 'true' : 'false'} @click=${() => pick(o['value'])}
-              @keydown=${(e: KeyboardEvent) => (e.key === 'Enter' || e.key === ' ') && (e.preventDefault(), pick(o['value']))}>
+            (
+              o,
+            ) => html`<div role="option" tabindex="0" class="select-option" aria-selected=${picked.includes(o['value']) ? 'true' : 'false'} @click=${() => pick(o['value'])}
+              @keydown=${(e: KeyboardEvent) => pickKey(e, () => pick(o['value']))}>
               ${emoji(o['emoji'])}<span class="grow">${o['label']}${o['description'] ? html`<small>${o['description']}</small>` : nothing}</span>
               ${picked.includes(o['value']) ? icons.check() : nothing}</div>`,
           )}
@@ -83,9 +102,21 @@ function select(message: PageMessage, part: Json): TemplateResult {
   </div>`;
 }
 
+function pickKey(e: KeyboardEvent, run: () => void): void {
+  if (e.key !== 'Enter' && e.key !== ' ') return;
+  e.preventDefault();
+  run();
+}
+
 function media(item: Json | undefined, max = 550) {
   const m = item?.['media'];
-  return m?.url ? picture({ url: m.url, width: m.width, height: m.height, alt: item?.['description'] ?? '', name: 'image' }, max, 350) : nothing;
+  return m?.url
+    ? picture(
+        { url: m.url, width: m.width, height: m.height, alt: item?.['description'] ?? '', name: 'image' },
+        max,
+        350,
+      )
+    : nothing;
 }
 
 export function component(message: PageMessage, part: Json): unknown {

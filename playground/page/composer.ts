@@ -1,5 +1,13 @@
 import { runCommand } from './actions.ts';
-import { descriptionIn, nameIn, readCommand, readValue, type Suggestion, suggestCommands, type Typed } from './commandLine.ts';
+import {
+  descriptionIn,
+  nameIn,
+  readCommand,
+  readValue,
+  type Suggestion,
+  suggestCommands,
+  type Typed,
+} from './commandLine.ts';
 import { changed, channelId, commands, store } from './store.ts';
 import type { Json } from './types.ts';
 import { ask, Refused, upload } from './wire.ts';
@@ -22,7 +30,10 @@ export const composer = {
 
 const AUTOCOMPLETE_WAIT_MS = 120;
 const SMALL_LISTS: Record<number, () => Json[]> = {
-  5: () => [{ name: 'True', value: 'true' }, { name: 'False', value: 'false' }],
+  5: () => [
+    { name: 'True', value: 'true' },
+    { name: 'False', value: 'false' },
+  ],
   6: () => [...store.users.values()].map((u) => ({ name: u.name, value: u.id })),
   9: () => [...store.users.values()].map((u) => ({ name: u.name, value: u.id })),
   7: () => [{ name: 'pictures', value: store.channels.guild }],
@@ -37,7 +48,13 @@ function choicesOf(option: Json, text: string): Json[] {
   const all: Json[] = option['choices'] ?? SMALL_LISTS[option['type'] as number]?.() ?? [];
   const wanted = text.toLowerCase();
   const exact = all.some((c) => String(c['name']).toLowerCase() === wanted);
-  return exact ? all : all.filter((c) => String(c['name_localizations']?.[locale()] ?? c['name']).toLowerCase().includes(wanted));
+  return exact
+    ? all
+    : all.filter((c) =>
+        String(c['name_localizations']?.[locale()] ?? c['name'])
+          .toLowerCase()
+          .includes(wanted),
+      );
 }
 
 export function suggestions(): Suggestion[] {
@@ -95,7 +112,12 @@ function fetchChoices(): void {
   clearTimeout(timer);
   timer = window.setTimeout(async () => {
     const values = { ...t.values, [option['name']]: t.values[option['name']] ?? '' };
-    const result = await ask('autocomplete', { command: t.path, focused: option['name'], options: values, channelId: channelId() }).catch(() => ({}) as Json);
+    const result = await ask('autocomplete', {
+      command: t.path,
+      focused: option['name'],
+      options: values,
+      channelId: channelId(),
+    }).catch(() => ({}) as Json);
     if (composer.choices.key !== key) return;
     composer.choices = { key, list: result['choices'] ?? [], loading: false };
     changed();
@@ -113,7 +135,10 @@ export function enterOption(option: Json): void {
   const label = `${nameIn(option, locale())}: `;
   const head = composer.text.slice(0, t.headEnd);
   // Free text becomes a named option, so that the next label is not part of it.
-  const named = t.spans.map((s) => `${nameIn(t.options.find((o) => o['name'] === s.name)!, locale())}: ${composer.text.slice(s.start, s.end).trim()}`);
+  const named = t.spans.map(
+    (s) =>
+      `${nameIn(t.options.find((o) => o['name'] === s.name)!, locale())}: ${composer.text.slice(s.start, s.end).trim()}`,
+  );
   setText([head, ...named, label].join(' '));
   focus();
 }
@@ -150,7 +175,13 @@ export function take(s: Suggestion): void {
 function exactCommand(list: Suggestion[]): boolean {
   const t = typed();
   const marked = list[composer.active];
-  return t !== undefined && marked?.kind === 'command' && !composer.moved && composer.text === marked.insert && !t.options.some((o) => o['required']);
+  return (
+    t !== undefined &&
+    marked?.kind === 'command' &&
+    !composer.moved &&
+    composer.text === marked.insert &&
+    !t.options.some((o) => o['required'])
+  );
 }
 
 function exactChoice(s: Suggestion): boolean {
@@ -173,7 +204,11 @@ export function onKey(e: KeyboardEvent): void {
     composer.moved = true;
     e.preventDefault();
     changed();
-    requestAnimationFrame(() => document.querySelector('[data-testid=picker-option][aria-selected=true]')?.scrollIntoView({ block: 'nearest' }));
+    requestAnimationFrame(() =>
+      document
+        .querySelector('[data-testid=picker-option][aria-selected=true]')
+        ?.scrollIntoView({ block: 'nearest' }),
+    );
   } else if (e.key === 'Tab' && !e.shiftKey && composer.text.startsWith('/')) {
     const t = typed();
     const next = t && openOptions(t)[0];
@@ -183,7 +218,8 @@ export function onKey(e: KeyboardEvent): void {
     e.preventDefault();
   } else if (e.key === 'Enter' && !e.shiftKey) {
     e.preventDefault();
-    const pickFirst = marked?.kind === 'command' ? !exactCommand(list) : marked && !exactChoice(marked) && mustPick(marked);
+    const pickFirst =
+      marked?.kind === 'command' ? !exactCommand(list) : marked && !exactChoice(marked) && mustPick(marked);
     if (marked && pickFirst) take(marked);
     else void send();
   }
@@ -225,8 +261,15 @@ export async function send(): Promise<void> {
     const raw = t.values[span.name] ?? '';
     if (raw === '' && !option['required']) continue;
     const known = composer.picked.get(span.name);
-    const listed = SMALL_LISTS[option['type'] as number]?.().find((c) => String(c['name']).toLowerCase() === raw.toLowerCase().replace(/^[@#]/, ''));
-    const choice = known?.text === raw ? known.value : option['type'] !== 5 ? (listed?.['value'] as string | undefined) : undefined;
+    const listed = SMALL_LISTS[option['type'] as number]?.().find(
+      (c) => String(c['name']).toLowerCase() === raw.toLowerCase().replace(/^[@#]/, ''),
+    );
+    const choice =
+      known?.text === raw
+        ? known.value
+        : option['type'] !== 5
+          ? (listed?.['value'] as string | undefined)
+          : undefined;
     const read = readValue(option, raw, choice);
     if (read.error && raw !== '') {
       composer.error = { text: read.error, option: span.name };
@@ -235,7 +278,12 @@ export async function send(): Promise<void> {
     }
     options[span.name] = read.value;
   }
-  const missing = t.options.find((o) => o['required'] && (options[o['name']] === undefined || options[o['name']] === '') && !composer.files.has(o['name']));
+  const missing = t.options.find(
+    (o) =>
+      o['required'] &&
+      (options[o['name']] === undefined || options[o['name']] === '') &&
+      !composer.files.has(o['name']),
+  );
   if (missing) {
     if (missing['type'] !== 11 && t.values[missing['name']] === undefined) enterOption(missing);
     composer.error = { text: say('required'), option: missing['name'] };
@@ -268,7 +316,9 @@ export function addFiles(files: File[]): void {
   const t = typed();
   const free = t?.options.filter((o) => o['type'] === 11 && !composer.files.has(o['name'])) ?? [];
   if (!free.length) {
-    composer.error = { text: t ? `/${t.path} takes no more files.` : 'Type a command that takes a file first.' };
+    composer.error = {
+      text: t ? `/${t.path} takes no more files.` : 'Type a command that takes a file first.',
+    };
     changed();
     return;
   }

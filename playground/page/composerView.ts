@@ -1,13 +1,36 @@
 import { html, nothing, type TemplateResult } from 'lit';
 import { live } from 'lit/directives/live.js';
-import { addFiles, composer, descriptionIn, enterOption, nameIn, onKey, openOptions, send, setText, suggestions, take, typed } from './composer.ts';
+import {
+  addFiles,
+  composer,
+  descriptionIn,
+  enterOption,
+  nameIn,
+  onKey,
+  openOptions,
+  send,
+  setText,
+  suggestions,
+  take,
+  typed,
+} from './composer.ts';
 import * as icons from './icons.ts';
 import { avatar } from './messageView.ts';
 import { changed, messageById, nameOf, store } from './store.ts';
 import type { Json } from './types.ts';
 import { locale, say } from './words.ts';
 
-const TYPE_NAMES: Record<number, string> = { 3: 'text', 4: 'integer', 5: 'true or false', 6: 'user', 7: 'channel', 8: 'role', 9: 'user', 10: 'number', 11: 'file' };
+const TYPE_NAMES: Record<number, string> = {
+  3: 'text',
+  4: 'integer',
+  5: 'true or false',
+  6: 'user',
+  7: 'channel',
+  8: 'role',
+  9: 'user',
+  10: 'number',
+  11: 'file',
+};
 
 function range(o: Json): string {
   const [min, max] = [o['min_value'] ?? o['min_length'], o['max_value'] ?? o['max_length']];
@@ -27,14 +50,30 @@ function picker() {
     <div class="picker-head">${isCommand ? html`${bot ? avatar(bot.id, 20, 'mini') : nothing} ${bot?.name ?? say('commands')}` : nameIn(list[0]!.part, locale())}</div>
     <div id="picker" role="listbox" aria-label=${isCommand ? say('commands') : say('options')}>
       ${list.map(
-        (s, i) => html`<div id="pick-${i}" role="option" class="pick" data-testid="picker-option" aria-selected=${i === composer.active ? 'true' : 'false'}
-            @mousedown=${(e: Event) => (e.preventDefault(), take(s))} @mousemove=${() => {
+        (
+          s,
+          i,
+        ) => html`<div id="pick-${i}" role="option" class="pick" data-testid="picker-option" aria-selected=${i === composer.active ? 'true' : 'false'}
+            @mousedown=${(e: Event) => {
+              e.preventDefault();
+              take(s);
+            }} @mousemove=${() => {
               if (composer.active !== i) {
                 composer.active = i;
                 changed();
               }
             }}>
-          <span class="pick-text"><b>${s.label}</b>${s.kind === 'command' ? (s.part['options'] ?? []).filter((o: Json) => o['type'] > 2).slice(0, 4).map((o: Json) => html` <span class="pick-option ${o['required'] ? 'needed' : ''}">${nameIn(o, locale())}</span>`) : nothing}
+          <span class="pick-text"><b>${s.label}</b>${
+            s.kind === 'command'
+              ? (s.part['options'] ?? [])
+                  .filter((o: Json) => o['type'] > 2)
+                  .slice(0, 4)
+                  .map(
+                    (o: Json) =>
+                      html` <span class="pick-option ${o['required'] ? 'needed' : ''}">${nameIn(o, locale())}</span>`,
+                  )
+              : nothing
+          }
           ${s.description ? html`<small>${s.description}</small>` : nothing}</span>
           ${isCommand ? html`<span class="faint pick-bot">${bot?.name}</span>` : nothing}
         </div>`,
@@ -74,12 +113,15 @@ function thumb(file: File): string {
 function fileSlot(o: Json): TemplateResult {
   const name: string = o['name'];
   const file = composer.files.get(name);
-  const input = html`<input type="file" hidden data-file=${name} data-testid="file-${name}" aria-label=${nameIn(o, locale())} @change=${(e: Event) => {
+  const input = html`<input type="file" hidden data-file=${name} data-testid="file-${name}" aria-label=${nameIn(o, locale())} @change=${(
+    e: Event,
+  ) => {
     const chosen = (e.target as HTMLInputElement).files?.[0];
     if (chosen) composer.files.set(name, chosen);
     changed();
   }}>`;
-  if (!file) return html`${input}${o['required'] ? html`<button type="button" class="drop" @click=${() => enterOption(o)}>${icons.image()} ${nameIn(o, locale())}: ${say('addFile')}</button>` : nothing}`;
+  if (!file)
+    return html`${input}${o['required'] ? html`<button type="button" class="drop" @click=${() => enterOption(o)}>${icons.image()} ${nameIn(o, locale())}: ${say('addFile')}</button>` : nothing}`;
   return html`${input}<div class="file-chip" data-testid="file-chip">
     ${file.type.startsWith('image/') ? html`<img src=${thumb(file)} alt="">` : icons.file()}
     <span><b>${nameIn(o, locale())}</b> ${file.name}</span>
@@ -98,8 +140,11 @@ function mirror() {
   let at = t.headEnd;
   for (const s of t.spans) {
     out.push(text.slice(at, s.labelStart));
-    if (s.start > s.labelStart) out.push(html`<span class="pill-label">${text.slice(s.labelStart, s.start)}</span>`);
-    out.push(html`<span class=${composer.error?.option === s.name ? 'pill-bad' : s.name === t.current ? 'pill-value now' : 'pill-value'}>${text.slice(s.start, s.end)}</span>`);
+    if (s.start > s.labelStart)
+      out.push(html`<span class="pill-label">${text.slice(s.labelStart, s.start)}</span>`);
+    out.push(
+      html`<span class=${composer.error?.option === s.name ? 'pill-bad' : s.name === t.current ? 'pill-value now' : 'pill-value'}>${text.slice(s.start, s.end)}</span>`,
+    );
     at = s.end;
   }
   out.push(text.slice(at));
@@ -119,15 +164,20 @@ export function composerView() {
     changed();
   };
   const target = store.replyTo ? messageById(store.replyTo) : undefined;
-  const placeholder = store.current === 'guild' ? say('placeholder', { channel: 'pictures' }) : say('placeholderDm');
+  const placeholder =
+    store.current === 'guild' ? say('placeholder', { channel: 'pictures' }) : say('placeholderDm');
   return html`<div class="composer-wrap">
     ${picker()}
     ${store.online || !store.connected ? nothing : html`<p class="bar-note" role="status">${icons.warn()} ${say('botAway')}</p>`}
     ${composer.error ? html`<p class="bar-error" role="alert" data-testid="composer-error">${composer.error.option ? html`<b>${composer.error.option}</b>: ` : nothing}${composer.error.text}</p>` : nothing}
-    ${target ? html`<div class="replying">${say('replyingTo', { name: nameOf(target.author.id) })}<button type="button" class="ghost" aria-label=${say('cancel')} @click=${() => {
-      store.replyTo = undefined;
-      changed();
-    }}>${icons.close(16)}</button></div>` : nothing}
+    ${
+      target
+        ? html`<div class="replying">${say('replyingTo', { name: nameOf(target.author.id) })}<button type="button" class="ghost" aria-label=${say('cancel')} @click=${() => {
+            store.replyTo = undefined;
+            changed();
+          }}>${icons.close(16)}</button></div>`
+        : nothing
+    }
     ${optionBar()}
     <div class="composer ${list.length || typed() ? 'open' : ''}">
       <button type="button" class="plus" aria-label=${say('commands')} @click=${() => {

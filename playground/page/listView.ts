@@ -18,8 +18,16 @@ let stuck = true;
 let anchor: { id: string; top: number } | undefined;
 
 const PROMPTS: Record<string, string[]> = {
-  'en-US': ['a fox in the snow at night', 'a lighthouse on a cliff, oil painting', 'a bowl of ramen, isometric, pastel colours'],
-  vi: ['một con cáo trong tuyết ban đêm', 'ngọn hải đăng trên vách đá, tranh sơn dầu', 'tô phở nóng, góc nhìn nghiêng, màu phấn'],
+  'en-US': [
+    'a fox in the snow at night',
+    'a lighthouse on a cliff, oil painting',
+    'a bowl of ramen, isometric, pastel colours',
+  ],
+  vi: [
+    'một con cáo trong tuyết ban đêm',
+    'ngọn hải đăng trên vách đá, tranh sơn dầu',
+    'tô phở nóng, góc nhìn nghiêng, màu phấn',
+  ],
 };
 
 function firstRun() {
@@ -46,7 +54,16 @@ function day(m: PageMessage): string {
 /** What an item's drawing depends on; equal lists are not drawn again. */
 function depends(m: PageMessage, joined: boolean): unknown[] {
   const mine = (set: Iterable<string>): string => [...set].filter((k) => k.startsWith(m.id)).join();
-  return [m, joined, store.theme, locale(), store.notices.get(m.id), mine(store.busy), mine(store.openSelect ? [store.openSelect] : []), mine(store.selects.keys()) && [...store.selects.entries()].join()];
+  return [
+    m,
+    joined,
+    store.theme,
+    locale(),
+    store.notices.get(m.id),
+    mine(store.busy),
+    mine(store.openSelect ? [store.openSelect] : []),
+    mine(store.selects.keys()) && [...store.selects.entries()].join(),
+  ];
 }
 
 function scroller(): HTMLElement | null {
@@ -85,7 +102,9 @@ function start0(): number {
 function keepPlace(): void {
   const el = scroller();
   const top = el?.getBoundingClientRect().top ?? 0;
-  const first = [...(el?.querySelectorAll('[data-testid=message]') ?? [])].find((m) => m.getBoundingClientRect().bottom > top);
+  const first = [...(el?.querySelectorAll('[data-testid=message]') ?? [])].find(
+    (m) => m.getBoundingClientRect().bottom > top,
+  );
   anchor = first ? { id: first.id, top: first.getBoundingClientRect().top } : undefined;
 }
 

@@ -35,7 +35,9 @@ function moveFocus(): void {
 function trap(e: KeyboardEvent): void {
   const dialog = document.querySelector('[role=dialog]');
   if (e.key !== 'Tab' || !dialog) return;
-  const stops = [...dialog.querySelectorAll<HTMLElement>('button, a[href], input, textarea, select')].filter((el) => !el.hasAttribute('disabled'));
+  const stops = [...dialog.querySelectorAll<HTMLElement>('button, a[href], input, textarea, select')].filter(
+    (el) => !el.hasAttribute('disabled'),
+  );
   const edge = e.shiftKey ? stops[0] : stops.at(-1);
   if (document.activeElement !== edge && dialog.contains(document.activeElement)) return;
   e.preventDefault();
@@ -80,7 +82,14 @@ addEventListener('keydown', (e) => {
   if (e.key === 'Escape') closeMenu();
   // Typing anywhere goes to the command line.
   const el = document.activeElement;
-  if (e.key.length === 1 && !e.ctrlKey && !e.metaKey && !e.altKey && (el === document.body || el?.classList.contains('scroller')) && e.key !== ' ')
+  if (
+    e.key.length === 1 &&
+    !e.ctrlKey &&
+    !e.metaKey &&
+    !e.altKey &&
+    (el === document.body || el?.classList.contains('scroller')) &&
+    e.key !== ' '
+  )
     document.querySelector<HTMLTextAreaElement>('[data-testid=composer]')?.focus();
 });
 addEventListener('dragover', (e) => e.preventDefault());

@@ -50,39 +50,74 @@ function timestamp(seconds: number, style: string): string {
   };
   if (style === 'R') {
     const gap = (date.getTime() - Date.now()) / 1000;
-    const units: [Intl.RelativeTimeFormatUnit, number][] = [['year', 31536000], ['month', 2592000], ['day', 86400], ['hour', 3600], ['minute', 60], ['second', 1]];
+    const units: [Intl.RelativeTimeFormatUnit, number][] = [
+      ['year', 31536000],
+      ['month', 2592000],
+      ['day', 86400],
+      ['hour', 3600],
+      ['minute', 60],
+      ['second', 1],
+    ];
     const [unit, size] = units.find(([, s]) => Math.abs(gap) >= s) ?? ['second', 1];
     return new Intl.RelativeTimeFormat(locale, { numeric: 'auto' }).format(Math.round(gap / size), unit);
   }
-  return new Intl.DateTimeFormat(locale, forms[style] ?? { dateStyle: 'long', timeStyle: 'short' }).format(date);
+  return new Intl.DateTimeFormat(locale, forms[style] ?? { dateStyle: 'long', timeStyle: 'short' }).format(
+    date,
+  );
 }
 
 /** Tried in this order at each place of the text. */
 const RULES: Rule[] = [
   { match: /^\\([^0-9A-Za-z\s])/, make: (m) => m[1]! },
-  { match: /^(`+)([^`]|[^`][\s\S]*?[^`])\1(?!`)/, make: (m) => html`<code>${m[2]!.replace(/^ (?=`)|(?<=`) $/g, '')}</code>` },
+  {
+    match: /^(`+)([^`]|[^`][\s\S]*?[^`])\1(?!`)/,
+    make: (m) => html`<code>${m[2]!.replace(/^ (?=`)|(?<=`) $/g, '')}</code>`,
+  },
   { match: /^<@!?(\d{15,20})>/, make: (m) => mention(nameOf(m[1]!)) },
   { match: /^<@&(\d{15,20})>/, make: () => mention('role', 'role') },
-  { match: /^<#(\d{15,20})>/, make: (m) => mention(m[1] === store.channels.guild ? 'pictures' : 'unknown', 'channel') },
+  {
+    match: /^<#(\d{15,20})>/,
+    make: (m) => mention(m[1] === store.channels.guild ? 'pictures' : 'unknown', 'channel'),
+  },
   { match: /^<\/([-_\p{L}\p{N} ]{1,100}):(\d{15,20})>/u, make: (m) => mention(m[1]!, 'slash') },
-  { match: /^<t:(-?\d{1,13})(?::([tTdDfFR]))?>/, make: (m) => html`<span class="md-time">${timestamp(Number(m[1]), m[2] ?? 'f')}</span>` },
+  {
+    match: /^<t:(-?\d{1,13})(?::([tTdDfFR]))?>/,
+    make: (m) => html`<span class="md-time">${timestamp(Number(m[1]), m[2] ?? 'f')}</span>`,
+  },
   { match: /^<a?:(\w{2,32}):(\d{15,20})>/, make: (m) => `:${m[1]}:` },
-  { match: /^@(everyone|here)\b/, make: (m) => html`<discord-mention type="role" ?light-theme=${store.theme === 'light'}>${m[1]}</discord-mention>` },
+  {
+    match: /^@(everyone|here)\b/,
+    make: (m) =>
+      html`<discord-mention type="role" ?light-theme=${store.theme === 'light'}>${m[1]}</discord-mention>`,
+  },
   { match: /^<(https?:\/\/[^\s<>]+)>/, make: (m) => link(m[1]!, m[1]!) },
   {
     match: /^\[((?:[^[\]\\]|\\.)+)\]\(<?(https?:\/\/[^\s<>)]+)>?(?: "[^"]*")?\)/,
     make: (m, o) => (o.links ? link(m[2]!, inner(m[1]!, o)) : undefined),
   },
   { match: /^https?:\/\/[^\s<]+[^\s<.,:;"')\]}*_~|`]/, make: (m) => link(m[0], m[0]) },
-  { match: /^\*\*\*((?:\\[\s\S]|[^\\])+?)\*\*\*(?!\*)/, make: (m, o) => html`<strong><em>${inner(m[1]!, o)}</em></strong>` },
-  { match: /^\*\*((?:\\[\s\S]|[^\\])+?)\*\*(?!\*)/, make: (m, o) => html`<strong>${inner(m[1]!, o)}</strong>` },
+  {
+    match: /^\*\*\*((?:\\[\s\S]|[^\\])+?)\*\*\*(?!\*)/,
+    make: (m, o) => html`<strong><em>${inner(m[1]!, o)}</em></strong>`,
+  },
+  {
+    match: /^\*\*((?:\\[\s\S]|[^\\])+?)\*\*(?!\*)/,
+    make: (m, o) => html`<strong>${inner(m[1]!, o)}</strong>`,
+  },
   { match: /^__((?:\\[\s\S]|[^\\])+?)__(?!_)/, make: (m, o) => html`<u>${inner(m[1]!, o)}</u>` },
-  { match: /^\*(?!\s)((?:\\[\s\S]|\*\*[^*]+?\*\*|[^\\*])+?)(?<!\s)\*(?!\*)/, make: (m, o) => html`<em>${inner(m[1]!, o)}</em>` },
-  { match: /^_((?:\\[\s\S]|__[^_]+?__|[^\\_])+?)_(?![\p{L}\p{N}_])/u, make: (m, o) => html`<em>${inner(m[1]!, o)}</em>` },
+  {
+    match: /^\*(?!\s)((?:\\[\s\S]|\*\*[^*]+?\*\*|[^\\*])+?)(?<!\s)\*(?!\*)/,
+    make: (m, o) => html`<em>${inner(m[1]!, o)}</em>`,
+  },
+  {
+    match: /^_((?:\\[\s\S]|__[^_]+?__|[^\\_])+?)_(?![\p{L}\p{N}_])/u,
+    make: (m, o) => html`<em>${inner(m[1]!, o)}</em>`,
+  },
   { match: /^~~((?:\\[\s\S]|[^\\])+?)~~(?!~)/, make: (m, o) => html`<s>${inner(m[1]!, o)}</s>` },
   {
     match: /^\|\|((?:\\[\s\S]|[^\\])+?)\|\|/,
-    make: (m, o) => html`<discord-spoiler role="button" tabindex="0" aria-label="Spoiler" ?light-theme=${store.theme === 'light'}>${inner(m[1]!, o)}</discord-spoiler>`,
+    make: (m, o) =>
+      html`<discord-spoiler role="button" tabindex="0" aria-label="Spoiler" ?light-theme=${store.theme === 'light'}>${inner(m[1]!, o)}</discord-spoiler>`,
   },
 ];
 
@@ -134,7 +169,9 @@ function listBlock(lines: string[], options: MarkdownOptions): TemplateResult {
     const m = /^(\s*)(?:[-*]|\d+\.) (.*)$/.exec(l)!;
     return html`<li class=${m[1]!.length >= 2 ? 'deep' : ''}>${spans(m[2]!, options)}</li>`;
   });
-  return ordered ? html`<ol start=${Number.parseInt(lines[0]!, 10) || 1}>${items}</ol>` : html`<ul>${items}</ul>`;
+  return ordered
+    ? html`<ol start=${Number.parseInt(lines[0]!, 10) || 1}>${items}</ol>`
+    : html`<ul>${items}</ul>`;
 }
 
 const HEAD = /^(#{1,3}) +(.+)$/;
@@ -163,7 +200,9 @@ function lineBlocks(text: string, options: MarkdownOptions): Piece[] {
       continue;
     }
     if (head) {
-      out.push(html`<div class="md-h${head[1]!.length}" role="heading" aria-level=${head[1]!.length + 3}>${spans(head[2]!, options)}</div>`);
+      out.push(
+        html`<div class="md-h${head[1]!.length}" role="heading" aria-level=${head[1]!.length + 3}>${spans(head[2]!, options)}</div>`,
+      );
       open = false;
     } else if (small) {
       out.push(html`<div class="md-small">${spans(small[1]!, options)}</div>`);
@@ -178,7 +217,13 @@ function lineBlocks(text: string, options: MarkdownOptions): Piece[] {
       if (open) out.push('\n');
       // Emphasis may run over line ends: take all plain lines together.
       const plain: string[] = [];
-      while (i < lines.length && !HEAD.test(lines[i]!) && !/^(> |>>> |-# +\S)/.test(lines[i]!) && !ITEM.test(lines[i]!)) plain.push(lines[i++]!);
+      while (
+        i < lines.length &&
+        !HEAD.test(lines[i]!) &&
+        !/^(> |>>> |-# +\S)/.test(lines[i]!) &&
+        !ITEM.test(lines[i]!)
+      )
+        plain.push(lines[i++]!);
       out.push(...spans(plain.join('\n'), options));
       open = true;
       continue;
@@ -208,6 +253,8 @@ export function markdown(text: string, options: MarkdownOptions = { links: true 
 
 /** Only emoji, at most 30: Discord draws them large. */
 export function onlyEmoji(text: string): boolean {
-  const t = text.trim();
-  return t.length > 0 && t.length < 150 && /^(?:(?:\p{Extended_Pictographic}|\p{Regional_Indicator}{2})[\uFE0F\u200D\p{Emoji_Modifier}]*|\s)+$/u.test(t);
+  if (text.length > 150) return false;
+  const emoji = text.replace(/\p{Extended_Pictographic}|\p{Regional_Indicator}{2}/gu, '');
+  const joints = /^(?:\uFE0F|\u200D|\p{Emoji_Modifier}|\s)*$/u;
+  return emoji !== text && joints.test(emoji);
 }

@@ -9,7 +9,12 @@ import { say } from './words.ts';
 const MAX_W = 550;
 const MAX_H = 350;
 
-function fit(width: number, height: number, maxW = MAX_W, maxH = MAX_H): { width: number; height: number } {
+function shrink(
+  width: number,
+  height: number,
+  maxW = MAX_W,
+  maxH = MAX_H,
+): { width: number; height: number } {
   const scale = Math.min(1, maxW / width, maxH / height);
   return { width: Math.round(width * scale), height: Math.round(height * scale) };
 }
@@ -19,16 +24,24 @@ export function openLightbox(url: string, alt: string, name: string): void {
   changed();
 }
 
-export function picture(a: { url: string; width?: number; height?: number; alt: string; name: string }, maxW = MAX_W, maxH = MAX_H) {
-  const box = fit(a.width ?? 300, a.height ?? 300, maxW, maxH);
-  return html`<button type="button" class="picture" style="width:${box.width}px;aspect-ratio:${box.width}/${box.height}"
+export function picture(
+  a: { url: string; width?: number; height?: number; alt: string; name: string },
+  maxW = MAX_W,
+  maxH = MAX_H,
+) {
+  const box = shrink(a.width ?? 300, a.height ?? 300, maxW, maxH);
+  return html`<button type="button" class="picture" style="--width:${box.width}px;--ratio:${box.width}/${box.height}"
       aria-label=${a.alt || a.name} @click=${() => openLightbox(a.url, a.alt, a.name)}>
       <img src=${a.url} alt="" width=${box.width} height=${box.height} decoding="async">
     </button>`;
 }
 
 export const size = (bytes: number): string =>
-  bytes < 1024 ? `${bytes} bytes` : bytes < 1048576 ? `${(bytes / 1024).toFixed(2)} KB` : `${(bytes / 1048576).toFixed(2)} MB`;
+  bytes < 1024
+    ? `${bytes} bytes`
+    : bytes < 1048576
+      ? `${(bytes / 1024).toFixed(2)} KB`
+      : `${(bytes / 1048576).toFixed(2)} MB`;
 
 export function attachments(list: Json[]) {
   if (!list.length) return nothing;

@@ -1,7 +1,7 @@
 import { html, nothing } from 'lit';
 import { act, messageCommand } from './actions.ts';
-import * as icons from './icons.ts';
 import { nameIn } from './commandLine.ts';
+import * as icons from './icons.ts';
 import { startReply } from './messageView.ts';
 import { changed, commands, me, messageById, store } from './store.ts';
 import { locale, say } from './words.ts';
@@ -39,9 +39,14 @@ export function menu() {
   const apps = commands().filter((c) => c['type'] === 3);
   const mayDelete = m.author.id === store.me || ['moderator', 'owner'].includes(me()?.part ?? '');
   const main = () => html`
-    ${item(say('apps'), icons.right(), () => {
-      if (store.menu) store.menu = { ...store.menu, level: 'apps' };
-    }, true)}
+    ${item(
+      say('apps'),
+      icons.right(),
+      () => {
+        if (store.menu) store.menu = { ...store.menu, level: 'apps' };
+      },
+      true,
+    )}
     ${item(say('reply'), icons.reply(), () => startReply(m.id))}
     ${m.content ? item(say('copyText'), icons.copy(), () => void navigator.clipboard?.writeText(m.content)) : nothing}
     ${item(say('copyId'), icons.copy(), () => void navigator.clipboard?.writeText(m.id))}

@@ -35,7 +35,10 @@ export function joins(m: PageMessage, above: PageMessage | undefined): boolean {
 
 export function jumpTo(id: string): void {
   const target = document.getElementById(`m-${id}`);
-  target?.scrollIntoView({ block: 'center', behavior: matchMedia('(prefers-reduced-motion: reduce)').matches ? 'auto' : 'smooth' });
+  target?.scrollIntoView({
+    block: 'center',
+    behavior: matchMedia('(prefers-reduced-motion: reduce)').matches ? 'auto' : 'smooth',
+  });
   target?.classList.add('flash');
   setTimeout(() => target?.classList.remove('flash'), 1500);
 }
@@ -66,7 +69,12 @@ function openMenu(e: Event, id: string): void {
   e.preventDefault();
   const box = (e.currentTarget as HTMLElement).getBoundingClientRect();
   const mouse = e instanceof MouseEvent && e.clientX > 0 ? e : undefined;
-  store.menu = { x: mouse?.clientX ?? box.left, y: mouse?.clientY ?? box.bottom, messageId: id, level: 'main' };
+  store.menu = {
+    x: mouse?.clientX ?? box.left,
+    y: mouse?.clientY ?? box.bottom,
+    messageId: id,
+    level: 'main',
+  };
   changed();
 }
 
@@ -88,7 +96,9 @@ function content(m: PageMessage) {
   if (m.flags & LOADING)
     return html`<div class="thinking" data-testid="thinking"><span class="pulse" aria-hidden="true"><i></i><i></i><i></i></span>${say('thinking', { name: nameOf(m.author.id) })}</div>`;
   if (!m.content) return nothing;
-  const edited = m.edited_timestamp ? html` <span class="edited" title=${new Date(m.edited_timestamp).toLocaleString(locale())}>${say('edited')}</span>` : nothing;
+  const edited = m.edited_timestamp
+    ? html` <span class="edited" title=${new Date(m.edited_timestamp).toLocaleString(locale())}>${say('edited')}</span>`
+    : nothing;
   return html`<div class="markup ${onlyEmoji(m.content) ? 'jumbo' : ''}">${markdown(m.content, { links: m.author.bot })}${edited}</div>`;
 }
 
@@ -111,7 +121,9 @@ export function message(m: PageMessage, joined: boolean) {
         ${
           m.reactions.length
             ? html`<div class="reactions">${m.reactions.map(
-                (r) => html`<button type="button" class="reaction ${r.mine ? 'mine' : ''}" aria-pressed=${r.mine ? 'true' : 'false'} title=${r.users.map(nameOf).join(', ')}
+                (
+                  r,
+                ) => html`<button type="button" class="reaction ${r.mine ? 'mine' : ''}" aria-pressed=${r.mine ? 'true' : 'false'} title=${r.users.map(nameOf).join(', ')}
                   @click=${() => void act('react', { messageId: m.id, emoji: r.emoji })}><span class="emoji">${r.emoji}</span> ${r.count}</button>`,
               )}</div>`
             : nothing

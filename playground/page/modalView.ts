@@ -16,7 +16,9 @@ function shut(): void {
 
 function fields(form: HTMLFormElement): Record<string, string | string[]> {
   const out: Record<string, string | string[]> = {};
-  for (const el of form.querySelectorAll<HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement>('[data-field]')) {
+  for (const el of form.querySelectorAll<HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement>(
+    '[data-field]',
+  )) {
     const id = el.dataset['field']!;
     out[id] = el instanceof HTMLSelectElement ? [...el.selectedOptions].map((o) => o.value) : el.value;
   }
@@ -44,7 +46,10 @@ function textInput(part: Json, label: string | undefined, help: string | undefin
 
 function selectInput(part: Json, label: string | undefined, help: string | undefined) {
   const id = `f-${part['custom_id']}`;
-  const options: Json[] = part['type'] === 3 ? part['options'] : [...store.users.values()].map((u) => ({ label: u.name, value: u.id }));
+  const options: Json[] =
+    part['type'] === 3
+      ? part['options']
+      : [...store.users.values()].map((u) => ({ label: u.name, value: u.id }));
   const many = (part['max_values'] ?? 1) > 1;
   return html`<div class="field"><label for=${id}>${label ?? part['placeholder'] ?? ''}</label>${help ? html`<p class="help">${help}</p>` : nothing}
     <select id=${id} data-field=${part['custom_id']} ?multiple=${many} ?required=${part['required'] !== false}>

@@ -1,4 +1,4 @@
-import { css, type CSSResultGroup } from 'lit';
+import { type CSSResultGroup, css } from 'lit';
 
 /** The borrowed parts carry the colours of an older Discord; ours come in as variables. */
 interface Painted {

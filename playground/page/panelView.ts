@@ -29,7 +29,10 @@ async function trouble(kind: string, times: number): Promise<void> {
 }
 
 /** Tokens are long and say nothing: shortened, as are the ids of the path. */
-const short = (path: string): string => path.replace(/\/([A-Za-z0-9_-]{40,})/g, (_, t: string) => `/${t.slice(0, 6)}…`).replace(/\d{17,19}/g, (id) => `…${id.slice(-4)}`);
+const short = (path: string): string =>
+  path
+    .replace(/\/([A-Za-z0-9_-]{40,})/g, (_, t: string) => `/${t.slice(0, 6)}…`)
+    .replace(/\d{17,19}/g, (id) => `…${id.slice(-4)}`);
 
 function row(r: Json, i: number) {
   const open = store.panel.picked === i;

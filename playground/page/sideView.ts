@@ -1,8 +1,8 @@
 import { html, nothing } from 'lit';
 import { setLocale, setTheme } from './actions.ts';
 import * as icons from './icons.ts';
-import { togglePanel } from './panelView.ts';
 import { avatar } from './messageView.ts';
+import { togglePanel } from './panelView.ts';
 import { changed, me, store, view } from './store.ts';
 import { switchTo } from './wire.ts';
 import { say } from './words.ts';
@@ -50,7 +50,6 @@ export function side() {
         <select data-testid="locale" @change=${(e: Event) => void setLocale((e.target as HTMLSelectElement).value)}>
           <option value="en-US" ?selected=${self?.locale !== 'vi'}>EN</option><option value="vi" ?selected=${self?.locale === 'vi'}>VI</option>
         </select></label>
-      <button type="button" class="ghost" aria-label=${say('theme')} data-testid="theme" @click=${() => setTheme(store.theme === 'dark' ? 'light' : 'dark')}>${store.theme === 'dark' ? icons.sun() : icons.moon()}</button>
     </div>
   </nav>`;
 }
@@ -65,6 +64,7 @@ export function topBar() {
     ${guild ? icons.hash() : icons.at()}<h1>${guild ? 'pictures' : 'Dreamgrid'}</h1><span class="topic">${guild ? say('channelTopic') : ''}</span>
     <span class="grow"></span>
     <span class="dot ${store.online ? 'on' : ''}" title=${store.online ? 'online' : 'offline'} role="img" aria-label=${store.online ? 'Bot online' : 'Bot offline'}></span>
+    <button type="button" class="ghost" aria-label=${say('theme')} data-testid="theme" @click=${() => setTheme(store.theme === 'dark' ? 'light' : 'dark')}>${store.theme === 'dark' ? icons.sun() : icons.moon()}</button>
     <button type="button" class="ghost" aria-label=${say('hood')} aria-pressed=${store.panel.open ? 'true' : 'false'} data-testid="hood" @click=${togglePanel}>${icons.gauge()}</button>
   </header>`;
 }

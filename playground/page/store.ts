@@ -23,7 +23,13 @@ export const store = {
   replyTo: undefined as string | undefined,
   selects: new Map<string, string[]>(),
   openSelect: undefined as string | undefined,
-  panel: { open: false, requests: [] as Json[], violations: 0, troubles: [] as Json[], picked: undefined as number | undefined },
+  panel: {
+    open: false,
+    requests: [] as Json[],
+    violations: 0,
+    troubles: [] as Json[],
+    picked: undefined as number | undefined,
+  },
   theme: (localStorage.getItem('theme') ?? 'dark') as 'dark' | 'light',
   sidebar: false,
 };
@@ -78,7 +84,8 @@ export function messageById(id: string): PageMessage | undefined {
   return undefined;
 }
 
-const older = (a: PageMessage, b: PageMessage): number => (a.id.length - b.id.length || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0));
+const older = (a: PageMessage, b: PageMessage): number =>
+  a.id.length - b.id.length || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
 
 /** Puts a message in its place; the id decides, so none is doubled or out of order. */
 export function place(message: PageMessage): void {

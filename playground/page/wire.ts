@@ -63,7 +63,10 @@ export function ask(what: string, data: Json = {}): Promise<Json> {
 }
 
 export async function upload(file: File): Promise<string> {
-  const answer = await fetch(`/page/upload?name=${encodeURIComponent(file.name)}`, { method: 'POST', body: file });
+  const answer = await fetch(`/page/upload?name=${encodeURIComponent(file.name)}`, {
+    method: 'POST',
+    body: file,
+  });
   const body = (await answer.json()) as Json;
   if (!answer.ok) throw new Refused(body['error'] ?? 'The file could not be sent.');
   return body['id'];

@@ -13,7 +13,8 @@ const EN = {
   placeholder: 'Message #{channel}, or / for commands',
   placeholderDm: 'Message @Dreamgrid, or / for commands',
   welcome: 'Welcome to #pictures!',
-  welcomeText: 'Type what you would like to see. A grid of four pictures appears; the buttons below it make more of one.',
+  welcomeText:
+    'Type what you would like to see. A grid of four pictures appears; the buttons below it make more of one.',
   tryOne: 'Try one of these',
   tryMore: 'Or type / to see every command.',
   guide: 'Right click a message for its apps. Switch people at the bottom left: everyone has their own view.',
@@ -68,7 +69,8 @@ const VI: Record<Key, string> = {
   welcomeText: 'Hãy gõ điều bạn muốn thấy. Bốn bức tranh sẽ hiện ra; các nút bên dưới làm tiếp từ một bức.',
   tryOne: 'Thử một trong những câu này',
   tryMore: 'Hoặc gõ / để xem mọi lệnh.',
-  guide: 'Nhấp chuột phải vào tin nhắn để mở ứng dụng. Đổi người ở góc dưới bên trái: mỗi người có góc nhìn riêng.',
+  guide:
+    'Nhấp chuột phải vào tin nhắn để mở ứng dụng. Đổi người ở góc dưới bên trái: mỗi người có góc nhìn riêng.',
   reconnecting: 'Mất kết nối. Đang kết nối lại…',
   botAway: 'Bot chưa kết nối. Lệnh gửi lúc này sẽ không có trả lời.',
   newMessages: 'Tin nhắn mới',
