@@ -3,6 +3,7 @@ import type { InteractionHandle, MessageView, PersonName } from '../../playgroun
 import { openQueues, type Queues } from '../../shared/queue.ts';
 import { workerConnection } from '../../shared/redis.ts';
 import { type ModelsFolder, makeModels } from '../worker/tinyModel.ts';
+import { engineOf, type TestProcess } from './processes.ts';
 import { isGrid, type Stack, type StackOptions, startStack } from './stack.ts';
 
 /**
@@ -142,4 +143,22 @@ export async function until(
     if (performance.now() > end) throw new Error(`${what}: not within ${deadlineMs} ms`);
     await new Promise((again) => setTimeout(again, 50));
   }
+}
+
+/** What `/readyz` of a process says; empty = ready, undefined = it does not answer. */
+export async function problemsOf(port: number): Promise<string[] | undefined> {
+  try {
+    const answer = await fetch(`http://127.0.0.1:${port}/readyz`, { signal: AbortSignal.timeout(10_000) });
+    return ((await answer.json()) as { problems: string[] }).problems;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Holds a job in the middle: the worker's engine is stopped (SIGSTOP) as soon as it paints this job. */
+export async function holdEngine(worker: TestProcess, jobId: string): Promise<() => void> {
+  await worker.logged((event) => event.msg === 'painting' && event.jobId === jobId);
+  const pid = await engineOf(worker);
+  process.kill(pid, 'SIGSTOP');
+  return () => process.kill(pid, 'SIGCONT');
 }

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 
@@ -78,3 +79,14 @@ export const isMessage =
   (text: string) =>
   (event: Record<string, unknown>): boolean =>
     event.msg === text;
+
+/** The engine's process of a worker, for stopping and killing it from outside. */
+export async function engineOf(worker: TestProcess): Promise<number> {
+  const parent = worker.process.pid;
+  const children = await readFile(`/proc/${parent}/task/${parent}/children`, 'utf8');
+  for (const pid of children.trim().split(' ').map(Number)) {
+    const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+    if (command.includes('engineChild')) return pid;
+  }
+  throw new Error(`worker ${parent} has no engine process`);
+}

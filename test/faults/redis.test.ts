@@ -1,0 +1,123 @@
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { type FaultStack, holdEngine, problemsOf, startFaultStack, until } from '../support/faults.ts';
+import type { TestProcess } from '../support/processes.ts';
+import { type FaultProxy, startProxy } from '../support/proxy.ts';
+import { freePort } from '../support/redis.ts';
+import { report } from './report.ts';
+
+/** Redis goes away: for a moment, for longer than a lock, without a word, or has no room left. */
+let stack: FaultStack;
+let bot: TestProcess;
+let worker: TestProcess;
+let proxy: FaultProxy;
+let ports: { bot: number; worker: number };
+
+const ready = async (port: number): Promise<boolean> => (await problemsOf(port))?.length === 0;
+const red = async (port: number): Promise<boolean> => ((await problemsOf(port))?.length ?? 0) > 0;
+
+beforeAll(async () => {
+  stack = await startFaultStack();
+  proxy = await startProxy(stack.redis.port);
+  ports = { bot: await freePort(), worker: await freePort() };
+  const throughProxy = stack.redis.url.replace(String(stack.redis.port), String(proxy.port));
+  [bot, worker] = await Promise.all([
+    stack.startBot({ HEALTH_PORT: String(ports.bot) }),
+    stack.startWorker({ HEALTH_PORT: String(ports.worker), REDIS_URL: throughProxy }),
+  ]);
+});
+afterAll(async () => {
+  await stack?.close();
+  await proxy?.close();
+});
+
+it('row 7: Redis killed and started again with a job running: it completes once, within 5 s of its return', async () => {
+  const handle = await stack.imagine('redis restart');
+  const go = await holdEngine(worker, handle.id);
+  await stack.redis.kill('SIGKILL');
+  await stack.redis.start();
+  const back = performance.now();
+  go();
+  await stack.grid(handle);
+  const ms = performance.now() - back;
+  report('row 7: return of Redis to the grid', ms);
+  expect(ms).toBeLessThan(5_000);
+  expect(stack.gpuRuns(handle.id)).toBe(1);
+  expect(stack.messagesOf(handle)).toHaveLength(1);
+});
+
+it('row 9: Redis away at the click: "try again" within 3 s, nothing queued, no crash', async () => {
+  const grid = await stack.grid(await stack.imagine('before'));
+  await stack.redis.kill('SIGKILL');
+  const handles = [
+    await stack.imagine('while Redis is away'),
+    await stack.press(grid, 'U1'),
+    await stack.press(grid, '🔄'),
+  ];
+  await stack.redis.start();
+  for (const handle of handles) {
+    expect(handle.state).toBe('acknowledged');
+    expect(handle.message?.ephemeral).toBe(true);
+    expect(handle.message?.embeds[0]?.['title']).toBe('Try again in a moment');
+    expect(await stack.queues.deliver.getJob(`d-${handle.id}`)).toBeUndefined();
+  }
+  expect(bot.process.exitCode).toBeNull();
+  await until(() => ready(ports.bot), 'the bot is ready again');
+  await stack.grid(await stack.imagine('after Redis came back'));
+});
+
+it('row 11: Redis full: refused with a message, readiness red, and all well again without a restart', async () => {
+  const { client } = stack.redis;
+  await client.config('SET', 'maxmemory', '1');
+  const refused = await stack.imagine('no room');
+  expect(refused.message?.ephemeral).toBe(true);
+  expect(refused.message?.embeds[0]?.['title']).toBe('Try again in a moment');
+  await until(() => red(ports.worker), 'the worker says it is not ready');
+  await until(() => red(ports.bot), 'the bot says it is not ready');
+  expect((await problemsOf(ports.worker))?.join()).toMatch(/Redis.*OOM/);
+  await client.config('SET', 'maxmemory', '0');
+  await until(() => ready(ports.worker), 'the worker is ready again');
+  await until(() => ready(ports.bot), 'the bot is ready again');
+  await stack.grid(await stack.imagine('room again'));
+});
+
+it('row 11: Redis fills up while a job runs: the job is not lost', async () => {
+  const { client } = stack.redis;
+  const handle = await stack.imagine('filled meanwhile');
+  const go = await holdEngine(worker, handle.id);
+  await client.config('SET', 'maxmemory', '1');
+  go();
+  await until(() => red(ports.worker), 'the worker says it is not ready');
+  await client.config('SET', 'maxmemory', '0');
+  await stack.grid(handle);
+  expect(stack.messagesOf(handle)).toHaveLength(1);
+});
+
+it('row 10: silent partition between worker and Redis: readiness red, recovery by itself within 60 s', async () => {
+  proxy.set('blackhole');
+  const began = performance.now();
+  await until(() => red(ports.worker), 'the worker says it is not ready');
+  report('row 10: silent partition until readiness is red', performance.now() - began);
+  const handle = await stack.imagine('into the partition');
+  proxy.set('pass'); // for new connections; the old ones stay silent for ever
+  await stack.grid(handle);
+  await until(() => ready(ports.worker), 'the worker is ready again');
+  const ms = performance.now() - began;
+  report('row 10: silent partition until all is well', ms);
+  expect(ms).toBeLessThan(60_000);
+});
+
+it('row 8: Redis away longer than the lock: perhaps painted twice, one message', async () => {
+  const handle = await stack.imagine('long outage');
+  const go = await holdEngine(worker, handle.id);
+  await stack.redis.kill('SIGKILL');
+  const lockAndMore = 14_000;
+  await new Promise((over) => setTimeout(over, lockAndMore)); // the outage itself, not a wait for something
+  go();
+  await stack.redis.start();
+  const back = performance.now();
+  await stack.grid(handle);
+  report('row 8: return of Redis after 14 s to the grid', performance.now() - back);
+  expect(stack.gpuRuns(handle.id)).toBeLessThanOrEqual(2);
+  expect(stack.messagesOf(handle)).toHaveLength(1);
+  await stack.expectClean();
+});
