@@ -27,7 +27,10 @@ function moveFocus(): void {
   if (dialog) {
     if (!focusedDialog) before = document.activeElement;
     dialog.querySelector<HTMLElement>('[autofocus], textarea, input, [role=menuitem], button')?.focus();
-  } else (before as HTMLElement | null)?.focus?.();
+  } else if (!document.activeElement || document.activeElement === document.body) {
+    // Only when nobody has put the focus elsewhere meanwhile.
+    (before as HTMLElement | null)?.focus?.();
+  }
   focusedDialog = dialog;
 }
 
