@@ -22,6 +22,8 @@ export interface DeliverDeps {
   store: Store;
   discord: Discord;
   log: Log;
+  /** Jobs that were posted, but not yet marked so because Redis takes no writes just now. */
+  posted: Set<string>;
 }
 
 /** Waits that Discord asks for are part of an edit up to here; longer ones are left to the queue's back-off. */
@@ -39,15 +41,19 @@ export async function deliver(deps: DeliverDeps, job: Job<DeliverJob>): Promise<
   const data = parsed.data as DeliverJob;
   const { jobId, user } = data.render;
   const log = deps.log.child({ jobId });
-  if (await isDelivered(deps.redis, jobId)) return release(deps.redis, user.id, jobId);
+  const { posted } = deps;
+  if (!posted.has(jobId) && (await isDelivered(deps.redis, jobId)))
+    return release(deps.redis, user.id, jobId);
 
   const last = job.attemptsMade + 1 >= (job.opts.attempts ?? 1);
   try {
-    const outcome = await readOutcome(deps, data, await outcomeOf(job));
-    await faultPoint('before-deliver');
-    await post(deps, data, outcome, job.attemptsMade);
-    await faultPoint('after-deliver');
-    log.info({ outcome: outcome.kind }, 'delivered');
+    if (!posted.has(jobId)) {
+      const outcome = await readOutcome(deps, data, await outcomeOf(job));
+      await faultPoint('before-deliver');
+      await post(deps, data, outcome, job.attemptsMade);
+      await faultPoint('after-deliver');
+      log.info({ outcome: outcome.kind }, 'delivered');
+    }
   } catch (error) {
     if (!(error instanceof DiscordError) || !isFinal(error)) {
       if (last) await release(deps.redis, user.id, jobId);
@@ -57,8 +63,10 @@ export async function deliver(deps: DeliverDeps, job: Job<DeliverJob>): Promise<
     if (error.trouble === 'gone') log.info('message or channel is gone');
     else log.warn({ err: error }, 'cannot post here');
   }
+  posted.add(jobId);
   await markDelivered(deps.redis, jobId);
   await release(deps.redis, user.id, jobId);
+  posted.delete(jobId);
 }
 
 const isFinal = ({ trouble }: DiscordError): boolean =>

@@ -18,7 +18,7 @@ import { openProgress, type Progress } from './progress.ts';
 import { type RenderDeps, render } from './render.ts';
 
 /** The two queues' handlers, and the ways to stop the job that runs: cancelled, or given back at shutdown. */
-export interface JobsDeps extends RenderDeps, Omit<DeliverDeps, 'redis' | 'store'> {
+export interface JobsDeps extends RenderDeps, Omit<DeliverDeps, 'redis' | 'store' | 'posted'> {
   queues: Queues;
   discord: Discord;
   metrics: Metrics;
@@ -46,6 +46,7 @@ interface Running {
 export function openJobs(deps: JobsDeps): Jobs {
   const { redis, log, metrics } = deps;
   let running: Running | undefined;
+  const posted = new Set<string>();
 
   const stop = (why: 'cancelled' | 'shutdown'): void => {
     if (!running || running.why) return;
@@ -113,7 +114,7 @@ export function openJobs(deps: JobsDeps): Jobs {
     onRender,
     onDeliver: async (job) => {
       try {
-        await deliver(deps, job);
+        await deliver({ ...deps, posted }, job);
         metrics.ended('delivered');
       } catch (error) {
         const known = error instanceof DiscordError || error instanceof UnrecoverableError;

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
-import { readFile, writeFile } from 'node:fs/promises';
-import { extname } from 'node:path';
+import { access, constants, readFile, writeFile } from 'node:fs/promises';
+import { dirname, extname } from 'node:path';
 import { readEnv } from '../../shared/env.ts';
 import { ConfigError, messageOf, PermanentError, UserError } from '../../shared/errors.ts';
 import type { ModelCard, RenderRequest } from '../../shared/job.ts';
@@ -36,6 +36,10 @@ export async function imagine(args: string[]): Promise<number> {
         : `One prompt in quotes is expected. Usage: ${USAGE}`,
     );
 
+  const outFolder = dirname(pathFromUser(values.out));
+  await access(outFolder, constants.W_OK).catch(() => {
+    throw new UsageError(`${outFolder} is not a folder that can be written; choose another --out.`);
+  });
   const env = readEnv();
   const root = modelsFolder(env);
   const models = await readModels(root);
