@@ -3,8 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
  * A named place where a test can break the process: DREAMGRID_FAULT=name:action[:pass[:marker]],… Actions: kill
- * (SIGKILL), exit, throw, hang (the event loop stands still), wait (until the process is killed). `pass` counts
- * from 1. With a marker file the fault happens once, also across restarts. Never in production.
+ * (SIGKILL), exit, throw, out-of-memory, hang (the event loop stands still), wait (until the process is killed).
+ * `pass` counts from 1. With a marker file the fault happens once, also across restarts. Never in production.
  */
 interface Fault {
   action: string;
@@ -35,6 +35,7 @@ export async function faultPoint(name: string): Promise<void> {
   if (fault.action === 'kill') process.kill(process.pid, 'SIGKILL');
   else if (fault.action === 'exit') process.exit(70);
   else if (fault.action === 'throw') throw new Error(`fault ${name}`);
+  else if (fault.action === 'out-of-memory') throw new Error(`fault ${name}: out of memory`);
   else if (fault.action === 'hang') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
   await sleep(3_600_000, undefined, { ref: false });
 }

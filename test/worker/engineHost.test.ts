@@ -155,6 +155,18 @@ describe('when it fails', () => {
     expect(engine.pids()).toEqual([]);
   });
 
+  it('lack of memory: once more in a fresh process, picture by picture, to the same bytes', async () => {
+    const whole = await open().generate(tiny(), request());
+    await engine.close();
+    arm('out-of-memory');
+    const again = await open().generate(tiny(), request());
+    expect(again.pictures).toEqual(whole.pictures);
+    expect(restarts).toEqual(['out-of-memory']);
+    await engine.close();
+    arm('out-of-memory', false);
+    expect(await codeOf(open().generate(tiny(), request()))).toBe('out-of-memory');
+  });
+
   it('one that was killed from outside while idle is started again unseen', async () => {
     open();
     await engine.load(tiny());

@@ -31,6 +31,7 @@ beforeAll(async () => {
   queues = openQueues(workerConnection(redis.url));
 });
 beforeEach(async () => {
+  await redis.client.config('SET', 'maxmemory', '0');
   recorder.requests.length = 0;
   recorder.answer = () => undefined;
   await redis.client.flushall();
@@ -282,6 +283,13 @@ describe('the engine', () => {
     expect(worker.process.exitCode).toBeNull();
   });
 
+  it('that has not enough memory is told as too large', async () => {
+    await start({ DREAMGRID_FAULT: 'engine-step:out-of-memory' });
+    await submit(makeJob());
+    await recorder.saw(({ body }) => JSON.stringify(body).includes('Too large for this GPU'));
+    await waitUntil(released);
+  });
+
   it('that hangs is stopped at the deadline and told', async () => {
     await start({ DREAMGRID_FAULT: 'engine-step:hang', JOB_DEADLINE_S: '5' });
     await submit(makeJob());
@@ -328,6 +336,19 @@ describe('delivery', () => {
     await waitUntil(released);
     expect(recorder.requests.filter(isFinal)).toHaveLength(6);
     expect(worker.events.filter(isMessage('painting'))).toHaveLength(1);
+  });
+
+  it('posts once although Redis takes no writes when it is done', async () => {
+    recorder.answer = (request) => {
+      if (isFinal(request)) void redis.client.config('SET', 'maxmemory', '1');
+      return undefined;
+    };
+    const worker = await start();
+    await submit(makeJob());
+    await worker.logged(isMessage('not delivered'));
+    await redis.client.config('SET', 'maxmemory', '0');
+    await waitUntil(released);
+    expect(recorder.requests.filter(isFinal)).toHaveLength(1);
   });
 
   it('waits as a 429 says and drops progress meanwhile', async () => {
