@@ -93,6 +93,7 @@ it('row 11: Redis fills up while a job runs: the job is not lost', async () => {
 });
 
 it('row 10: silent partition between worker and Redis: readiness red, recovery by itself within 60 s', async () => {
+  await until(() => ready(ports.worker), 'the worker is ready');
   proxy.set('blackhole');
   const began = performance.now();
   await until(() => red(ports.worker), 'the worker says it is not ready');
