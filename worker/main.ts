@@ -153,7 +153,11 @@ function openHeartbeat(tick: () => Promise<void>): {
       await tick();
       trouble = undefined;
     } catch (error) {
-      trouble = `Redis: ${messageOf(error)}`;
+      const why = messageOf(error);
+      // A transaction that met a full Redis says EXECABORT and not why.
+      trouble = /^(?:EXECABORT|OOM|MISCONF)/.test(why)
+        ? 'Redis takes no writes: it is full, or its disk is'
+        : `Redis: ${why}`;
     } finally {
       busy = false;
     }
