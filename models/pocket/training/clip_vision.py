@@ -33,7 +33,7 @@ class Judge(torch.nn.Module):
 
 def build() -> tuple[ImageTower, Heads]:
     s = size()
-    return ImageTower(s.embed), Heads(16 * 256, len(nouns(s.name)), ATTRIBUTES)
+    return ImageTower(s.embed), Heads(16 * 256, len(nouns(s.name)), ATTRIBUTES, hidden=256)
 
 
 def _shard(path):
@@ -52,13 +52,13 @@ def run() -> None:
     tower, heads = tower.to(s.device, memory_format=torch.channels_last), heads.to(s.device)
     model = torch.nn.ModuleDict({"tower": tower, "heads": heads})
     scale = torch.nn.Parameter(torch.tensor(math.log(14.0), device=s.device))
-    opts = optimizers(model, 1e-3, plain=("tower.project",))
+    opts = optimizers(model, 1e-3, plain=("tower.project", "heads"))
     opts[1].add_param_group({"params": [scale]})
     rng, start, step, held = random.Random(7), time.time(), 0, []
     paths = [p for p in sorted((WORK / "shards").glob("?????.npz")) if int(p.stem) % 8 != 7]
     while (spent := (time.time() - start) / 60 / s.vision_minutes) < 1:
-        if step % 25 == 0:  # two shards at hand, one replaced every 25 steps
-            held = (held + [_shard(paths[step // 25 % len(paths)])])[-3:]
+        if step % 20 == 0:  # some shards at hand, one replaced every 20 steps
+            held = (held + [_shard(paths[step // 20 % len(paths)])])[-3:]
         for opt in opts:
             for group in opt.param_groups:
                 group["lr"] = 2e-3 * min(1, (step + 1) / 40) * (1 - spent)
@@ -80,7 +80,7 @@ def run() -> None:
             opt.step()
             opt.zero_grad(set_to_none=True)
         step += 1
-        if step % 50 == 0:
+        if step % 25 == 0:
             with torch.no_grad():
                 noun = (heads(features.float())[0].argmax(-1) == target[:, 0]).float().mean().item()
             print(f"vision {step} contrast {contrast.item():.3f} top1/{len(x)} {(logits.argmax(-1) == truth).float().mean().item():.2f} noun {noun:.2f} {time.time() - start:.0f}s", flush=True)

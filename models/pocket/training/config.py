@@ -24,8 +24,8 @@ class Size:
     clip_minutes: float = 4.5
     unet_minutes: float = 76
     decoder_minutes: float = 4
-    vision_minutes: float = 5
-    upscaler_minutes: float = 3
+    vision_minutes: float = 4
+    upscaler_minutes: float = 1.2
     shards: int = 44            # of 2048 square pictures (every 8th shard is wide or tall)
     shard: int = 2048
     device: str = "cpu"

@@ -44,11 +44,11 @@ class TextTower(nn.Module):
 class Heads(nn.Module):
     """Training aid: reads every attribute of the scene off an embedding."""
 
-    def __init__(self, width: int, nouns: int, attributes: dict):
+    def __init__(self, width: int, nouns: int, attributes: dict, hidden: int = 512):
         super().__init__()
         self.sizes = [nouns, nouns + 1] + [len(v) for v in attributes.values()]
         self.weights = [2.0, 1.0] + [0.5] * len(attributes)
-        self.linear = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, sum(self.sizes)))
+        self.linear = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, sum(self.sizes)))
 
     def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
         return list(self.linear(x).float().split(self.sizes, -1))
