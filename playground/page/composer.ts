@@ -44,17 +44,16 @@ export function typed(): Typed | undefined {
 }
 
 function choicesOf(option: Json, text: string): Json[] {
-  if (option['autocomplete']) return composer.choices.list;
+  if (option['autocomplete']) {
+    const { list, loading } = composer.choices;
+    // Until the bot has answered, only what still fits of its last answer: Tab must not take a stale line.
+    return loading ? list.filter((c) => String(c['name']).toLowerCase().includes(text.toLowerCase())) : list;
+  }
   const all: Json[] = option['choices'] ?? SMALL_LISTS[option['type'] as number]?.() ?? [];
   const wanted = text.toLowerCase();
-  const exact = all.some((c) => String(c['name']).toLowerCase() === wanted);
-  return exact
-    ? all
-    : all.filter((c) =>
-        String(c['name_localizations']?.[locale()] ?? c['name'])
-          .toLowerCase()
-          .includes(wanted),
-      );
+  const label = (c: Json): string => String(c['name_localizations']?.[locale()] ?? c['name']).toLowerCase();
+  const exact = all.filter((c) => label(c) === wanted);
+  return exact.length ? exact : all.filter((c) => label(c).includes(wanted));
 }
 
 export function suggestions(): Suggestion[] {
@@ -143,12 +142,13 @@ export function enterOption(option: Json): void {
   focus();
 }
 
+/** At once, not with the next drawing: the next key may already be on its way. */
 export function focus(): void {
-  requestAnimationFrame(() => {
-    const el = document.querySelector<HTMLTextAreaElement>('[data-testid=composer]');
-    el?.focus();
-    el?.setSelectionRange(composer.caret, composer.caret);
-  });
+  const el = document.querySelector<HTMLTextAreaElement>('[data-testid=composer]');
+  if (!el) return;
+  if (el.value !== composer.text) el.value = composer.text;
+  el.focus();
+  el.setSelectionRange(composer.caret, composer.caret);
 }
 
 export function take(s: Suggestion): void {
