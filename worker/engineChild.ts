@@ -1,4 +1,5 @@
 import { writeFile } from 'node:fs/promises';
+import { setPriority } from 'node:os';
 import { EngineError } from './engine/errors.ts';
 import { loadModel } from './engine/index.ts';
 import type { Model, Step } from './engine/types.ts';
@@ -25,6 +26,8 @@ process.on('message', (message: ToChild) => {
 // A parent that died leaves nobody to paint for; ending here frees the GPU.
 process.on('disconnect', () => process.exit(0));
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => undefined); // the parent decides
+// Locks, cancels and previews are the parent's: where cores are short, it comes first.
+setPriority(5);
 // Where memory runs out, this process is the one to end: its parent then tells the user.
 void writeFile('/proc/self/oom_score_adj', '500').catch(() => undefined);
 
