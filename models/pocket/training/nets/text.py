@@ -37,7 +37,7 @@ class TextTower(nn.Module):
             x = block(x)
         x = self.norm(x)
         first = (input_ids == self.eos).to(torch.int32).argmax(-1)
-        pooled = self.project(x[torch.arange(len(x), device=x.device), first])
+        pooled = self.project(x[torch.arange(x.shape[0], device=x.device), first])
         return x, pooled / pooled.norm(dim=-1, keepdim=True)
 
 
