@@ -14,7 +14,6 @@ const WINDOW = 120;
 const STEP = 60;
 /** Index of the first drawn message, by channel; undefined follows the newest. */
 const from = new Map<string, number>();
-let stuck = true;
 let anchor: { id: string; top: number } | undefined;
 
 const PROMPTS: Record<string, string[]> = {
@@ -76,8 +75,8 @@ function onScroll(): void {
   const v = view();
   const start = start0();
   const end = Math.min(v.messages.length, start + WINDOW);
-  stuck = el.scrollHeight - el.scrollTop - el.clientHeight < 60 && end === v.messages.length;
-  if (stuck && v.unread) {
+  store.atBottom = el.scrollHeight - el.scrollTop - el.clientHeight < 60 && end === v.messages.length;
+  if (store.atBottom && v.unread && document.hasFocus()) {
     v.unread = 0;
     changed();
   }
@@ -119,7 +118,7 @@ function shift(to: number | undefined): void {
 export function settle(): void {
   const el = scroller();
   if (!el) return;
-  if (stuck) {
+  if (store.atBottom) {
     el.scrollTop = el.scrollHeight;
     return;
   }
@@ -130,7 +129,7 @@ export function settle(): void {
 
 export function toPresent(): void {
   from.delete(channelId());
-  stuck = true;
+  store.atBottom = true;
   view().unread = 0;
   changed();
 }
@@ -138,12 +137,12 @@ export function toPresent(): void {
 /** Pictures arrive with their space kept, fonts and late content do not: the bottom stays the bottom. */
 export function watchSize(): void {
   const el = document.querySelector('.scroller > ol');
-  if (el) new ResizeObserver(() => stuck && settle()).observe(el);
+  if (el) new ResizeObserver(() => store.atBottom && settle()).observe(el);
 }
 
 export function list() {
   const v = view();
-  if (from.has(channelId()) && stuck) from.delete(channelId());
+  if (from.has(channelId()) && store.atBottom) from.delete(channelId());
   const start = start0();
   const shown = v.messages.slice(start, start + WINDOW);
   const pending = store.pending.filter((p) => p.channelId === channelId());
@@ -160,15 +159,15 @@ export function list() {
           const above = i > 0 ? shown[i - 1] : v.messages[start - 1];
           const newDay = !above || day(above) !== day(m);
           const joined = !newDay && m.id !== unreadFrom && joins(m, above);
-          return html`${newDay ? html`<li class="divider" role="separator"><span>${day(m)}</span></li>` : nothing}
-            ${m.id === unreadFrom ? html`<li class="divider unread" role="separator" data-testid="unread"><span>${say('newMessages')}</span></li>` : nothing}
+          return html`${newDay ? html`<li class="divider"><span>${day(m)}</span></li>` : nothing}
+            ${m.id === unreadFrom ? html`<li class="divider unread" data-testid="unread"><span>${say('newMessages')}</span></li>` : nothing}
             ${guard(depends(m, joined), () => message(m, joined))}`;
         },
       )}
       ${atEnd ? pending.map(pendingMessage) : nothing}
     </ol>
   </div>
-  ${!stuck && (v.unread || !atEnd) ? html`<button type="button" class="present" @click=${toPresent}>${v.unread ? `${v.unread} · ${say('newMessages')}` : say('jumpPresent')} ${icons.down()}</button>` : nothing}
+  ${!store.atBottom && (v.unread || !atEnd) ? html`<button type="button" class="present" @click=${toPresent}>${v.unread ? `${v.unread} · ${say('newMessages')}` : say('jumpPresent')} ${icons.down()}</button>` : nothing}
   <div class="sr-only" role="log" aria-live="polite">${lastWords(v.messages.at(-1))}</div>`;
 }
 

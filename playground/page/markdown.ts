@@ -117,7 +117,7 @@ const RULES: Rule[] = [
   {
     match: /^\|\|((?:\\[\s\S]|[^\\])+?)\|\|/,
     make: (m, o) =>
-      html`<discord-spoiler role="button" tabindex="0" aria-label="Spoiler" ?light-theme=${store.theme === 'light'}>${inner(m[1]!, o)}</discord-spoiler>`,
+      html`<discord-spoiler role="button" tabindex="0" ?light-theme=${store.theme === 'light'}>${inner(m[1]!, o)}</discord-spoiler>`,
   },
 ];
 

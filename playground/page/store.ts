@@ -32,6 +32,8 @@ export const store = {
   },
   theme: (localStorage.getItem('theme') ?? 'dark') as 'dark' | 'light',
   sidebar: false,
+  /** The newest message is on screen and stays there. */
+  atBottom: true,
 };
 
 let scheduled = false;

@@ -106,7 +106,8 @@ function receive(data: Json): void {
       const v = view(message.channel_id);
       const isNew = data['change'] === 'create' && !v.messages.some((m) => m.id === message.id);
       place(message);
-      const seen = document.hasFocus() && store.channels[store.current] === message.channel_id;
+      const seen =
+        document.hasFocus() && store.atBottom && store.channels[store.current] === message.channel_id;
       if (seen) v.readUpTo = v.messages.at(-1)?.id;
       else if (isNew && message.author.id !== store.me) v.unread++;
       break;
