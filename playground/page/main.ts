@@ -102,6 +102,10 @@ addEventListener('drop', (e) => {
   if (files.length) addFiles(files);
 });
 addEventListener('click', (e) => {
+  if (store.sidebar && !(e.target as Element).closest('.side, .burger')) {
+    store.sidebar = false;
+    changed();
+  }
   if (store.openSelect && !(e.target as Element).closest('.select')) {
     store.openSelect = undefined;
     changed();
