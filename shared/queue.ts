@@ -78,8 +78,9 @@ export async function addJob(queues: Queues, job: DeliverJob, priority: number):
         opts: {
           jobId: renderId(jobId),
           priority: Math.max(1, Math.min(2_097_151, Math.round(priority))),
-          attempts: 3,
-          backoff: { type: 'exponential', delay: 500 },
+          // A disk or a Redis that is full for a quarter of a minute costs nobody their picture.
+          attempts: 4,
+          backoff: { type: 'exponential', delay: 2_000 },
           // The parent runs also when painting failed: someone must be told.
           ignoreDependencyOnFailure: true,
           removeOnComplete: KEEP,
