@@ -12,6 +12,6 @@ export const askerOf = (interaction: RepliableInteraction): Asker => ({
   locale: interaction.locale,
   channelId: interaction.channelId ?? interaction.user.id,
   guildId: interaction.guildId ?? undefined,
-  attachmentLimit: interaction.attachmentSizeLimit || FILE_LIMIT,
+  attachmentLimit: interaction.attachmentSizeLimit > 0 ? interaction.attachmentSizeLimit : FILE_LIMIT,
   moderator: interaction.memberPermissions?.has(PermissionFlagsBits.ManageMessages) ?? false,
 });
