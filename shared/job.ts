@@ -128,3 +128,6 @@ export type ModelCard = z.infer<typeof modelCardSchema>;
 
 export const renderId = (jobId: string): string => `g-${jobId}`;
 export const deliverId = (jobId: string): string => `d-${jobId}`;
+
+/** JSON can carry a key `__proto__`, which zod drops without a word; data of ours never has one. */
+export const hasProtoKey = (data: unknown): boolean => JSON.stringify(data ?? null).includes('"__proto__":');

@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis';
 import { PermanentError, UserError } from '../shared/errors.ts';
 import {
+  hasProtoKey,
   type RenderRequest,
   type RenderResult,
   renderRequestSchema,
@@ -72,7 +73,7 @@ export async function render(
 
 function parseRequest(data: unknown): RenderRequest {
   const parsed = renderRequestSchema.safeParse(data);
-  if (!parsed.success)
+  if (!parsed.success || hasProtoKey(data))
     throw new PermanentError('failed', {}, { cause: new Error('render job of another version, or forged') });
   return parsed.data as RenderRequest;
 }

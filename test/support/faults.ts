@@ -38,6 +38,9 @@ export const CANARY = {
   prompt: 'canary fox',
 } as const;
 
+/** Some of the playground's people read Vietnamese. */
+export const ENGLISH = { locale: 'en-US' } as const;
+
 /** Deadline of a wait that should end at once: others work on the same cores. */
 export const SOON_MS = 60_000;
 
@@ -78,8 +81,9 @@ export async function startFaultStack(options: StackOptions = {}): Promise<Fault
     models,
     queues,
     imagine: (prompt, who = 'member') =>
-      playground.run(playground.users[who], 'imagine', { prompt: `${CANARY.prompt} ${prompt}` }),
-    press: (message, label, who = 'member') => playground.click(playground.users[who], message.id, label),
+      playground.run(playground.users[who], 'imagine', { prompt: `${CANARY.prompt} ${prompt}` }, ENGLISH),
+    press: (message, label, who = 'member') =>
+      playground.click(playground.users[who], message.id, label, ENGLISH),
     shown,
     grid: async (handle, deadlineMs) => {
       expect(handle.state).toBe('acknowledged');
