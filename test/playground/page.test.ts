@@ -135,7 +135,7 @@ describe.skipIf(!chromiumPath)(
       await grid.getByRole('button', { name: 'a lighthouse' }).click();
       await page.getByRole('dialog', { name: 'a lighthouse' }).waitFor();
       await page.keyboard.press('Escape');
-      expect(await page.getByRole('dialog').count()).toBe(0);
+      await page.getByRole('dialog').waitFor({ state: 'detached' });
       await page.locator(`#m-${id}`).getByRole('button', { name: 'U3' }).click();
       await last(page).getByText('Image #3').waitFor();
       await last(page).getByTestId('reply-line').waitFor();
