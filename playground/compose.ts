@@ -109,6 +109,15 @@ export interface Mentioned {
   pinged: string[];
 }
 
+/** Where a mention counts: the content, and the text displays of new-style messages; embeds are silent. */
+export const textOf = (body: Json): string =>
+  [
+    body['content'] ?? '',
+    ...[...walkComponents(body['components'] ?? [])].flatMap(({ part }) =>
+      part['type'] === 10 ? [part['content']] : [],
+    ),
+  ].join('\n');
+
 /** Who is named, and who of them would hear a sound. Code is not searched: `<@1>` in backticks is only text. */
 export function mentionsOf(
   world: World,
@@ -166,7 +175,12 @@ export function createMessage(world: World, wanted: NewMessage): Message {
   const flags =
     requested | (wanted.onlyFor ? MessageFlags.ephemeral : 0) | (wanted.loading ? MessageFlags.loading : 0);
   const content: string = body['content'] ?? '';
-  const mentioned = mentionsOf(world, content, body['allowed_mentions'], (flags & MessageFlags.silent) !== 0);
+  const mentioned = mentionsOf(
+    world,
+    textOf(body),
+    body['allowed_mentions'],
+    (flags & MessageFlags.silent) !== 0,
+  );
   const message: Message = {
     id: world.nextId(),
     channelId: wanted.channelId,

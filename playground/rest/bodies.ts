@@ -1,4 +1,4 @@
-import { unlistedFiles } from '../compose.ts';
+import { mentionsOf, textOf, unlistedFiles } from '../compose.ts';
 import { refuse } from '../errors.ts';
 import { messageProblems } from '../messageRules.ts';
 import type { Json, Message } from '../types.ts';
@@ -29,10 +29,17 @@ export function messageBody(call: Call, schema: string, body: unknown, existing?
   return message;
 }
 
-/** A message that makes a sound for someone it did not name on purpose in `allowed_mentions`. */
-export function notePings(call: Call, message: Message, body: Json): void {
+/**
+ * A body that would make a sound for someone it did not name on purpose: one user in `allowed_mentions.users`.
+ * Edits are held to it too: most are silent, but the one that fills in a deferred answer is not, and a bot
+ * cannot always tell which it sends.
+ */
+export function notePings(call: Call, body: Json): void {
+  const text = textOf(body);
+  const silent = ((body['flags'] ?? 0) & MessageFlags.silent) !== 0;
+  const { pinged } = mentionsOf(call.world, text, body['allowed_mentions'], silent);
   const named: string[] = body['allowed_mentions']?.users ?? [];
-  for (const who of message.pinged)
-    if (!named.includes(who))
-      call.note('ping', `${who} would be notified by: ${message.content.slice(0, 120)}`);
+  for (const who of pinged)
+    if (named.length > 1 || !named.includes(who))
+      call.note('ping', `${who} would be notified by: ${text.slice(0, 120)}`);
 }

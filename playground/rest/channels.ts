@@ -131,7 +131,7 @@ export const channelRoutes: Route[] = [
         type: replyTo ? 19 : 0,
         replyTo,
       });
-      notePings(call, made, body);
+      notePings(call, body);
       return ok(messageObject(call.presenter, made));
     },
   },
@@ -145,6 +145,7 @@ export const channelRoutes: Route[] = [
       const body = messageBody(call, 'MessageEditRequestPartial', call.body, found);
       countOldEdit(call, found);
       editMessage(call.world, found, body, call.files);
+      notePings(call, body);
       return ok(messageObject(call.presenter, found));
     },
   },

@@ -39,7 +39,7 @@ export const interactionRoutes: Route[] = [
       const type: unknown = (call.body as Json | null)?.['type'];
       const data = checkedData(call, typeof type === 'number' ? type : -1, interaction.sourceId);
       const message = call.interactions.respond(interaction, type as number, data, call.files);
-      if (message && type === Callback.reply) notePings(call, message, data);
+      if (message && (type === Callback.reply || type === Callback.update)) notePings(call, data);
       if (call.query.get('with_response') !== 'true') return nothing();
       return ok({
         interaction: interactionObject(interaction, message),

@@ -41,6 +41,7 @@ export const webhookRoutes: Route[] = [
       const body = messageBody(call, 'IncomingWebhookUpdateRequestPartial', call.body, message);
       countOldEdit(call, message);
       editMessage(call.world, message, body, call.files);
+      notePings(call, body);
       return ok(messageObject(call.presenter, message));
     },
   },
@@ -63,7 +64,7 @@ export const webhookRoutes: Route[] = [
       const body = messageBody(call, 'IncomingWebhookInteractionRequest', call.body);
       if (interaction.callbackType === 8) throw new DiscordError(404, 10015, 'Unknown Webhook');
       const message = call.interactions.followUp(interaction, body, call.files);
-      notePings(call, message, body);
+      notePings(call, body);
       return ok(messageObject(call.presenter, message));
     },
   },

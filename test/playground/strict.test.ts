@@ -172,6 +172,36 @@ describe('bodies that Discord refuses, in Discord’s words', () => {
     await post({ content: '@everyone' });
     expect(pg.violations.map((v) => v.kind)).toEqual(['ping', 'ping']);
   });
+  test('only one person may be named on purpose, and text displays count as text', async () => {
+    const post = (body: unknown) => request(pg, 'POST', `/channels/${pg.channelId}/messages`, body);
+    const content = `<@${pg.users.member}> look`;
+    await post({
+      content: `${content} <@${pg.users.stranger}>`,
+      allowed_mentions: { users: [pg.users.member] },
+    });
+    expect(pg.violations).toEqual([]);
+    const both = [pg.users.member, pg.users.stranger];
+    await post({ content: `${content} <@${pg.users.stranger}>`, allowed_mentions: { users: both } });
+    expect(pg.violations).toHaveLength(2);
+    await post({ flags: 1 << 15, components: [{ type: 10, content }] });
+    expect(pg.violations.map((v) => v.kind)).toEqual(['ping', 'ping', 'ping']);
+  });
+  test('an edit that would ping, were it the answer to a deferral, is noted as well', async () => {
+    const content = `<@${pg.users.member}> look`;
+    const { body } = await request(pg, 'POST', `/channels/${pg.channelId}/messages`, { content: 'x' });
+    const edit = (patch: unknown) =>
+      request(pg, 'PATCH', `/channels/${pg.channelId}/messages/${(body as { id: string }).id}`, patch);
+    await edit({ content, allowed_mentions: { parse: [] } });
+    await edit({ content, allowed_mentions: { users: [pg.users.member] } });
+    await edit({ embeds: [] });
+    expect(pg.violations).toEqual([]);
+    await edit({ content });
+    expect(pg.violations.map((v) => v.kind)).toEqual(['ping']);
+    const { callback, original } = await waiting(pg);
+    await callback({ type: 5 });
+    await original('PATCH', { content: 'hello @everyone' });
+    expect(pg.violations.map((v) => v.kind)).toEqual(['ping', 'ping']);
+  });
   test('callback types that do not fit are refused', async () => {
     const { callback } = await waiting(pg);
     expect(await callback({ type: 7, data: { content: 'x' } })).toMatchObject({

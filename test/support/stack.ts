@@ -71,8 +71,15 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
       await playground.close();
       await redis.close();
       await rm(dataDir, { recursive: true, force: true });
+      expectNoPings(playground);
     },
   };
+}
+
+/** Whatever a test was about: nobody but whoever asked may hear a sound. */
+export function expectNoPings({ violations }: Playground): void {
+  const pings = violations.filter(({ kind }) => kind === 'ping');
+  if (pings.length > 0) throw new Error(`somebody would be pinged: ${JSON.stringify(pings.slice(0, 3))}`);
 }
 
 const labels = (message: MessageView): string[] => message.buttons.map(({ label }) => label);
