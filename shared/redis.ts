@@ -39,6 +39,17 @@ export const keys = {
   worker: (id: string) => `${PREFIX}:worker:${id}`,
   /** Hash model → moving average of the milliseconds of one job. */
   pace: `${PREFIX}:pace`,
+
+  // what is remembered of a member and of pictures: shared/memory
+  settings: (userId: string) => `${PREFIX}:settings:${userId}`,
+  options: (userId: string) => `${PREFIX}:options:${userId}`,
+  history: (userId: string) => `${PREFIX}:history:${userId}`,
+  favourites: (userId: string) => `${PREFIX}:favourites:${userId}`,
+  /** Store keys of what a member uploaded, and who uploaded one file. */
+  uploads: (userId: string) => `${PREFIX}:uploads:${userId}`,
+  uploaders: (storeKey: string) => `${PREFIX}:uploaders:${storeKey}`,
+  job: (jobId: string) => `${PREFIX}:job:${jobId}`,
+  children: (jobId: string) => `${PREFIX}:children:${jobId}`,
 } as const;
 
 /** Recipes and owners outlive the message's token by far; after this a button reads the message's own file. */

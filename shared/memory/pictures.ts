@@ -1,0 +1,133 @@
+import type { Redis } from 'ioredis';
+import { z } from 'zod';
+import { actionSchema, jobIdSchema, storeKeySchema } from '../recipe.ts';
+import { keys, RECIPE_TTL_S } from '../redis.ts';
+import { MEMORY_TTL_S } from './settings.ts';
+
+/**
+ * What is remembered of each job beside its recipe: whose it was, what it came from, what came from it, and
+ * where its message is. Every list has an end: a member's history and favourites keep the newest.
+ */
+export const HISTORY_MAX = 1000;
+export const FAVOURITES_MAX = 500;
+export const CHILDREN_MAX = 200;
+
+export const jobRecordSchema = z.object({
+  jobId: jobIdSchema,
+  userId: z.string().regex(/^\d{15,20}$/),
+  action: actionSchema,
+  /** The picture of another job that it started from. */
+  parent: z.object({ jobId: jobIdSchema, index: z.int().min(0).max(3) }).optional(),
+  prompt: z.string().max(6000),
+  /** The image prompt, where it has one. */
+  image: storeKeySchema.optional(),
+  channelId: z.string(),
+  guildId: z.string().optional(),
+  locale: z.string(),
+  /** Shown to its owner alone. */
+  stealth: z.boolean(),
+  /** ms since 1970 */
+  at: z.number(),
+});
+export type JobRecord = z.infer<typeof jobRecordSchema>;
+
+/** Noted when it is queued; noting it again changes nothing. */
+export async function recordJob(redis: Redis, record: JobRecord): Promise<void> {
+  const { jobId, userId, parent, image, at } = record;
+  const history = keys.history(userId);
+  const all = redis
+    .multi()
+    .set(keys.job(jobId), JSON.stringify(record), 'EX', RECIPE_TTL_S)
+    .zadd(history, at, jobId)
+    .zremrangebyrank(history, 0, -HISTORY_MAX - 1)
+    .expire(history, MEMORY_TTL_S)
+    .expire(keys.settings(userId), MEMORY_TTL_S)
+    .expire(keys.options(userId), MEMORY_TTL_S);
+  if (parent) {
+    const children = keys.children(parent.jobId);
+    all
+      .zadd(children, at, jobId)
+      .zremrangebyrank(children, 0, -CHILDREN_MAX - 1)
+      .expire(children, RECIPE_TTL_S);
+  }
+  if (image) addUpload(all, userId, image);
+  await all.exec();
+}
+
+/** A job that was noted and then could not be queued. */
+export async function forgetJob(redis: Redis, { jobId, userId, parent }: JobRecord): Promise<void> {
+  const all = redis.multi().del(keys.job(jobId)).zrem(keys.history(userId), jobId);
+  if (parent) all.zrem(keys.children(parent.jobId), jobId);
+  await all.exec();
+}
+
+/** In the order of the ids; undefined where nothing is known any more. */
+export async function readJobs(redis: Redis, jobIds: readonly string[]): Promise<(JobRecord | undefined)[]> {
+  if (jobIds.length === 0) return [];
+  return (await redis.mget(jobIds.map(keys.job))).map((text) => {
+    const parsed = text === null ? undefined : jobRecordSchema.safeParse(JSON.parse(text));
+    return parsed?.success ? parsed.data : undefined;
+  });
+}
+
+/** Newest first. */
+export const readHistory = (redis: Redis, userId: string, most = HISTORY_MAX): Promise<string[]> =>
+  redis.zrevrange(keys.history(userId), 0, most - 1);
+
+/** Oldest first: what was made of a job's pictures. */
+export const readChildren = (redis: Redis, jobId: string, most = CHILDREN_MAX): Promise<string[]> =>
+  redis.zrange(keys.children(jobId), 0, most - 1);
+
+/** A file that a member sent, so that it can be erased with everything else of theirs. */
+export async function recordUpload(redis: Redis, userId: string, storeKey: string): Promise<void> {
+  await addUpload(redis.multi(), userId, storeKey).exec();
+}
+
+type Multi = ReturnType<Redis['multi']>;
+const addUpload = (all: Multi, userId: string, storeKey: string): Multi =>
+  all.sadd(keys.uploads(userId), storeKey).sadd(keys.uploaders(storeKey), userId);
+
+export interface Favourite {
+  jobId: string;
+  index: number;
+}
+
+const TOGGLE = `
+if redis.call('ZREM', KEYS[1], ARGV[1]) == 1 then
+  for i = 2, #KEYS do redis.call('EXPIRE', KEYS[i], ARGV[3]) end
+  return 0
+end
+redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1])
+redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -tonumber(ARGV[4]) - 1)
+for i = 2, #KEYS do redis.call('PERSIST', KEYS[i]) end
+return 1
+`;
+
+/** ❤️ on and off; what somebody keeps is not forgotten after 90 days. @returns whether it is one now */
+export async function toggleFavourite(
+  redis: Redis,
+  userId: string,
+  { jobId, index }: Favourite,
+  at: number,
+): Promise<boolean> {
+  const found = [keys.favourites(userId), keys.recipe(jobId), keys.job(jobId), keys.owner(jobId)];
+  const on = await redis.eval(
+    TOGGLE,
+    found.length,
+    ...found,
+    `${jobId}:${index}`,
+    at,
+    RECIPE_TTL_S,
+    FAVOURITES_MAX,
+  );
+  return on === 1;
+}
+
+/** Newest first. */
+export async function readFavourites(redis: Redis, userId: string): Promise<Favourite[]> {
+  const members = await redis.zrevrange(keys.favourites(userId), 0, FAVOURITES_MAX - 1);
+  return members.map((member) => {
+    const [jobId = '', index = '0'] = member.split(':');
+    return { jobId, index: Number(index) };
+  });
+}
