@@ -1,4 +1,4 @@
-import { DiscordAPIError, type REST, Routes } from 'discord.js';
+import { DiscordAPIError, type RawFile, type REST, Routes } from 'discord.js';
 import type { Asker } from './app.ts';
 
 /**
@@ -8,12 +8,12 @@ import type { Asker } from './app.ts';
  *
  * - `message`: the answer is a new message that everyone sees
  * - `private`: the answer is seen by the asker alone
- * - `update`: there is nothing new to show; the message with the button stays
+ * - `update`: the message with the button changes, or stays where nothing is sent
  * - `modal`: a form opens; Discord allows no delay before one
  */
 export type AnswerKind = 'message' | 'private' | 'update' | 'modal';
 
-const CALLBACK = { reply: 4, defer: 5, deferUpdate: 6, modal: 9 } as const;
+const CALLBACK = { reply: 4, defer: 5, deferUpdate: 6, update: 7, modal: 9 } as const;
 const EPHEMERAL = 1 << 6;
 const ALREADY_ACKNOWLEDGED = 40060;
 
@@ -24,8 +24,10 @@ export interface Answer {
   readonly state: State;
   /** Acknowledges without content, if nothing did yet. */
   defer(): Promise<void>;
+  /** Turns a public answer into one for the asker alone; gives false where a public one is on the screen. */
+  hide(): Promise<boolean>;
   /** Shows the answer; gives the id of the message that carries it. */
-  send(payload: object): Promise<string | undefined>;
+  send(payload: object, files?: readonly RawFile[]): Promise<string | undefined>;
   /** As `send`, but a deferral that came first is left alone: someone else edits it by now. */
   sendUnlessDeferred(payload: object): Promise<string | undefined>;
   /** Takes the answer back. */
@@ -33,20 +35,28 @@ export interface Answer {
   openModal(modal: object): Promise<void>;
   /** Tells the asker alone, whatever was shown before. */
   tell(payload: object): Promise<void>;
+  /** One more message for the asker alone, after the answer; gives its id. */
+  whisper(payload: object): Promise<string>;
 }
 
 const isCode = (error: unknown, code: number): boolean =>
   error instanceof DiscordAPIError && error.code === code;
 
-export function openAnswer(rest: REST, asker: Asker, kind: AnswerKind): Answer {
+export function openAnswer(rest: REST, asker: Asker, planned: AnswerKind): Answer {
+  let kind = planned;
   let state: State = 'open';
   let busy: Promise<unknown> = Promise.resolve();
   const original = Routes.webhookMessage(asker.applicationId, asker.token, '@original');
 
-  async function callback(type: number, data?: object): Promise<string | undefined> {
+  async function callback(
+    type: number,
+    data?: object,
+    files: readonly RawFile[] = [],
+  ): Promise<string | undefined> {
     try {
       const answer = (await rest.post(Routes.interactionCallback(asker.interactionId, asker.token), {
         body: data ? { type, data } : { type },
+        ...(files.length > 0 ? { files: [...files] } : {}),
         query: new URLSearchParams({ with_response: 'true' }),
         auth: false,
       })) as { resource?: { message?: { id: string } } } | undefined;
@@ -66,22 +76,25 @@ export function openAnswer(rest: REST, asker: Asker, kind: AnswerKind): Answer {
     return turn;
   }
 
-  const edit = async (payload: object): Promise<string> =>
-    ((await rest.patch(original, { body: payload, auth: false })) as { id: string }).id;
+  const edit = async (payload: object, files: readonly RawFile[] = []): Promise<string> => {
+    const sent = files.length > 0 ? { files: [...files] } : {};
+    return ((await rest.patch(original, { body: payload, auth: false, ...sent })) as { id: string }).id;
+  };
 
   const idOfOriginal = async (): Promise<string | undefined> =>
     ((await rest.get(original, { auth: false }).catch(() => undefined)) as { id: string } | undefined)?.id;
 
-  const reply = async (payload: object): Promise<string | undefined> => {
+  const reply = async (payload: object, files: readonly RawFile[] = []): Promise<string | undefined> => {
     const body = kind === 'private' ? { ...payload, flags: EPHEMERAL } : payload;
-    return (await callback(CALLBACK.reply, body)) ?? (await idOfOriginal());
+    const type = kind === 'update' ? CALLBACK.update : CALLBACK.reply;
+    return (await callback(type, body, files)) ?? (await idOfOriginal());
   };
 
-  const whisper = (payload: object): Promise<unknown> =>
-    rest.post(Routes.webhook(asker.applicationId, asker.token), {
-      body: { ...payload, flags: EPHEMERAL },
-      auth: false,
-    });
+  const whisper = async (payload: object): Promise<string> => {
+    const body = { ...payload, flags: EPHEMERAL };
+    const route = Routes.webhook(asker.applicationId, asker.token);
+    return ((await rest.post(route, { body, auth: false })) as { id: string }).id;
+  };
 
   return {
     get state() {
@@ -93,11 +106,16 @@ export function openAnswer(rest: REST, asker: Asker, kind: AnswerKind): Answer {
         if (kind === 'update') await callback(CALLBACK.deferUpdate);
         else await callback(CALLBACK.defer, kind === 'private' ? { flags: EPHEMERAL } : {});
       }),
-    send: (payload) =>
+    hide: () =>
       inTurn(async () => {
-        if (state === 'open') return reply(payload);
+        if (state === 'open' && kind === 'message') kind = 'private';
+        return kind === 'private';
+      }),
+    send: (payload, files) =>
+      inTurn(async () => {
+        if (state === 'open') return reply(payload, files);
         if (state === 'taken') return idOfOriginal();
-        const id = await edit(payload);
+        const id = await edit(payload, files);
         state = 'sent';
         return id;
       }),
@@ -123,5 +141,6 @@ export function openAnswer(rest: REST, asker: Asker, kind: AnswerKind): Answer {
         if (state === 'deferred' && kind === 'message') await rest.delete(original, { auth: false });
         await whisper(payload);
       }),
+    whisper: (payload) => inTurn(() => whisper(payload)),
   };
 }

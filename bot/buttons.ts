@@ -22,6 +22,8 @@ export interface Click {
   id: CustomId;
   /** Addresses of the files on the message with the button. */
   files: readonly string[];
+  /** What was picked, where it is a menu. */
+  values: readonly string[];
 }
 
 export interface Button {

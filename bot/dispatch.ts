@@ -1,10 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import {
+  type AutocompleteInteraction,
   type ButtonInteraction,
   type ChatInputCommandInteraction,
   DiscordAPIError,
   type Interaction,
+  type MessageContextMenuCommandInteraction,
   type ModalSubmitInteraction,
+  type StringSelectMenuInteraction,
 } from 'discord.js';
 import { type CustomId, parseCustomId } from '../shared/customId.ts';
 import { UserError } from '../shared/errors.ts';
@@ -12,10 +15,9 @@ import { type Answer, type AnswerKind, openAnswer } from './answer.ts';
 import type { App, Asker } from './app.ts';
 import { askerOf } from './asker.ts';
 import { type Button, buttons } from './buttons.ts';
-import { commands } from './commands/index.ts';
+import { commands, messageApps } from './commands/index.ts';
 import { presentError } from './errorReply.ts';
-import { FIX_INPUT, findFix } from './fix.ts';
-import { imagine } from './imagine.ts';
+import { forms } from './forms.ts';
 import { isRedisAway } from './redisAway.ts';
 
 /** Discord gives 3 s; what is not answered by then is deferred, with time for the deferral to travel. */
@@ -34,6 +36,7 @@ interface Plan {
 
 /** From an interaction to its handler. The only catch: whatever goes wrong ends as one private reply. */
 export async function dispatch(app: App, interaction: Interaction): Promise<void> {
+  if (interaction.isAutocomplete()) return complete(app, interaction);
   if (!interaction.isRepliable()) return;
   const asker = askerOf(interaction);
   const plan = planOf(app, asker, interaction);
@@ -56,10 +59,23 @@ export async function dispatch(app: App, interaction: Interaction): Promise<void
   }
 }
 
+/** Suggestions are a courtesy: where they cannot be made, there are none. */
+async function complete(app: App, interaction: AutocompleteInteraction): Promise<void> {
+  const command = commands.get(interaction.commandName);
+  try {
+    const choices = (await command?.complete?.({ app, interaction })) ?? [];
+    await interaction.respond(choices.slice(0, 25));
+  } catch (error) {
+    app.log.debug({ err: error, id: interaction.id }, 'no suggestions');
+    await interaction.respond([]).catch(() => undefined);
+  }
+}
+
 async function explain(app: App, asker: Asker, answer: Answer, plan: Plan, thrown: unknown): Promise<void> {
   const error = isRedisAway(thrown) ? new UserError('redis') : thrown;
   const errorId = randomUUID().slice(0, 8);
   const about = { errorId, interactionId: asker.interactionId };
+  app.metrics.refused(codeOf(error));
   if (error instanceof UserError) app.log.debug({ ...about, code: error.code }, 'refused');
   else if (isNobodyThere(error)) return app.log.warn({ ...about, err: error }, 'nobody to answer');
   else app.log.error({ ...about, err: error }, 'interaction failed');
@@ -73,9 +89,13 @@ async function explain(app: App, asker: Asker, answer: Answer, plan: Plan, throw
 const isNobodyThere = (error: unknown): boolean =>
   error instanceof DiscordAPIError && NOBODY_THERE.has(error.code);
 
+const codeOf = (error: unknown): string =>
+  error instanceof UserError ? error.code : isNobodyThere(error) ? 'late' : 'broke';
+
 function planOf(app: App, asker: Asker, interaction: Interaction): Plan | undefined {
   if (interaction.isChatInputCommand()) return planCommand(app, asker, interaction);
-  if (interaction.isButton()) return planButton(app, asker, interaction);
+  if (interaction.isMessageContextMenuCommand()) return planApp(app, asker, interaction);
+  if (interaction.isButton() || interaction.isStringSelectMenu()) return planButton(app, asker, interaction);
   if (interaction.isModalSubmit()) return planModal(app, asker, interaction);
   return undefined;
 }
@@ -97,36 +117,46 @@ function planCommand(app: App, asker: Asker, interaction: ChatInputCommandIntera
   };
 }
 
+function planApp(app: App, asker: Asker, interaction: MessageContextMenuCommandInteraction): Plan {
+  const found = messageApps.get(interaction.commandName);
+  if (!found) return refuse(new UserError('unknown-command'));
+  return { kind: found.kind, run: (answer) => found.run({ app, asker, answer, interaction }) };
+}
+
 /** A custom id can be forged, and outlives the version that made it. */
 function readCustomId(text: string): CustomId | UserError {
   const parsed = parseCustomId(text);
   return parsed.ok ? parsed.id : new UserError(parsed.why);
 }
 
-function planButton(app: App, asker: Asker, interaction: ButtonInteraction): Plan {
+type WithFiles = { attachments: ReadonlyMap<string, { url: string }> } | null;
+const filesOf = (message: WithFiles): string[] =>
+  message ? [...message.attachments.values()].map(({ url }) => url) : [];
+
+function planButton(
+  app: App,
+  asker: Asker,
+  interaction: ButtonInteraction | StringSelectMenuInteraction,
+): Plan {
   const id = readCustomId(interaction.customId);
   if (id instanceof UserError) return refuse(id);
   const button: Button = buttons[id.action];
-  const files = [...interaction.message.attachments.values()].map(({ url }) => url);
-  return { kind: button.kind, run: (answer) => button.press({ app, asker, answer, id, files }) };
+  const files = filesOf(interaction.message);
+  const values = interaction.isStringSelectMenu() ? interaction.values : [];
+  return { kind: button.kind, run: (answer) => button.press({ app, asker, answer, id, files, values }) };
 }
 
-/** The one form there is: the mended prompt. */
+/** A form carries the custom id of the button that opened it. */
 function planModal(app: App, asker: Asker, interaction: ModalSubmitInteraction): Plan {
   const id = readCustomId(interaction.customId);
   if (id instanceof UserError) return refuse(id);
-  if (id.action !== 'fix') return refuse(new UserError('forged'));
-  const typed = interaction.fields.getTextInputValue(FIX_INPUT);
+  const form = forms[id.action];
+  if (!form) return refuse(new UserError('forged'));
+  const field = (name: string): string => interaction.fields.getTextInputValue(name);
+  const files = filesOf(interaction.message);
   return {
-    kind: 'message',
-    typed,
-    async run(answer) {
-      // The picture that was attached to the first try; when it is forgotten, the words alone still work.
-      const { image } = await findFix(app, id.jobId).catch((error: unknown) => {
-        if (error instanceof UserError && error.code === 'fix-gone') return { image: undefined };
-        throw error;
-      });
-      await imagine(app, asker, answer, typed, image);
-    },
+    kind: form.kind,
+    typed: form.prompt === undefined ? undefined : field(form.prompt),
+    run: (answer) => form.submit({ app, asker, answer, id, files, values: [], field }),
   };
 }

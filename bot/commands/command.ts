@@ -1,7 +1,12 @@
 import {
+  type ApplicationCommandOptionChoiceData,
+  ApplicationCommandType,
+  type AutocompleteInteraction,
   type ChatInputCommandInteraction,
   Locale,
+  type MessageContextMenuCommandInteraction,
   type RESTPostAPIChatInputApplicationCommandsJSONBody,
+  type RESTPostAPIContextMenuApplicationCommandsJSONBody,
 } from 'discord.js';
 import { languageOf, languages, type MessageKey, say } from '../../shared/messages/index.ts';
 import type { Answer, AnswerKind } from '../answer.ts';
@@ -19,9 +24,55 @@ export interface Command {
   definition: RESTPostAPIChatInputApplicationCommandsJSONBody;
   kind: AnswerKind;
   run(call: Call): Promise<void>;
+  /** What Discord offers while an option is typed: 25 at most. */
+  complete?(typing: Typing): Promise<Choice[]>;
+}
+
+export interface Typing {
+  app: App;
+  interaction: AutocompleteInteraction;
+}
+
+export type Choice = ApplicationCommandOptionChoiceData<string | number>;
+
+/** A right click on a message. */
+export interface MessageApp {
+  definition: RESTPostAPIContextMenuApplicationCommandsJSONBody;
+  kind: AnswerKind;
+  run(call: AppCall): Promise<void>;
+}
+
+export interface AppCall {
+  app: App;
+  asker: Asker;
+  answer: Answer;
+  interaction: MessageContextMenuCommandInteraction;
 }
 
 type Named = { [K in MessageKey]: K extends `command.${infer Path}.name` ? Path : never }[MessageKey];
+
+type AppNamed = { [K in MessageKey]: K extends `app.${infer Path}.name` ? Path : never }[MessageKey];
+
+const inAll = (key: MessageKey): Partial<Record<Locale, string>> =>
+  Object.fromEntries(
+    Object.values(Locale)
+      .filter((locale) => languageOf(locale) !== 'en' && languageOf(locale) in languages)
+      .map((locale) => [locale, say(locale, key)]),
+  );
+
+/** Name of a message app in every language we have; it may have capitals and spaces. */
+export const appNamed = (path: AppNamed) => ({
+  type: ApplicationCommandType.Message as const,
+  name: say('en-US', `app.${path}.name`),
+  name_localizations: inAll(`app.${path}.name`),
+});
+
+/** A choice of an option, in every language we have. */
+export const choiceNamed = (key: MessageKey, value: string) => ({
+  name: say('en-US', key),
+  name_localizations: inAll(key),
+  value,
+});
 
 /** Name and description of a command or an option, in every language we have. */
 export function named(path: Named): {
@@ -30,17 +81,11 @@ export function named(path: Named): {
   description: string;
   description_localizations: Partial<Record<Locale, string>>;
 } {
-  const texts = (part: 'name' | 'description'): Partial<Record<Locale, string>> =>
-    Object.fromEntries(
-      Object.values(Locale)
-        .filter((locale) => languageOf(locale) !== 'en' && languageOf(locale) in languages)
-        .map((locale) => [locale, say(locale, `command.${path}.${part}`)]),
-    );
   return {
     name: say('en-US', `command.${path}.name`),
-    name_localizations: texts('name'),
+    name_localizations: inAll(`command.${path}.name`),
     description: say('en-US', `command.${path}.description`),
-    description_localizations: texts('description'),
+    description_localizations: inAll(`command.${path}.description`),
   };
 }
 

@@ -1,4 +1,4 @@
-import type { Command } from './command.ts';
+import type { Command, MessageApp } from './command.ts';
 import { helpCommand } from './help.ts';
 import { imagineCommand } from './imagine.ts';
 import { infoCommand } from './info.ts';
@@ -12,5 +12,11 @@ export const commands: ReadonlyMap<string, Command> = new Map(
   ]),
 );
 
+/** What a right click on a message offers, by its English name. */
+export const messageApps: ReadonlyMap<string, MessageApp> = new Map(
+  ([] as MessageApp[]).map((app) => [app.definition.name, app]),
+);
+
 /** What Discord is told at start. */
-export const definitions = () => [...commands.values()].map(({ definition }) => definition);
+export const definitions = () =>
+  [...commands.values(), ...messageApps.values()].map(({ definition }) => definition);

@@ -38,7 +38,7 @@ export async function recordJob(redis: Redis, record: JobRecord): Promise<void> 
   const all = redis
     .multi()
     .set(keys.job(jobId), JSON.stringify(record), 'EX', RECIPE_TTL_S)
-    .zadd(history, at, jobId)
+    .zadd(history, String(at), jobId)
     .zremrangebyrank(history, 0, -HISTORY_MAX - 1)
     .expire(history, MEMORY_TTL_S)
     .expire(keys.settings(userId), MEMORY_TTL_S)
@@ -46,7 +46,7 @@ export async function recordJob(redis: Redis, record: JobRecord): Promise<void> 
   if (parent) {
     const children = keys.children(parent.jobId);
     all
-      .zadd(children, at, jobId)
+      .zadd(children, String(at), jobId)
       .zremrangebyrank(children, 0, -CHILDREN_MAX - 1)
       .expire(children, RECIPE_TTL_S);
   }
