@@ -76,7 +76,7 @@ export const readHistory = (redis: Redis, userId: string, most = HISTORY_MAX): P
 
 /** Oldest first: what was made of a job's pictures. */
 export const readChildren = (redis: Redis, jobId: string, most = CHILDREN_MAX): Promise<string[]> =>
-  redis.zrange(keys.children(jobId), 0, most - 1);
+  redis.zrange(keys.children(jobId), '0', String(most - 1));
 
 /** A file that a member sent, so that it can be erased with everything else of theirs. */
 export async function recordUpload(redis: Redis, userId: string, storeKey: string): Promise<void> {
