@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs';
 import { type Browser, chromium, type Page } from 'playwright-core';
-import type { Playground } from '../../playground/index.ts';
 
 /** Debian's chromium, offline; tests that need it say so and skip where it is missing. */
 export const chromiumPath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(
@@ -31,7 +30,7 @@ export interface Visit {
 
 export async function visit(
   browser: Browser,
-  pg: Playground,
+  pg: { readonly url: string },
   as = 'member',
   size = { width: 1280, height: 800 },
 ): Promise<Visit> {

@@ -1,0 +1,117 @@
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Browser, Locator, Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { chromiumPath, launch, type Visit, visit } from '../playground/browser.ts';
+import { type NpmStart, npmStart } from '../support/npmStart.ts';
+
+/**
+ * What a visitor does: `npm start`, a page, /imagine, the buttons; then everything is restarted. Real Redis, bot,
+ * worker and `pocket`, in a real browser. Screenshots lie in `test/e2e/shots/` afterwards.
+ */
+const SHOTS = join(import.meta.dirname, 'shots');
+const PAINT_MS = 180_000;
+
+describe.skipIf(!chromiumPath)(
+  `a visitor's hour${chromiumPath ? '' : ' (skipped: no chromium is installed)'}`,
+  () => {
+    let home: string;
+    let run: NpmStart;
+    let browser: Browser;
+    let v: Visit;
+    let page: Page;
+    beforeAll(async () => {
+      home = await mkdtemp(join(tmpdir(), 'dreamgrid-home-'));
+      await mkdir(SHOTS, { recursive: true });
+      [run, browser] = [npmStart(home), await launch()];
+      v = await visit(browser, { url: await run.ready });
+      page = v.page;
+      page.setDefaultTimeout(PAINT_MS);
+    });
+    afterEach(() => expect(v.complaints).toEqual([]));
+    afterAll(async () => {
+      await browser?.close();
+      await run?.stop();
+      await rm(home, { recursive: true, force: true });
+    });
+
+    const shot = (name: string) => page.screenshot({ path: join(SHOTS, `${name}.png`) });
+    const last = () => page.getByTestId('message').last();
+    const byId = (id: string) => page.locator(`[data-message-id="${id}"]`);
+    const press = (message: Locator, name: string | RegExp) =>
+      message.getByRole('button', { name, exact: true }).click();
+    const idOf = async (message: Locator): Promise<string> =>
+      (await message.getAttribute('data-message-id')) as string;
+    /** Of the loaded picture, in its own pixels; 0 while it loads. */
+    const width = (of: Locator): Promise<number> =>
+      of.locator('.picture img').evaluate((el) => (el as unknown as { naturalWidth: number }).naturalWidth);
+    /** The message that comes after `before` messages, finished: its last row of buttons is there. */
+    const answer = async (before: number, button: string | RegExp): Promise<Locator> => {
+      const message = page.getByTestId('message').nth(before);
+      await message.getByRole('button', { name: button, exact: true }).waitFor();
+      await expect.poll(() => width(message), { timeout: 30_000 }).toBeGreaterThan(0);
+      return byId(await idOf(message));
+    };
+    const count = () => page.getByTestId('message').count();
+
+    let grid: string;
+
+    test('/imagine: waiting, a preview that clears up, the grid in the same message', {
+      timeout: 300_000,
+    }, async () => {
+      await shot('first-run');
+      await page.getByTestId('composer').fill('/imagine a fox in the snow at night --quality 4');
+      await page.getByTestId('composer').press('Enter');
+      const painting = page.getByTestId('message').filter({ hasText: /\d+%/ });
+      await painting.locator('.picture img').waitFor();
+      const id = await idOf(painting);
+      await shot('painting');
+      const done = await answer(0, 'V4');
+      grid = await idOf(done);
+      expect(grid).toBe(id);
+      expect(await done.textContent()).not.toMatch(/\d+%/);
+      expect(await done.getByRole('button', { name: /^[UV][1-4]$/ }).count()).toBe(8);
+      await shot('grid');
+    });
+
+    test('U2, V3, 🔄, upscale, vary: each answers with its picture', { timeout: 600_000 }, async () => {
+      await press(byId(grid), 'U2');
+      const single = await idOf(await answer(1, /Vary \(Subtle\)/));
+      expect(await byId(single).textContent()).toContain('Image #2');
+      await shot('single');
+      await press(byId(grid), 'V3');
+      await answer(2, 'V4');
+      await press(byId(grid), '🔄');
+      await answer(3, 'V4');
+      await press(byId(single), /Upscale \(Subtle\)/);
+      const upscaled = await answer(4, /Vary \(Subtle\)/);
+      await shot('upscaled');
+      expect(await width(upscaled)).toBeGreaterThanOrEqual(await width(byId(single)));
+      await press(byId(single), /Vary \(Subtle\)/);
+      await answer(5, 'V4');
+      await shot('varied');
+      expect(await count()).toBe(6);
+    });
+
+    test('after everything was restarted the open page comes back, and an old button works', {
+      timeout: 300_000,
+    }, async () => {
+      const port = new URL(page.url()).port;
+      expect(await run.stop()).toBe(0);
+      await page.getByTestId('offline').waitFor();
+      await shot('offline');
+      run = npmStart(home, { PLAYGROUND_PORT: port });
+      expect(new URL(await run.ready).port).toBe(port);
+      await page.getByTestId('offline').waitFor({ state: 'detached' });
+      // What the browser says of the refused connections is not the page's complaint.
+      v.complaints.splice(0, v.complaints.length, ...v.complaints.filter((c) => !/ERR_CONNECTION/.test(c)));
+      expect(await count()).toBe(6);
+      await press(byId(grid), 'U4');
+      const single = await answer(6, /Vary \(Subtle\)/);
+      expect(await single.textContent()).toContain('Image #4');
+      await shot('after-restart');
+      expect(await last().getByRole('alert').count()).toBe(0);
+    });
+  },
+);
