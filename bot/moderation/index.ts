@@ -1,0 +1,38 @@
+import type { PromptPart } from '../../shared/recipe.ts';
+import { brokenRules, type Rule } from './match.ts';
+
+/** What of a wish is read: the words as they are shown, and what they ask for. */
+export interface Wish {
+  /** The whole text as it stands in the message. */
+  prompt: string;
+  parts: readonly PromptPart[];
+  negative: string;
+}
+
+export interface Policy {
+  /** Off: the lists for slurs, sexual words and gore are not used. A server's own words and `minors` always are. */
+  lists: boolean;
+  /** Sexual words and gore may be painted here: an age-restricted channel whose server leaves it so. */
+  adults: boolean;
+  own: readonly string[];
+}
+
+/** The order in which rules are named; the gravest first. */
+const ORDER: readonly Rule[] = ['minors', 'slurs', 'own', 'sexual', 'gore'];
+
+/**
+ * The rule that a wish breaks. What it asks for must keep all of them; what it wants left out (`--no nudity`,
+ * a negative weight) may name sexual things and gore, but is read by everybody, so slurs and the server's own
+ * words count there too.
+ */
+export function refusedBy(wish: Wish, policy: Policy): Rule | undefined {
+  const asked = wish.parts.filter(({ weight }) => weight > 0).map(({ text }) => text);
+  const wanted = brokenRules(asked.join(' '), policy.own);
+  const shown = brokenRules(`${wish.prompt} ${wish.negative}`, policy.own);
+  return ORDER.find((rule) => {
+    if (rule === 'minors') return wanted.has('minors');
+    if (rule === 'own') return shown.has('own');
+    if (rule === 'slurs') return policy.lists && shown.has('slurs');
+    return policy.lists && !policy.adults && wanted.has(rule);
+  });
+}

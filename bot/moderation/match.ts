@@ -1,0 +1,87 @@
+import { collapseDuplicatesTransformer, RegExpMatcher } from 'obscenity';
+import { GAP, type Normalised, normalise } from './normalise.ts';
+import { CHILD, CHILD_VI, THRESHOLDS, vietnamese, type WordRule, wordList } from './words.ts';
+
+/** Which rules a text breaks. Pure; the lists are compiled at the first question. */
+export type Rule = WordRule | 'own';
+
+/** A word that was set apart is found from its start, and may end like any other: -s, -ed, -ing. */
+const SUFFIX = 3;
+
+interface Lists {
+  matcher: RegExpMatcher;
+  ruleOf(id: number): WordRule;
+  vietnamese: [WordRule, RegExp][];
+}
+
+let lists: Lists | undefined;
+
+function compile(): Lists {
+  const dataset = wordList();
+  const built = dataset.build();
+  const collapse = collapseDuplicatesTransformer({ defaultThreshold: 1, customThresholds: THRESHOLDS });
+  const rules = new Map<number, WordRule>();
+  return {
+    matcher: new RegExpMatcher({ ...built, blacklistMatcherTransformers: [collapse] }),
+    ruleOf: (id) => {
+      const known = rules.get(id);
+      if (known) return known;
+      const { phraseMetadata } = dataset.getPayloadWithPhraseMetadata({
+        termId: id,
+        startIndex: 0,
+        endIndex: 0,
+        matchLength: 0,
+      });
+      const rule = (phraseMetadata as { rule: WordRule }).rule;
+      rules.set(id, rule);
+      return rule;
+    },
+    vietnamese: (Object.entries(vietnamese) as [WordRule, string[]][]).map(([rule, words]) => [
+      rule,
+      new RegExp(
+        `(?<![\\p{L}\\p{M}])(?:${words.map((word) => word.normalize('NFC')).join('|')})(?![\\p{L}\\p{M}])`,
+        'u',
+      ),
+    ]),
+  };
+}
+
+/** The rules that a text breaks, of our lists and of a server's own words. */
+export function brokenRules(text: string, own: readonly string[] = []): Set<Rule> {
+  lists ??= compile();
+  const form = normalise(text);
+  const broken = new Set<Rule>();
+  for (const read of form.texts)
+    for (const { termId } of lists.matcher.getAllMatches(read)) broken.add(lists.ruleOf(termId));
+  for (const id of apart(lists.matcher, form.joined)) broken.add(lists.ruleOf(id));
+  for (const [rule, words] of lists.vietnamese) if (words.test(form.marked)) broken.add(rule);
+  if (broken.has('sexual') && (form.texts.some((read) => CHILD.test(read)) || CHILD_VI.test(form.marked)))
+    broken.add('minors');
+  if (own.some((word) => hasOwnWord(form, word))) broken.add('own');
+  return broken;
+}
+
+function* apart(matcher: RegExpMatcher, joined: string): Generator<number> {
+  if (joined === '') return;
+  for (const { termId, startIndex, endIndex } of matcher.getAllMatches(joined)) {
+    const end = joined.indexOf(GAP, endIndex);
+    const starts = startIndex === 0 || joined.endsWith(GAP, startIndex);
+    if (starts && (end < 0 ? joined.length : end) - 1 - endIndex <= SUFFIX) yield termId;
+  }
+}
+
+/**
+ * A server's own word: whole, with `*` for "and what follows" at either end. One with marks is looked for
+ * with its marks, a plain one also behind look-alikes, digits and spaces.
+ */
+function hasOwnWord(form: Normalised, word: string): boolean {
+  const plain = word.normalize('NFKC').toLowerCase().trim();
+  const core = plain.replace(/^\*+|\*+$/g, '').trim();
+  if (core === '') return false;
+  const escaped = core.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&').replace(/\s+/g, '\\s+');
+  const before = plain.startsWith('*') ? '' : '(?<![\\p{L}\\p{M}\\d])';
+  const after = plain.endsWith('*') ? '' : '(?![\\p{L}\\p{M}\\d])';
+  const found = new RegExp(`${before}${escaped}${after}`, 'u');
+  if (found.test(form.marked)) return true;
+  return /^[\x20-\x7e]+$/.test(core) && [...form.texts, form.joined].some((text) => found.test(text));
+}
