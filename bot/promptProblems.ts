@@ -1,4 +1,4 @@
-import { type MessageKey, say } from '../shared/messages/index.ts';
+import { type MessageKey, say, withInstead } from '../shared/messages/index.ts';
 import { caretLines, type Problem } from '../shared/prompt/index.ts';
 
 /** Above this many, the rest is found by whoever mends the first ones. */
@@ -15,7 +15,7 @@ function describe(locale: string, { code, params, suggestion }: Problem): string
   const ranged = code === 'out-of-range' && params['model'] !== undefined;
   const key: MessageKey = ranged ? 'problem.out-of-range-model' : `problem.${code}`;
   const safe = Object.fromEntries(Object.entries(params).map(([name, value]) => [name, quoted(value)]));
-  const text = say(locale, key, safe);
+  const text = say(locale, key, withInstead(locale, safe));
   if (suggestion === undefined) return text;
   return `${text} ${say(locale, 'problem.suggestion', { suggestion: quoted(suggestion) })}`;
 }

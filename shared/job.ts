@@ -1,11 +1,15 @@
 import { z } from 'zod';
+import { LANES, VISIBILITIES } from './memory/settings.ts';
 import {
   actionSchema,
+  blendSchema,
+  cellsSchema,
   jobIdSchema,
   promptPartSchema,
   type Recipe,
   recipeSchema,
   storeKeySchema,
+  zoomSchema,
 } from './recipe.ts';
 
 /**
@@ -31,6 +35,9 @@ export const paramsSchema = z.strictObject({
   iw: z.number().min(0).max(3).optional(),
   model: z.string().max(64).optional(),
   scheduler: z.string().max(64).optional(),
+  /** Only between the parser and the queue: a picture's recipe knows neither lane nor who may see it. */
+  lane: z.enum(LANES).optional(),
+  visibility: z.enum(VISIBILITIES).optional(),
 });
 export type Params = z.infer<typeof paramsSchema>;
 
@@ -48,9 +55,14 @@ export const renderRequestSchema = z.strictObject({
   seed: z.int().min(0).max(0xffffffff),
   count: z.int().min(1).max(4),
   image: z.strictObject({ key: storeKeySchema }).optional(),
+  cells: cellsSchema.optional(),
+  zoom: zoomSchema.optional(),
+  blend: blendSchema.optional(),
   parent: z
     .strictObject({ jobId: jobIdSchema, index: z.int().min(0).max(3), recipe: recipeSchema })
     .optional(),
+  /** Whose turn it is sooner; absent = fast. */
+  lane: z.enum(LANES).optional(),
   user: z.strictObject({ id: z.string().regex(/^\d{15,20}$/), name: z.string().max(100) }),
   /** Set by the bot when it was queued, ms since 1970. Only for display: clocks may disagree. */
   createdAt: z.number(),
@@ -72,6 +84,10 @@ export const deliverRequestSchema = z.strictObject({
   attachmentLimit: z.int().min(1),
   /** True where the acknowledgement of the interaction is the message that is edited; false for repeats. */
   original: z.boolean(),
+  /** Seen by its owner alone: an ephemeral message, and after its 15 minutes a direct one. */
+  stealth: z.boolean().optional(),
+  /** The finished picture also goes to its owner as a direct message. */
+  autoDm: z.boolean().optional(),
 });
 export type DeliverRequest = z.infer<typeof deliverRequestSchema>;
 

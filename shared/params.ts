@@ -1,4 +1,8 @@
 import type { ModelCard, Params } from './job.ts';
+import type { MessageKey } from './messages/index.ts';
+
+/** Names of the messages `instead.*`: what to do where a parameter is not taken. */
+export type Instead = Extract<MessageKey, `instead.${string}`> extends `instead.${infer Name}` ? Name : never;
 
 /**
  * The one table of parameters. The parser, the error texts, the bot's autocomplete and the table in
@@ -33,8 +37,10 @@ export interface ParameterSpec {
   readonly unit?: string;
   /** One line for members. */
   readonly help: string;
+  /** What a flag stands for; true where absent. */
+  readonly value?: string;
   /** Present where no model takes it unless its card says so: what to use instead. */
-  readonly instead?: string;
+  readonly instead?: Instead;
 }
 
 export const PARAMETERS = [
@@ -183,7 +189,7 @@ export const PARAMETERS = [
     aliases: [],
     kind: 'links',
     help: 'Pictures whose style is taken over.',
-    instead: 'Put the link in front of the prompt and use --iw.',
+    instead: 'image-link',
   },
   {
     name: 'sw',
@@ -193,63 +199,68 @@ export const PARAMETERS = [
     max: 1000,
     default: 100,
     help: 'How strongly --sref counts.',
-    instead: 'Put the link in front of the prompt and use --iw.',
+    instead: 'image-link',
   },
   {
     name: 'niji',
     aliases: [],
     kind: 'number',
     help: "Midjourney's model for drawings.",
-    instead: 'Choose an installed model with --model.',
+    instead: 'model',
   },
   {
     name: 'hd',
     aliases: [],
     kind: 'flag',
     help: 'Larger pictures.',
-    instead: 'Use the Upscale buttons under a picture.',
+    instead: 'upscale',
   },
   {
     name: 'sd',
     aliases: [],
     kind: 'flag',
     help: 'Smaller pictures.',
-    instead: 'Leave it out: grids have the size that the model was made for.',
-  },
-  {
-    name: 'fast',
-    aliases: [],
-    kind: 'flag',
-    help: 'The fast lane, for this prompt.',
-    instead: 'Leave it out: everyone takes turns in one fair queue.',
-  },
-  {
-    name: 'relax',
-    aliases: [],
-    kind: 'flag',
-    help: 'The patient lane, for this prompt.',
-    instead: 'Leave it out: everyone takes turns in one fair queue.',
+    instead: 'native-size',
   },
   {
     name: 'turbo',
     aliases: [],
     kind: 'flag',
-    help: 'The fastest lane, for this prompt.',
-    instead: 'Use --draft for a quick sketch.',
+    field: 'lane',
+    value: 'turbo',
+    help: 'The quickest lane, for this prompt.',
+  },
+  {
+    name: 'fast',
+    aliases: [],
+    kind: 'flag',
+    field: 'lane',
+    value: 'fast',
+    help: 'The usual lane, for this prompt.',
+  },
+  {
+    name: 'relax',
+    aliases: [],
+    kind: 'flag',
+    field: 'lane',
+    value: 'relax',
+    help: 'The patient lane, for this prompt.',
   },
   {
     name: 'stealth',
     aliases: [],
     kind: 'flag',
+    field: 'visibility',
+    value: 'stealth',
     help: 'Shows the pictures to you alone.',
-    instead: 'Leave it out: pictures appear where you ask for them.',
   },
   {
     name: 'public',
     aliases: [],
     kind: 'flag',
+    field: 'visibility',
+    value: 'public',
     help: 'Shows the pictures to everyone.',
-    instead: 'Leave it out: pictures appear where you ask for them.',
   },
 ] as const satisfies readonly ParameterSpec[];
 

@@ -1,4 +1,5 @@
 import { UserError } from './errors.ts';
+import { bucketFor, frameSize, isEdit, paintable, type Size } from './frame.ts';
 import type { ModelCard, Params, RenderRequest } from './job.ts';
 import { PARAMETERS, type ParameterSpec, parameterFor, parameterOf, SAMPLERS, samplerOf } from './params.ts';
 import { type Action, lineage, MAX_LINEAGE, type Recipe, seedOf } from './recipe.ts';
@@ -40,8 +41,11 @@ export const resolveRecipe = (request: RenderRequest, card: ModelCard): Recipe =
     chaos: params.chaos / 100,
     weird: params.weird / 3000,
     stop: params.stop / 100,
-    tile: params.tile ?? false,
+    tile: (params.tile ?? false) && !isEdit(action),
     ...(image === undefined ? {} : { image }),
+    ...(action === 'vary-region' ? { cells: request.cells ?? 0xffff } : {}),
+    ...(action === 'zoom-out' ? { zoom: request.zoom ?? 2 } : {}),
+    ...(action === 'blend' && request.blend ? { blend: request.blend } : {}),
     ...(request.parent === undefined ? {} : { parent: shortened(request.parent) }),
   };
 };
@@ -62,8 +66,9 @@ const checkParameters = (params: Params, card: ModelCard): void => {
   for (const spec of PARAMETERS as readonly ParameterSpec[]) {
     const value = spec.field === undefined ? undefined : params[spec.field];
     if (value === undefined || value === false) continue;
+    if (spec.value !== undefined && spec.value !== value) continue;
     const parameter = `--${spec.print ?? spec.name}`;
-    const { supported, min, max, instead = '' } = parameterFor(spec, card);
+    const { supported, min, max, instead = 'leave-out' } = parameterFor(spec, card);
     if (!supported) throw new UserError('unsupported-parameter', { parameter, instead, model: card.name });
     // A repeat is a job of its own, so the bot may well ask for one.
     if (typeof value !== 'number' || spec.name === 'repeat' || min === undefined || max === undefined)
@@ -110,9 +115,10 @@ const imagePrompt = ({ action, image }: RenderRequest, iw: number): Recipe['imag
 
 /**
  * A new picture: the model's size whose shape is nearest to the asked one. A variation: as large as its parent
- * was painted. An upscaled picture: the parent's size times two, or four where a model of its own does it.
+ * was painted, if the model paints that much at once. An edit: see frame.ts. An upscaled picture: the parent's size times two, or four where a model of its own does it.
  */
-const sizeFor = ({ action, params, parent }: RenderRequest, card: ModelCard): Size => {
+const sizeFor = (request: RenderRequest, card: ModelCard): Size => {
+  const { action, params, parent } = request;
   if (parent === undefined) return params.aspect ? bucketFor(params.aspect, card) : card.native;
   if (isUpscale(action)) {
     const { width, height } = parent.recipe;
@@ -123,26 +129,9 @@ const sizeFor = ({ action, params, parent }: RenderRequest, card: ModelCard): Si
   }
   const painted = lineage(parent.recipe).find((recipe) => !isUpscale(recipe.action)) ?? parent.recipe;
   const { width, height } = painted;
-  return painted.model === card.name ? { width, height } : bucketFor([width, height], card);
-};
-
-interface Size {
-  width: number;
-  height: number;
-}
-
-/** The bucket nearest by ratio: 2:1 is as far from 1:1 as 1:2 is. The first wins a tie, so the order is the model's. */
-const bucketFor = ([w, h]: readonly [number, number], card: ModelCard): Size => {
-  let best: Size = { ...card.native };
-  let least = Math.abs(Math.log(best.width / best.height / (w / h)));
-  for (const [width, height] of card.buckets) {
-    const off = Math.abs(Math.log(width / height / (w / h)));
-    if (off < least - 1e-9) {
-      best = { width, height };
-      least = off;
-    }
-  }
-  return best;
+  if (isEdit(action)) return frameSize(action, painted, card, { aspect: params.aspect, zoom: request.zoom });
+  if (painted.model !== card.name) return bucketFor([width, height], card);
+  return isEdit(painted.action) ? paintable(painted, card) : { width, height };
 };
 
 /** A recipe travels inside a PNG and a job: its line of ancestors is cut where it gets too long. */
@@ -175,6 +164,14 @@ const STRENGTHS: Readonly<Partial<Record<Action, number>>> = {
   'vary-subtle': 0.45,
   'vary-strong': 0.75,
   'upscale-creative': 0.25,
+  blend: 0.8,
+  'vary-region': 1,
+  'zoom-out': 0.95,
+  'pan-left': 0.95,
+  'pan-right': 0.95,
+  'pan-up': 0.95,
+  'pan-down': 0.95,
+  'make-square': 0.95,
 };
 
 /** Chaos at its most doubles and halves guidance, and moves each picture's words by this much. */

@@ -19,6 +19,14 @@ export const en = {
   'title.vary-strong': 'Variations (Strong) by {user}',
   'title.upscale-subtle': 'Upscaled (Subtle) by {user}',
   'title.upscale-creative': 'Upscaled (Creative) by {user}',
+  'title.blend': 'Blend by {user}',
+  'title.vary-region': 'Variations (Region) by {user}',
+  'title.zoom-out': 'Zoom Out by {user}',
+  'title.pan-left': 'Pan Left by {user}',
+  'title.pan-right': 'Pan Right by {user}',
+  'title.pan-up': 'Pan Up by {user}',
+  'title.pan-down': 'Pan Down by {user}',
+  'title.make-square': 'Make Square by {user}',
   'picture.facts': 'Seed {seed} · {width} × {height} · {model}',
 
   // buttons
@@ -152,6 +160,13 @@ export const en = {
   'problem.nested-too-deep': 'Braces may stand at most {max} deep.',
   'problem.too-many-permutations': 'This makes {count} jobs; at most {max} go at once.',
   'problem.suggestion': 'Did you mean `{suggestion}`?',
+
+  // what to do instead of a parameter that is not taken here
+  'instead.image-link': 'Put the link in front of the prompt and use --iw.',
+  'instead.model': 'Choose an installed model with --model.',
+  'instead.upscale': 'Use the Upscale buttons under a picture.',
+  'instead.native-size': 'Leave it out: grids have the size that the model was made for.',
+  'instead.leave-out': 'Leave it out.',
 
   // how a job can fail after it was queued
   'error.failed.title': 'Painting failed',

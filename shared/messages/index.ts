@@ -53,6 +53,12 @@ export function sayDuration(locale: string, ms: number): string {
   return rest % 60 === 0 ? unit(hours, 'hour') : `${unit(hours, 'hour')} ${unit(rest, 'minute')}`;
 }
 
+/** `instead` of an unsupported parameter travels as the name of a message `instead.*`; here it becomes its words. */
+export function withInstead(locale: string, params: MessageParams): MessageParams {
+  const key = `instead.${params['instead']}`;
+  return Object.hasOwn(en, key) ? { ...params, instead: say(locale, key as MessageKey) } : params;
+}
+
 /** Title and text of an error; a code that has no words of its own gets those of `otherwise`. */
 export function sayError(
   locale: string,
@@ -64,7 +70,7 @@ export function sayError(
   if (Object.hasOwn(en, `problem.${code}`))
     return {
       title: say(locale, 'error.prompt.title'),
-      text: say(locale, `problem.${code}` as MessageKey, params),
+      text: say(locale, `problem.${code}` as MessageKey, withInstead(locale, params)),
     };
   const known = Object.hasOwn(en, `error.${code}.title`) ? code : otherwise;
   return {

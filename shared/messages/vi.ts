@@ -15,6 +15,14 @@ export const vi = {
   'title.vary-strong': 'Biến thể (Mạnh) của {user}',
   'title.upscale-subtle': 'Phóng to (Nhẹ) bởi {user}',
   'title.upscale-creative': 'Phóng to (Sáng tạo) bởi {user}',
+  'title.blend': 'Ảnh trộn của {user}',
+  'title.vary-region': 'Biến thể (Vùng chọn) của {user}',
+  'title.zoom-out': 'Thu nhỏ bởi {user}',
+  'title.pan-left': 'Mở rộng sang trái bởi {user}',
+  'title.pan-right': 'Mở rộng sang phải bởi {user}',
+  'title.pan-up': 'Mở rộng lên trên bởi {user}',
+  'title.pan-down': 'Mở rộng xuống dưới bởi {user}',
+  'title.make-square': 'Mở thành hình vuông bởi {user}',
   'picture.facts': 'Seed {seed} · {width} × {height} · {model}',
 
   'button.cancel': 'Hủy',
@@ -142,6 +150,12 @@ export const vi = {
   'problem.nested-too-deep': 'Ngoặc nhọn được lồng tối đa {max} lớp.',
   'problem.too-many-permutations': 'Lời này tạo ra {count} lượt; mỗi lần tối đa {max}.',
   'problem.suggestion': 'Ý bạn là `{suggestion}`?',
+
+  'instead.image-link': 'Hãy đặt liên kết ở đầu lời mô tả và dùng --iw.',
+  'instead.model': 'Hãy chọn một mô hình đã cài bằng --model.',
+  'instead.upscale': 'Hãy dùng các nút Phóng to dưới bức ảnh.',
+  'instead.native-size': 'Hãy bỏ đi: lưới ảnh có kích thước mà mô hình được tạo ra cho nó.',
+  'instead.leave-out': 'Hãy bỏ đi.',
 
   'error.failed.title': 'Vẽ không thành công',
   'error.failed.text': 'Không vẽ được bức ảnh này. Hãy thử lại.',

@@ -125,7 +125,7 @@ const readOne = (
     const own = numeric ? 0 : Math.min(taken, words.length);
     const end = own === 0 ? segment.nameEnd : words[own - 1]!.end;
     const span = spanOf(m, segment.start, end);
-    const instead = spec.instead ?? 'Leave it out.';
+    const { instead = 'leave-out' } = spec;
     const params = { parameter, instead, ...ofModel };
     typed.findings.push({ code: 'unsupported-parameter', ...span, params, edits: [{ ...span, text: '' }] });
     typed.findings.push(...stray(m, body, words.slice(own), segment.name));
@@ -138,7 +138,7 @@ const readOne = (
   }
   typed.findings.push(...stray(m, body, words.slice(taken), segment.name));
 
-  if (spec.kind === 'flag') Object.assign(typed.params, { [spec.field!]: true });
+  if (spec.kind === 'flag') Object.assign(typed.params, { [spec.field!]: spec.value ?? true });
   else if (spec.kind === 'list') {
     const text = m.text.slice(words[0]!.start, words.at(-1)!.end);
     typed.without.push(

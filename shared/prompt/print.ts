@@ -17,6 +17,7 @@ const printParameter = (spec: ParameterSpec, p: Printable): string | undefined =
   const value = spec.field === undefined ? undefined : p.params[spec.field];
   if (value === undefined || value === false) return undefined;
   const name = `--${spec.print ?? spec.name}`;
+  if (spec.value !== undefined) return value === spec.value ? name : undefined;
   if (value === true) return name;
   return `${name} ${Array.isArray(value) ? value.join(':') : value}`;
 };

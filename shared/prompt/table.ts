@@ -1,3 +1,4 @@
+import { say } from '../messages/index.ts';
 import { PARAMETERS, type ParameterSpec, SAMPLERS } from '../params.ts';
 
 /** The tables of `docs/prompt.md`, in Markdown, from the one table that the parser reads. */
@@ -50,7 +51,9 @@ export const unsupportedTable = (): string =>
     row(['parameter', 'what to do instead']),
     row(['---', '---']),
     ...(PARAMETERS as readonly ParameterSpec[]).flatMap((spec) =>
-      spec.instead === undefined ? [] : [row([namesOf(spec).map(code).join(' '), spec.instead])],
+      spec.instead === undefined
+        ? []
+        : [row([namesOf(spec).map(code).join(' '), say('en', `instead.${spec.instead}`)])],
     ),
   ].join('\n');
 

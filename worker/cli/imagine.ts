@@ -4,7 +4,7 @@ import { dirname, extname } from 'node:path';
 import { readEnv } from '../../shared/env.ts';
 import { ConfigError, messageOf, PermanentError, UserError } from '../../shared/errors.ts';
 import type { ModelCard, RenderRequest } from '../../shared/job.ts';
-import { type MessageKey, say, sayError } from '../../shared/messages/index.ts';
+import { type MessageKey, say, sayError, withInstead } from '../../shared/messages/index.ts';
 import { caretLines, type ParsedPrompt, type Problem, parsePrompt } from '../../shared/prompt/index.ts';
 import type { Recipe } from '../../shared/recipe.ts';
 import { resolveRecipe } from '../../shared/resolve.ts';
@@ -88,7 +88,7 @@ function describe({ code, params, suggestion }: Problem): string {
   const ranged = code === 'out-of-range' && params['model'] !== undefined;
   const key: MessageKey = ranged ? 'problem.out-of-range-model' : `problem.${code}`;
   const hint = suggestion === undefined ? '' : ` ${say('en', 'problem.suggestion', { suggestion })}`;
-  return `${say('en', key, params)}${hint}`;
+  return `${say('en', key, withInstead('en', params))}${hint}`;
 }
 
 function toRequest(prompt: ParsedPrompt, model: string, image: string | undefined): RenderRequest {

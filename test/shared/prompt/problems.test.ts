@@ -46,7 +46,7 @@ describe('each problem, where it is, and the prompt mended', () => {
     ['cat --s 50 --model swift-xl', 'unsupported-parameter', '--s 50', undefined, 'cat --model swift-xl'],
     ['cat --niji 6', 'unsupported-parameter', '--niji 6', undefined, 'cat'],
     ['cat --niji', 'unsupported-parameter', '--niji', undefined, 'cat'],
-    ['cat --turbo', 'unsupported-parameter', '--turbo', undefined, 'cat'],
+    ['cat --hd', 'unsupported-parameter', '--hd', undefined, 'cat'],
     [
       'cat --sref https://a.example/a.png',
       'unsupported-parameter',
@@ -115,7 +115,7 @@ describe('each problem, where it is, and the prompt mended', () => {
     expect(failed('cat --s 2000', { models, defaultModel: 'pocket' }).problems[0]!.params).toMatchObject({
       model: 'pocket',
     });
-    expect(failed('cat --turbo').problems[0]!.params['instead']).toMatch(/--draft/);
+    expect(failed('cat --hd').problems[0]!.params['instead']).toBe('upscale');
     expect(failed('cat --model nothing').problems[0]!.params['models']).toBe('pocket, swift-xl');
   });
 
