@@ -162,6 +162,12 @@ describe('dreamgrid doctor', () => {
     expect(done.code).toBe(0);
   });
 
+  it('takes no Redis for no fault where none was named: npm start brings its own', async () => {
+    const done = await run(['doctor'], { REDIS_URL: '' });
+    expect(done.out).toMatch(/^(skip {2}redis .*npm start|ok {4}redis)/m);
+    expect(done.code).toBe(0);
+  });
+
   it('says what is wrong, all of it, without giving the token away', async () => {
     const env = {
       REDIS_URL: 'redis://:canary@127.0.0.1:1',
