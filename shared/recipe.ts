@@ -20,15 +20,36 @@ export const storeKeySchema = z
 
 export const jobIdSchema = z.string().regex(/^\d{15,20}(?:\.\d{1,2})?$/, 'a snowflake, with .n for repeats');
 
-/** What a job does. `imagine` paints from noise (and an image prompt); the others start from a parent's picture. */
+/**
+ * What a job does. `imagine` paints from noise (and an image prompt), `blend` from several pictures; the others
+ * start from a parent's picture, and those from `vary-region` on keep parts of it as they are.
+ */
 export const actionSchema = z.enum([
   'imagine',
+  'blend',
   'vary-subtle',
   'vary-strong',
   'upscale-subtle',
   'upscale-creative',
+  'vary-region',
+  'zoom-out',
+  'pan-left',
+  'pan-right',
+  'pan-up',
+  'pan-down',
+  'make-square',
 ]);
 export type Action = z.infer<typeof actionSchema>;
+
+/** `vary-region`: the cells of a 4 × 4 grid that are painted anew. Bit 0 is the top left cell, bit 3 the top right. */
+export const cellsSchema = z.int().min(1).max(0xffff);
+/** `zoom-out`: how many times smaller the parent stands in the new frame. */
+export const zoomSchema = z.number().min(1).max(2);
+/** `blend`: the pictures, in the order they were given. */
+export const blendSchema = z
+  .array(z.strictObject({ key: storeKeySchema }))
+  .min(2)
+  .max(5);
 
 export interface Recipe {
   v: 1;
@@ -55,6 +76,9 @@ export interface Recipe {
   stop: number;
   tile: boolean;
   image?: { key: string; strength: number } | undefined;
+  cells?: number | undefined;
+  zoom?: number | undefined;
+  blend?: { key: string }[] | undefined;
   parent?: { jobId: string; index: number; recipe: Recipe } | undefined;
 }
 
@@ -78,6 +102,9 @@ export const recipeSchema: z.ZodType<Recipe> = z.strictObject({
   stop: z.number().gt(0).max(1),
   tile: z.boolean(),
   image: z.strictObject({ key: storeKeySchema, strength: z.number().gt(0).max(1) }).optional(),
+  cells: cellsSchema.optional(),
+  zoom: zoomSchema.optional(),
+  blend: blendSchema.optional(),
   parent: z
     .strictObject({
       jobId: jobIdSchema,

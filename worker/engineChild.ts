@@ -59,7 +59,7 @@ async function answer(id: number, ask: Ask, signal: AbortSignal): Promise<unknow
   if (!model) throw new EngineError('bad-request', 'no model is loaded');
   if (ask.kind === 'upscale') return toPixels(await model.upscale(toFloats(ask.picture), ask.factor));
 
-  const { init, ...request } = ask.request;
+  const { init, mask, ...request } = ask.request;
   const began = performance.now();
   let shown = Number.NEGATIVE_INFINITY;
   const onStep = async ({ step, steps, preview }: Step): Promise<void> => {
@@ -72,7 +72,11 @@ async function answer(id: number, ask: Ask, signal: AbortSignal): Promise<unknow
   };
   const { image, ...rest } = init ?? { strength: 1 };
   const painted = await model.generate(
-    { ...request, ...(init ? { init: { ...rest, ...(image ? { image: toFloats(image) } : {}) } } : {}) },
+    {
+      ...request,
+      ...(init ? { init: { ...rest, ...(image ? { image: toFloats(image) } : {}) } } : {}),
+      ...(mask ? { mask: Float32Array.from(mask, (value) => value / 255), softMask: true } : {}),
+    },
     { signal, onStep },
   );
   // One message each: a clone of four large pictures at once would hold up the parent's event loop.

@@ -12,6 +12,8 @@ export type ToChild = { id: number; ask: Ask } | { id: number; abort: true };
 /** As the engine takes it, with pictures in 8 bits, so that a stored PNG and a fresh picture are the same. */
 export type PaintRequest = Omit<GenerateRequest, 'init' | 'mask'> & {
   init?: { image?: Pixels; latents?: readonly Float32Array[]; strength: number };
+  /** Of the request's size: 255 = painted anew, 0 = kept, between = kept at first (see the engine's softMask). */
+  mask?: Uint8Array;
 };
 
 export interface StepNews {

@@ -1,4 +1,5 @@
 import { PermanentError } from '../shared/errors.ts';
+import { type Edit, frameOf, isEdit, paintable } from '../shared/frame.ts';
 import { lineage, type Recipe } from '../shared/recipe.ts';
 import { engineSettings } from '../shared/resolve.ts';
 import { pictureKeys, type Store } from '../shared/store.ts';
@@ -7,6 +8,7 @@ import type { PaintRequest, StepNews } from './engineProtocol.ts';
 import { decodePng, encodePng, fitImage, resizePixels } from './grid.ts';
 import type { InstalledModel } from './models.ts';
 import type { Pixels } from './pixels.ts';
+import { lay, prepare, windowOf } from './repaint.ts';
 
 /**
  * From a recipe to pixels. What a recipe starts from is taken out of the store; if it is gone it is painted
@@ -34,6 +36,16 @@ export async function paint(deps: PaintDeps, recipe: Recipe, options: PaintOptio
   switch (recipe.action) {
     case 'imagine':
       return generate(deps, model, recipe, await imageInit(deps, recipe), options);
+    case 'blend':
+      throw new PermanentError('failed');
+    case 'vary-region':
+    case 'zoom-out':
+    case 'pan-left':
+    case 'pan-right':
+    case 'pan-up':
+    case 'pan-down':
+    case 'make-square':
+      return repaint(deps, model, { ...recipe, action: recipe.action }, options);
     case 'vary-subtle':
     case 'vary-strong': {
       const start = await parentStart(deps, recipe, options);
@@ -46,8 +58,8 @@ export async function paint(deps: PaintDeps, recipe: Recipe, options: PaintOptio
     }
     case 'upscale-creative': {
       const start = await parentStart(deps, recipe, options);
-      // At the size it was painted in: a picture that was enlarged before is more than a GPU can paint over.
-      const { width, height } = lineage(recipe).find(isPainted) ?? start.picture;
+      // At a size the model paints: a picture that was enlarged or panned before is more than a GPU can paint over.
+      const { width, height } = paintable(lineage(recipe).find(isPainted) ?? start.picture, model.manifest);
       const image = await resizePixels(start.picture, width, height);
       const init = { image, strength: engineSettings(recipe).strength ?? CREATIVE_STRENGTH };
       const again = await generate(deps, model, { ...recipe, width, height }, init, options);
@@ -57,8 +69,33 @@ export async function paint(deps: PaintDeps, recipe: Recipe, options: PaintOptio
 }
 
 const isPainted = ({ action }: Recipe): boolean => !action.startsWith('upscale');
+/** Where a part comes out of another picture, the latents are not the whole of it. */
+const leavesLatents = (recipe: Recipe): boolean => isPainted(recipe) && !isEdit(recipe.action);
 
 type Init = NonNullable<PaintRequest['init']>;
+
+/** Keeps a part of the parent's picture and paints the rest; what is kept comes out of the parent, bit for bit. */
+async function repaint(
+  deps: PaintDeps,
+  model: InstalledModel,
+  recipe: Recipe & { action: Edit },
+  options: PaintOptions,
+): Promise<Painting> {
+  const source = await keptPicture(deps, recipe, options);
+  const frame = frameOf(recipe, source, model.manifest);
+  const { canvas, mask, share } = await prepare(source, frame, recipe.action === 'vary-region', recipe.seed);
+  const init = { image: windowOf(canvas, frame), strength: engineSettings(recipe).strength ?? 1 };
+  const { width, height } = frame.window;
+  const { pictures, ms } = await generate(deps, model, { ...recipe, width, height }, init, options, mask);
+  return { pictures: pictures.map((picture) => lay(canvas, picture, share, frame)), latents: [], ms };
+}
+
+/** As it was painted: U alone enlarges, so what is below it is the same picture. */
+async function keptPicture(deps: PaintDeps, recipe: Recipe, options: PaintOptions): Promise<Pixels> {
+  let at = recipe;
+  while (at.parent?.recipe.action === 'upscale-subtle' && at.parent.recipe.parent) at = at.parent.recipe;
+  return (await parentStart(deps, at, options)).picture;
+}
 
 async function generate(
   { engine }: PaintDeps,
@@ -66,8 +103,13 @@ async function generate(
   recipe: Recipe,
   init: Init | undefined,
   options: PaintOptions,
+  mask?: Uint8Array,
 ): Promise<Painting> {
-  const requests = engineRequests(recipe).map((request) => (init ? { ...request, init } : request));
+  const requests = engineRequests(recipe).map((request) => ({
+    ...request,
+    ...(init ? { init } : {}),
+    ...(mask ? { mask } : {}),
+  }));
   const painting: Painting = { pictures: [], latents: [], ms: 0 };
   const previews: Pixels[] = [];
   for (const [i, request] of requests.entries()) {
@@ -89,6 +131,9 @@ async function generate(
   return painting;
 }
 
+/** Weird bends every prompt in one direction, so that picture i painted alone with seed S + i is the same. */
+const WEIRD_SEED = 3000;
+
 /** One request for the grid; with chaos one a picture, because then each moves its words its own way. */
 function engineRequests(recipe: Recipe): PaintRequest[] {
   const { seeds, guidances, sharedNoise, perturb, perturbs } = engineSettings(recipe);
@@ -104,7 +149,7 @@ function engineRequests(recipe: Recipe): PaintRequest[] {
     ...(sharedNoise > 0 ? { sharedNoise } : {}),
   };
   if (perturbs.every((amount) => amount === 0)) {
-    const noise = perturb > 0 ? { noise: { perturb, seed: recipe.seed } } : {};
+    const noise = perturb > 0 ? { noise: { perturb, seed: WEIRD_SEED } } : {};
     return [{ ...common, ...noise, seeds, guidance: guidances }];
   }
   return seeds.map((seed, i) => ({
@@ -160,7 +205,7 @@ async function parentStart(deps: PaintDeps, recipe: Recipe, options: PaintOption
     deps.store.get(pictureKeys.picture(jobId, index)),
     deps.store.get(pictureKeys.latents(jobId, index)),
   ]);
-  if (png && (raw || !isPainted(parent.recipe)))
+  if (png && (raw || !leavesLatents(parent.recipe)))
     return { picture: await decodePng(png), latents: sameModel && raw ? readLatents(raw) : undefined };
   const painting = await paint(deps, parent.recipe, { signal: options.signal });
   await storePainting(deps.store, jobId, parent.recipe, painting);

@@ -17,7 +17,7 @@ export interface Canvas {
 }
 
 interface Inpaint {
-  /** 1 = repaint, at latent resolution. */
+  /** 1 = repaint, at latent resolution; soft masks have values between. */
   readonly mask: Float32Array;
   /** Mask and masked picture, joined to the latents of networks with 9 channels. */
   readonly channels?: Float32Array;
@@ -57,7 +57,8 @@ export async function makeCanvas(
   if (!mask) return canvas;
 
   const pixels = binaryMask(mask);
-  const small = shrinkMask(pixels, request.width, request.height, vae.factor);
+  const soft = request.softMask === true && !maskedNetwork && mask instanceof Float32Array;
+  const small = shrinkMask(soft ? mask : pixels, request.width, request.height, vae.factor);
   if (init?.latents && !init.image && maskedNetwork)
     throw badRequest('a model with mask channels needs the init image itself');
   const masked = init?.image
@@ -107,7 +108,15 @@ function hide(picture: Picture, mask: Float32Array): Picture {
   return { ...picture, data: picture.data.map((value, i) => (mask[Math.floor(i / 3)]! < 0.5 ? value : 0.5)) };
 }
 
-export function advance(canvas: Canvas, output: Float32Array, plan: Plan, index: number, size: number): void {
+/** @param done share of the steps that are done after this one, (0, 1] */
+export function advance(
+  canvas: Canvas,
+  output: Float32Array,
+  plan: Plan,
+  index: number,
+  size: number,
+  done: number,
+): void {
   const stepped = canvas.sampler(output, canvas.x, index, () => canvas.generator.randn(size));
   canvas.x = stepped.x;
   canvas.x0 = stepped.x0;
@@ -116,9 +125,11 @@ export function advance(canvas: Canvas, output: Float32Array, plan: Plan, index:
   // Lugmayr et al., "RePaint" (2022), eq. 8: what is kept comes from the picture, at the noise level now reached.
   const next =
     index + 1 < plan.timesteps.length ? plan.addNoise(kept.clean, kept.noise, index + 1) : kept.clean;
-  const area = canvas.inpaint!.mask.length;
+  // Levin & Fried, "Differential Diffusion" (2023), algorithm 1: a mask's threshold falls as the steps go by.
+  const { mask } = canvas.inpaint!;
+  const free = mask.map((value) => (value > 1 - done ? 1 : 0));
   const mix = (painted: Float32Array, original: Float32Array): Float32Array =>
-    painted.map((value, k) => (canvas.inpaint!.mask[k % area]! === 1 ? value : original[k]!));
+    painted.map((value, k) => (free[k % mask.length] === 1 ? value : original[k]!));
   canvas.x = mix(canvas.x, next);
   canvas.x0 = mix(canvas.x0, kept.clean);
 }

@@ -92,7 +92,7 @@ export async function generate(
       const roll = request.tile ? rollOf(call, height, width) : undefined;
       const outputs = await predict(parts, batch, plan, index, { positive, negative }, height, width, roll);
       batch.forEach((canvas, i) => {
-        advance(canvas, outputs[i]!, plan, index, size);
+        advance(canvas, outputs[i]!, plan, index, size, (call + 1) / calls);
       });
     }
     stepMs.push(performance.now() - stepStarted);

@@ -60,6 +60,11 @@ export interface GenerateRequest {
   };
   /** Of the request's size; 0.5 and more is repainted, less is kept. Needs `init`. */
   readonly mask?: Picture | Float32Array;
+  /**
+   * What is neither 0 nor 1 in the mask is kept at first and painted later: a value of m from the moment on when
+   * 1 - m of the steps are done, so that old and new meet. Not for networks with mask channels.
+   */
+  readonly softMask?: boolean;
   /** 0..1: the fraction of the schedule after which to stop and show the picture as predicted there. */
   readonly stop?: number;
   /** A picture whose edges meet. */
