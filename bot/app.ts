@@ -5,6 +5,7 @@ import type { ModelCard } from '../shared/job.ts';
 import type { Log } from '../shared/log.ts';
 import type { Queues } from '../shared/queue.ts';
 import type { Store } from '../shared/store.ts';
+import type { BotMetrics } from './metrics.ts';
 import type { Moderate } from './moderation.ts';
 
 /** What every handler may use; opened once in main. */
@@ -16,6 +17,7 @@ export interface App {
   readonly store: Store;
   readonly rest: REST;
   readonly moderate: Moderate;
+  readonly metrics: BotMetrics;
   /** Models that somebody paints with, or did a moment ago. */
   models(): Promise<ReadonlyMap<string, ModelCard>>;
 }

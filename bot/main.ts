@@ -1,15 +1,16 @@
 import { type Client, Events, Status } from 'discord.js';
-import { collectDefaultMetrics, Registry } from 'prom-client';
 import { folder, readEnv } from '../shared/env.ts';
 import { ConfigError, messageOf } from '../shared/errors.ts';
 import { openHealth } from '../shared/health.ts';
 import { openLog } from '../shared/log.ts';
+import { openRegistry, watchQueues, watchReady, watchRedis } from '../shared/metrics.ts';
 import { openQueues, withDeadline } from '../shared/queue.ts';
 import { checkRedis, connectRedis, PREFIX, producerConnection } from '../shared/redis.ts';
 import { openFolderStore } from '../shared/store.ts';
 import type { App } from './app.ts';
 import { connect, describeClose, openClient } from './client.ts';
 import { dispatch } from './dispatch.ts';
+import { openBotMetrics, watchDiscord } from './metrics.ts';
 import { openModels } from './models.ts';
 import { allowAll } from './moderation.ts';
 import { onReaction } from './reactions.ts';
@@ -19,8 +20,7 @@ async function main(): Promise<void> {
   const began = performance.now();
   const env = readEnv();
   const log = openLog('bot', env.LOG_LEVEL);
-  const registry = new Registry();
-  collectDefaultMetrics({ register: registry });
+  const registry = openRegistry();
 
   // what it stands on
   const redis = await connectRedis(producerConnection(env.REDIS_URL));
@@ -35,8 +35,10 @@ async function main(): Promise<void> {
 
   // who it answers
   const client = openClient(env, log);
+  watchDiscord(registry, client);
   const models = openModels(redis);
-  const app: App = { env, log, redis, queues, store, rest: client.rest, moderate: allowAll, models };
+  const metrics = openBotMetrics(registry);
+  const app: App = { env, log, redis, queues, store, rest: client.rest, moderate: allowAll, metrics, models };
   const busy = new Set<Promise<void>>();
   const run = (work: Promise<void>): void => {
     const one = work
@@ -52,22 +54,21 @@ async function main(): Promise<void> {
 
   // who looks after it
   let stopping = false;
-  const health = await openHealth({
-    port: env.HEALTH_PORT,
-    host: env.HEALTH_HOST,
-    registry,
-    ready: async () => [
-      ...(stopping ? ['shutting down'] : []),
-      ...(connected.ws.shards.every(({ status }) => status === Status.Ready)
-        ? []
-        : ['the gateway is not connected']),
-      // A full Redis still answers PING: only a write tells.
-      ...(await redis.set(`${PREFIX}:ready`, '1', 'EX', 60).then(
-        () => [],
-        (error) => [`Redis: ${messageOf(error)}`],
-      )),
-    ],
-  });
+  const ready = async (): Promise<string[]> => [
+    ...(stopping ? ['shutting down'] : []),
+    ...(connected.ws.shards.every(({ status }) => status === Status.Ready)
+      ? []
+      : ['the gateway is not connected']),
+    // A full Redis still answers PING: only a write tells.
+    ...(await redis.set(`${PREFIX}:ready`, '1', 'EX', 60).then(
+      () => [],
+      (error) => [`Redis: ${messageOf(error)}`],
+    )),
+  ];
+  watchReady(registry, ready);
+  watchRedis(registry, redis);
+  watchQueues(registry, queues, redis);
+  const health = await openHealth({ port: env.HEALTH_PORT, host: env.HEALTH_HOST, registry, ready });
   client.on(Events.ShardDisconnect, ({ code }) => {
     if (!stopping) fail(new ConfigError(describeClose(code)));
   });

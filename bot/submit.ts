@@ -180,6 +180,7 @@ async function rememberMessage(app: App, asker: Asker, job: DeliverJob, messageI
 
 async function enqueue(app: App, job: DeliverJob, place: Place): Promise<void> {
   await onRedis(addJob(app.queues, job, place.priority));
+  app.metrics.queued(job.render.action);
   app.log.info({ jobId: job.render.jobId, action: job.render.action, ahead: place.ahead }, 'queued');
 }
 

@@ -57,6 +57,8 @@ export interface DiscordOptions {
   api: string;
   botToken: string | undefined;
   timeoutMs?: number;
+  /** Told the status of every answer; 0 where none came. */
+  onAnswer?: (status: number) => void;
   fetch?: typeof fetch;
   wait?: (ms: number, signal?: AbortSignal) => Promise<void>;
 }
@@ -98,7 +100,9 @@ export function openDiscord(options: DiscordOptions): Discord {
         signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
       });
       text = await response.text();
+      options.onAnswer?.(response.status);
     } catch (error) {
+      options.onAnswer?.(0);
       const cause = (error as Error).cause as NodeJS.ErrnoException | undefined;
       throw new DiscordError('transient', 0, 0, 0, cause?.code ?? (error as Error).name);
     }

@@ -56,17 +56,23 @@ export function openJobs(deps: JobsDeps): Jobs {
 
   const paint = async (job: Job<RenderRequest, RenderResult>, mine: Running): Promise<RenderResult> => {
     const { jobId } = mine;
+    if (job.attemptsMade === 0) metrics.waited(Date.now() - job.timestamp);
     await started(redis, jobId);
     const parent = await readParent(deps.queues, jobId);
     let progress: Progress | undefined;
+    let step: ((step: number) => void) | undefined;
     try {
       return await render(deps, job.data, {
         signal: mine.abort.signal,
-        onRecipe: ({ width, height, count }) => {
+        onRecipe: ({ width, height, count, model }) => {
+          step = openStepClock((ms) => metrics.stepped(model, ms));
           const size = { width: width * (count > 1 ? 2 : 1), height: height * (count > 2 ? 2 : 1) };
           if (parent) progress = openProgress(parent, size, deps);
         },
-        onStep: (news) => progress?.show(news),
+        onStep: (news) => {
+          step?.(news.step);
+          progress?.show(news);
+        },
       });
     } finally {
       await progress?.stop();
@@ -99,10 +105,12 @@ export function openJobs(deps: JobsDeps): Jobs {
       }
       if (error instanceof PermanentError) {
         metrics.ended('failed');
+        metrics.failed(error.code);
         jobLog.error({ err: error }, 'cannot be painted');
         throw new UnrecoverableError(error.message);
       }
       metrics.ended('retried');
+      metrics.failed('transient');
       jobLog.error({ err: error }, 'painting failed; it is tried again');
       throw error;
     } finally {
@@ -113,10 +121,13 @@ export function openJobs(deps: JobsDeps): Jobs {
   return {
     onRender,
     onDeliver: async (job) => {
+      const began = performance.now();
       try {
         await deliver({ ...deps, posted }, job);
         metrics.ended('delivered');
+        metrics.posted(performance.now() - began);
       } catch (error) {
+        if (error instanceof DiscordError) metrics.failed(`discord-${error.trouble}`);
         const known = error instanceof DiscordError || error instanceof UnrecoverableError;
         log[known ? 'warn' : 'error'](
           { err: error, job: job.id, attempt: job.attemptsMade + 1 },
@@ -135,6 +146,16 @@ export function openJobs(deps: JobsDeps): Jobs {
         stop('cancelled');
     },
     current: () => running?.jobId,
+  };
+}
+
+/** From one step to the next; the first has no start that we see. */
+function openStepClock(tell: (ms: number) => void): (step: number) => void {
+  let last: { step: number; at: number } | undefined;
+  return (step) => {
+    const at = performance.now();
+    if (last && step === last.step + 1) tell(at - last.at);
+    last = { step, at };
   };
 }
 

@@ -4,6 +4,7 @@ import { type Env, folder, readEnv } from '../shared/env.ts';
 import { ConfigError, messageOf } from '../shared/errors.ts';
 import { openHealth } from '../shared/health.ts';
 import { openLog } from '../shared/log.ts';
+import { openRegistry, watchReady, watchRedis } from '../shared/metrics.ts';
 import { openDeliverWorker, openQueues, openRenderWorker, withDeadline } from '../shared/queue.ts';
 import { checkRedis, connectRedis, keys, workerConnection } from '../shared/redis.ts';
 import { ANNOUNCE_EVERY_MS, announce, retire } from '../shared/registry.ts';
@@ -20,7 +21,8 @@ async function main(): Promise<void> {
   const began = performance.now();
   const env = readEnv();
   const log = openLog('worker', env.LOG_LEVEL);
-  const metrics = openMetrics();
+  const registry = openRegistry();
+  const metrics = openMetrics(registry);
 
   // what it needs
   const connection = workerConnection(env.REDIS_URL);
@@ -49,7 +51,11 @@ async function main(): Promise<void> {
 
   // what it works on
   const queues = openQueues(connection);
-  const discord = openDiscord({ api: env.DISCORD_API, botToken: env.DISCORD_TOKEN });
+  const discord = openDiscord({
+    api: env.DISCORD_API,
+    botToken: env.DISCORD_TOKEN,
+    onAnswer: metrics.answered,
+  });
   const deps = { engine, store, redis, queues, discord, log, metrics, deadlineS: env.JOB_DEADLINE_S };
   const jobs = openJobs({ ...deps, model: models.get });
   const renders = openRenderWorker(connection, jobs.onRender);
@@ -68,21 +74,19 @@ async function main(): Promise<void> {
     await jobs.lookForCancel();
   });
   let stopping = false;
-  const health = await openHealth({
-    port: env.HEALTH_PORT,
-    host: env.HEALTH_HOST,
-    registry: metrics.registry,
-    ready: async () => [
-      ...(stopping ? ['shutting down'] : []),
-      ...(redis.status === 'ready' ? [] : ['Redis does not answer']),
-      ...beat.problems(),
-      ...engine.problems(),
-      ...(await store.check().then(
-        () => [],
-        (error) => [`the store: ${messageOf(error)}`],
-      )),
-    ],
-  });
+  const ready = async (): Promise<string[]> => [
+    ...(stopping ? ['shutting down'] : []),
+    ...(redis.status === 'ready' ? [] : ['Redis does not answer']),
+    ...beat.problems(),
+    ...engine.problems(),
+    ...(await store.check().then(
+      () => [],
+      (error) => [`the store: ${messageOf(error)}`],
+    )),
+  ];
+  watchReady(registry, ready);
+  watchRedis(registry, redis);
+  const health = await openHealth({ port: env.HEALTH_PORT, host: env.HEALTH_HOST, registry, ready });
   await beat.first;
   void renders.run();
   void delivers.run();
