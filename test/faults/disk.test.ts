@@ -91,7 +91,7 @@ describe('the engine', () => {
     ]);
   });
 
-  it('row 32: NaN in the model: no black picture is shown, the user is told', async () => {
+  it('row 32: NaN in the model (no GPU here, so no safer type to try): no black picture is shown, the user is told', async () => {
     worker.signal('SIGTERM');
     await worker.ended;
     const { root, writeManifest } = stack.models!;

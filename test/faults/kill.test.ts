@@ -78,6 +78,18 @@ describe('processes end', () => {
     await stack.expectClean();
   });
 
+  it('row 20: bot SIGKILL and started again: /imagine is answered within 10 s', async () => {
+    bot.signal('SIGKILL');
+    await bot.ended;
+    const killed = performance.now();
+    bot = await stack.startBot();
+    const handle = await stack.imagine('after the restart of the bot');
+    const ms = performance.now() - killed;
+    report('row 20: bot SIGKILL, started again, to the first acknowledgement', ms);
+    await stack.grid(handle);
+    expect(ms).toBeLessThan(10_000);
+  });
+
   it('row 19: two bots get the same interaction: one job, one message', async () => {
     const twin = await stack.startBot();
     const handles = [await stack.imagine('twin'), await stack.imagine('twin again')];

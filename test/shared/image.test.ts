@@ -73,7 +73,7 @@ describe('links', () => {
     expect(await codeOf(fetchPicture('https://127.0.0.1/a', { hosts: ['127.0.0.1'] }))).toBe('image-host');
   });
 
-  it('a name that leads inside is refused, whatever else it leads to', async () => {
+  it('row 27: rebinding: a name that leads inside is refused, whatever else it leads to, and looked up once', async () => {
     const asked: string[] = [];
     const lookup = ((host, _options, done) => {
       asked.push(host);
@@ -118,7 +118,7 @@ describe('fetching', () => {
     expect((await get()).toString()).toBe('bytes');
   });
 
-  it('follows redirects only to where it may go', async () => {
+  it('row 27: follows redirects only to where it may go', async () => {
     answer = (request, response) => {
       if (request.url === '/a.png') response.writeHead(302, { location: '/b.png' }).end();
       else response.end('moved');
@@ -230,12 +230,12 @@ describe('cleaning', () => {
     }
   });
 
-  it('keeps nothing that was appended', async () => {
+  it('row 28: polyglot: keeps nothing that was appended', async () => {
     const input = Buffer.concat([await plain(8, 8).png().toBuffer(), Buffer.from('PK\x03\x04 polyglot')]);
     expect((await cleanPicture(input)).includes('polyglot')).toBe(false);
   });
 
-  it('blocks every other loader of this process', async () => {
+  it('row 28: blocks every other loader of this process', async () => {
     await cleanPicture(await plain(8, 8).png().toBuffer());
     await expect(
       sharp(Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>')).toBuffer(),
