@@ -109,17 +109,30 @@ const pidFile = join(home, 'pids.json');
 const writePids = () =>
   writeFileSync(
     pidFile,
-    JSON.stringify([...children].map(([name, { process: child }]) => ({ name, pid: child.pid }))),
+    JSON.stringify({
+      launcher: process.pid,
+      children: [...children].map(([name, { process: child }]) => ({ name, pid: child.pid })),
+    }),
   );
 
-/** Children of a launcher that was killed live on; they are ended before new ones start. */
+/** What a process was started with; empty where it is gone. */
+const commandOf = (pid) =>
+  existsSync('/proc/self/cmdline')
+    ? existsSync(`/proc/${pid}/cmdline`)
+      ? readFileSync(`/proc/${pid}/cmdline`, 'utf8')
+      : ''
+    : String(spawnSync('ps', ['-o', 'command=', '-p', String(pid)]).stdout ?? '');
+
+/** A second launcher in the same folder would fight the first; the children of a killed one live on and are ended. */
 function endOrphans() {
   if (!existsSync(pidFile)) return;
-  for (const { pid } of JSON.parse(readFileSync(pidFile, 'utf8') || '[]')) {
-    try {
-      const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
-      if (command.includes(root) || command.includes(join(home, 'redis'))) process.kill(pid, 'SIGKILL');
-    } catch {}
+  const { launcher, children: left = [] } = JSON.parse(readFileSync(pidFile, 'utf8') || '{}');
+  if (launcher !== process.pid && commandOf(launcher).includes('start.mjs'))
+    fail(
+      `Dreamgrid runs here already (process ${launcher}). Stop it first, or set DREAMGRID_HOME to another folder.`,
+    );
+  for (const { pid } of left) {
+    if (commandOf(pid).includes(root)) process.kill(pid, 'SIGKILL');
   }
   rmSync(pidFile, { force: true });
 }
@@ -220,22 +233,32 @@ const freePort = (wanted) =>
     });
   });
 
-const pingRedis = (port, password) =>
+/** Says one thing to the Redis that has this password. @returns its whole answer, '' where none answers */
+const askRedis = (port, password, command) =>
   new Promise((done) => {
-    const socket = connect(port, '127.0.0.1', () => socket.write(`AUTH ${password}\r\nPING\r\n`));
-    const finish = (ok) => {
-      socket.destroy();
-      done(ok);
-    };
     let text = '';
-    socket.setTimeout(1000, () => finish(false));
-    socket.on('error', () => finish(false));
+    const socket = connect(port, '127.0.0.1', () =>
+      socket.write(`AUTH ${password}\r\n${command}\r\nQUIT\r\n`),
+    );
+    socket.setTimeout(1000, () => socket.destroy());
+    socket.on('error', () => {});
     socket.on('data', (bytes) => {
       text += bytes;
-      if (text.includes('PONG')) finish(true);
-      else if (text.includes('LOADING') || text.includes('-ERR') || text.includes('WRONGPASS')) finish(false);
     });
+    socket.on('close', () => done(text));
   });
+
+/** A Redis left by a killed launcher: two on one folder would spoil its log, so the old one saves and ends first. */
+async function endOldRedis(config, password) {
+  const port = Number(/^port (\d+)$/m.exec(existsSync(config) ? readFileSync(config, 'utf8') : '')?.[1]);
+  if (!port || !(await askRedis(port, password, 'PING')).includes('PONG')) return;
+  await askRedis(port, password, 'SHUTDOWN');
+  const deadline = Date.now() + 20_000;
+  while ((await askRedis(port, password, 'PING')) !== '') {
+    if (Date.now() > deadline) throw new Error(`an older private Redis on port ${port} does not end`);
+    await new Promise((wait) => setTimeout(wait, 50));
+  }
+}
 
 /** Own port, own folder, AOF, password: queued jobs survive whatever happens to the machine. */
 async function startRedis() {
@@ -246,8 +269,9 @@ async function startRedis() {
   if (!existsSync(passwordFile))
     writeFileSync(passwordFile, randomBytes(18).toString('hex'), { mode: 0o600 });
   const password = readFileSync(passwordFile, 'utf8').trim();
-  const port = await freePort(6390);
   const config = join(dir, 'redis.conf');
+  await endOldRedis(config, password);
+  const port = await freePort(6390);
   writeFileSync(
     config,
     `bind 127.0.0.1\nport ${port}\ndir ${dir}\nappendonly yes\nappendfsync everysec\nsave ""\nmaxmemory-policy noeviction\nrequirepass ${password}\nloglevel warning\n`,
@@ -256,7 +280,7 @@ async function startRedis() {
   const started = run('redis', 'redis-server', [config]);
   started.catch((error) => stop(1, error.message));
   const deadline = Date.now() + 20_000;
-  while (!(await pingRedis(port, password))) {
+  while (!(await askRedis(port, password, 'PING')).includes('PONG')) {
     if (Date.now() > deadline) throw new Error('the private Redis did not answer within 20 s');
     await new Promise((wait) => setTimeout(wait, 50));
   }

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
@@ -23,6 +23,28 @@ it('npm start names one address, serves the page there, and stops cleanly on SIG
     expect(await run.stop()).toBe(0);
     expect(run.lines.at(-1)).toMatch(/^Stopped/);
   }
+});
+
+it('npm start refuses to fight another one in its folder, and clears away what a killed one left', async () => {
+  const home = await newHome();
+  const first = npmStart(home);
+  const address = await first.ready;
+  const second = npmStart(home);
+  await second.said(/runs here already/);
+  expect(await second.ended).toBe(1);
+  expect((await fetch(address)).status).toBe(200);
+
+  const { launcher, children } = JSON.parse(await readFile(join(home, 'pids.json'), 'utf8'));
+  process.kill(launcher, 'SIGKILL');
+  await first.ended;
+  const third = npmStart(home);
+  expect((await fetch(await third.ready)).status).toBe(200);
+  // Redis by its title; none may still serve the folder beside the new one. A process that ended has no command line.
+  const left = await Promise.all(
+    children.map(({ pid }: { pid: number }) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')),
+  );
+  expect(left.join('')).toBe('');
+  expect(await third.stop()).toBe(0);
 });
 
 it.each([
