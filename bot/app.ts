@@ -6,7 +6,6 @@ import type { Log } from '../shared/log.ts';
 import type { Queues } from '../shared/queue.ts';
 import type { Store } from '../shared/store.ts';
 import type { BotMetrics } from './metrics.ts';
-import type { Moderate } from './moderation.ts';
 
 /** What every handler may use; opened once in main. */
 export interface App {
@@ -16,7 +15,6 @@ export interface App {
   readonly queues: Queues;
   readonly store: Store;
   readonly rest: REST;
-  readonly moderate: Moderate;
   readonly metrics: BotMetrics;
   /** Models that somebody paints with, or did a moment ago. */
   models(): Promise<ReadonlyMap<string, ModelCard>>;
@@ -31,8 +29,18 @@ export interface Asker {
   readonly locale: string;
   readonly channelId: string;
   readonly guildId?: string | undefined;
+  /** Of a thread: the channel it hangs on. */
+  readonly parentId?: string | undefined;
+  /** The channel, or a thread's channel, is age-restricted. */
+  readonly nsfw: boolean;
+  /** Ids of the member's roles; none in a direct message. */
+  readonly roles: readonly string[];
+  /** What a server's own messages are written in. */
+  readonly guildLocale: string;
   /** Bytes of one file, here. */
   readonly attachmentLimit: number;
   /** May manage messages here, so may stop anyone's job. */
   readonly moderator: boolean;
+  /** May manage the server, so may set up Dreamgrid there. */
+  readonly manager: boolean;
 }

@@ -12,6 +12,23 @@ export const askerOf = (interaction: RepliableInteraction): Asker => ({
   locale: interaction.locale,
   channelId: interaction.channelId ?? interaction.user.id,
   guildId: interaction.guildId ?? undefined,
+  ...placeOf(interaction),
+  roles: rolesOf(interaction),
+  guildLocale: interaction.guildLocale ?? interaction.locale,
   attachmentLimit: interaction.attachmentSizeLimit > 0 ? interaction.attachmentSizeLimit : FILE_LIMIT,
   moderator: interaction.memberPermissions?.has(PermissionFlagsBits.ManageMessages) ?? false,
+  manager: interaction.memberPermissions?.has(PermissionFlagsBits.ManageGuild) ?? false,
 });
+
+/** A thread is as old as the channel it hangs on. A channel we know nothing of is for everybody. */
+function placeOf({ channel }: RepliableInteraction): Pick<Asker, 'parentId' | 'nsfw'> {
+  if (channel?.isThread())
+    return { parentId: channel.parentId ?? undefined, nsfw: channel.parent?.nsfw ?? false };
+  return { nsfw: channel !== null && 'nsfw' in channel && channel.nsfw === true };
+}
+
+/** A member of a server that the cache does not hold comes as Discord sent it. */
+function rolesOf({ member }: RepliableInteraction): readonly string[] {
+  if (member === null) return [];
+  return Array.isArray(member.roles) ? member.roles : [...member.roles.cache.keys()];
+}

@@ -14,7 +14,8 @@ import { UserError } from '../shared/errors.ts';
 import { type Answer, type AnswerKind, openAnswer } from './answer.ts';
 import type { App, Asker } from './app.ts';
 import { askerOf } from './asker.ts';
-import { type Button, buttons } from './buttons.ts';
+import { audit } from './audit.ts';
+import { buttonOf } from './buttons.ts';
 import { commands, messageApps } from './commands/index.ts';
 import { presentError } from './errorReply.ts';
 import { forms } from './forms.ts';
@@ -76,8 +77,10 @@ async function explain(app: App, asker: Asker, answer: Answer, plan: Plan, throw
   const errorId = randomUUID().slice(0, 8);
   const about = { errorId, interactionId: asker.interactionId };
   app.metrics.refused(codeOf(error));
-  if (error instanceof UserError) app.log.debug({ ...about, code: error.code }, 'refused');
-  else if (isNobodyThere(error)) return app.log.warn({ ...about, err: error }, 'nobody to answer');
+  if (error instanceof UserError) {
+    app.log.debug({ ...about, code: error.code }, 'refused');
+    void audit(app, asker, error, plan.typed);
+  } else if (isNobodyThere(error)) return app.log.warn({ ...about, err: error }, 'nobody to answer');
   else app.log.error({ ...about, err: error }, 'interaction failed');
   try {
     await answer.tell(presentError(error, { locale: asker.locale, typed: plan.typed, errorId }));

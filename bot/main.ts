@@ -12,7 +12,6 @@ import { connect, describeClose, openClient } from './client.ts';
 import { dispatch } from './dispatch.ts';
 import { openBotMetrics, watchDiscord } from './metrics.ts';
 import { openModels } from './models.ts';
-import { allowAll } from './moderation.ts';
 import { onReaction } from './reactions.ts';
 
 /** The bot: env, log, Redis, store, Discord, health; stopped in reverse. */
@@ -38,7 +37,7 @@ async function main(): Promise<void> {
   watchDiscord(registry, client);
   const models = openModels(redis);
   const metrics = openBotMetrics(registry);
-  const app: App = { env, log, redis, queues, store, rest: client.rest, moderate: allowAll, metrics, models };
+  const app: App = { env, log, redis, queues, store, rest: client.rest, metrics, models };
   const busy = new Set<Promise<void>>();
   const run = (work: Promise<void>): void => {
     const one = work

@@ -21,6 +21,10 @@ export const envTable = {
     schema: z.url({ protocol: /^rediss?$/ }).default('redis://127.0.0.1:6379'),
     help: 'redis://[:password@]host:port or rediss:// for TLS',
   },
+  REDIS_CA: {
+    schema: z.string().min(1).optional(),
+    help: 'file with the certificate (PEM) that signed the one of a rediss:// Redis; without it the public ones',
+  },
   DISCORD_TOKEN: {
     schema: z.string().min(1).optional(),
     help: 'bot token; without it `npm start` opens the playground',
@@ -59,6 +63,30 @@ export const envTable = {
     help: 'a picture that takes longer is stopped and retried once',
   },
   MAX_OPEN_JOBS: { schema: count(1, 1000).default(13), help: 'jobs waiting or running for one user' },
+  MAX_RUNNING_JOBS: {
+    schema: count(1, 1000).default(3),
+    help: 'jobs of one user that are painted at the same time, over all workers',
+  },
+  MAX_PER_SERVER: {
+    schema: count(1, 1_000_000).default(500),
+    help: 'jobs waiting or running for one Discord server',
+  },
+  DAILY_JOBS: {
+    schema: count(0, 1_000_000).default(0),
+    help: 'jobs a day (UTC) for one user, wherever; 0 = no limit. A server may set its own in `/dreamgrid setup`',
+  },
+  SLOW_MODE_WAIT_S: {
+    schema: count(0, 86_400).default(3600),
+    help: 'when the expected wait is longer, everybody has one job at a time; 0 = never',
+  },
+  MODERATION: {
+    schema: z.enum(['on', 'off']).default('on'),
+    help: 'word lists: slurs are refused, sexual words and gore outside age-restricted channels',
+  },
+  SAFETY: {
+    schema: z.enum(['block', 'blur', 'spoiler', 'off']).default('blur'),
+    help: "what happens to a picture that a model's safety checker flags; a server may be stricter; off = not loaded",
+  },
   MAX_QUEUE: { schema: count(1, 1_000_000).default(2000), help: 'jobs waiting or running in all' },
   SHUTDOWN_S: {
     schema: count(1, 600).default(25),

@@ -18,6 +18,10 @@ import {
  */
 export const SCHEMA_VERSION = 1;
 
+/** What can happen to a picture that the safety checker flags, mildest first; the worker's `off` is none of them. */
+export const SAFETIES = ['spoiler', 'blur', 'block'] as const;
+export type Safety = (typeof SAFETIES)[number];
+
 /** The parameters as typed, after the prompt language; absent means "the model's default". */
 export const paramsSchema = z.strictObject({
   /** [w, h] as a reduced ratio. */
@@ -63,6 +67,8 @@ export const renderRequestSchema = z.strictObject({
     .optional(),
   /** Whose turn it is sooner; absent = fast. */
   lane: z.enum(LANES).optional(),
+  /** What the server wants done with a flagged picture, where that is more than the worker's own SAFETY. */
+  safety: z.enum(SAFETIES).optional(),
   user: z.strictObject({ id: z.string().regex(/^\d{15,20}$/), name: z.string().max(100) }),
   /** Set by the bot when it was queued, ms since 1970. Only for display: clocks may disagree. */
   createdAt: z.number(),
@@ -84,6 +90,8 @@ export const deliverRequestSchema = z.strictObject({
   attachmentLimit: z.int().min(1),
   /** True where the acknowledgement of the interaction is the message that is edited; false for repeats. */
   original: z.boolean(),
+  /** The finished picture pings nobody. */
+  quiet: z.boolean().optional(),
   /** Seen by its owner alone: an ephemeral message, and after its 15 minutes a direct one. */
   stealth: z.boolean().optional(),
   /** The finished picture also goes to its owner as a direct message. */

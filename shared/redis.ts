@@ -54,6 +54,18 @@ export const keys = {
 
 /** Recipes and owners outlive the message's token by far; after this a button reads the message's own file. */
 export const RECIPE_TTL_S = 90 * 24 * 3600;
+
+  // what a server chose and who used how much of it: bot/server
+  /** Hash setting → JSON. */
+  server: (guildId: string) => `${PREFIX}:server:${guildId}`,
+  /** Set of user ids. */
+  blocked: (guildId: string) => `${PREFIX}:blocked:${guildId}`,
+  /** Set of the job ids of one person's day; scope is a guild's id or `all`. */
+  used: (scope: string, userId: string, day: string) => `${PREFIX}:used:${scope}:${userId}:${day}`,
+  slow: (guildId: string, userId: string) => `${PREFIX}:slow:${guildId}:${userId}`,
+  openServer: (guildId: string) => `${PREFIX}:open-server:${guildId}`,
+  audited: (guildId: string, userId: string, code: string) =>
+    `${PREFIX}:audited:${guildId}:${userId}:${code}`,
 /** An interaction's token lives 15 minutes (discord.com/developers/docs, Interactions). */
 export const TOKEN_TTL_S = 15 * 60;
 

@@ -13,6 +13,10 @@ export const en = {
   'line.next': 'next in line',
   'line.ahead': { one: '{n} job ahead of you', other: '{n} jobs ahead of you' },
   'line.wait': 'about {time}',
+  'line.nobody': 'nobody is painting just now; your job waits',
+  'status.fast': '(fast)',
+  'status.relax': '(relaxed)',
+  'status.turbo': '(turbo)',
   'title.imagine': '{user}',
   'title.image': 'Image #{number} {user}',
   'title.vary-subtle': 'Variations (Subtle) by {user}',
@@ -86,8 +90,50 @@ export const en = {
   'error.prompt.text': '{lines}',
   'error.empty.title': 'Empty prompt',
   'error.empty.text': 'Describe what to paint, for example `a fox in the snow at night --ar 3:2`.',
-  'error.banned.title': 'Banned prompt',
-  'error.banned.text': 'This server does not paint that.',
+  'error.banned-slurs.title': 'Banned prompt',
+  'error.banned-slurs.text':
+    'There is a slur in this prompt, and everybody here reads prompts. Please say it another way.',
+  'error.banned-sexual.title': 'Banned prompt',
+  'error.banned-sexual.text':
+    'Sexual pictures are not painted in this channel; an age-restricted one may allow them. If yours was not meant so, say it another way.',
+  'error.banned-gore.title': 'Banned prompt',
+  'error.banned-gore.text':
+    'Gore is not painted in this channel; an age-restricted one may allow it. If yours was not meant so, say it another way.',
+  'error.banned-minors.title': 'Banned prompt',
+  'error.banned-minors.text': 'Nothing sexual is painted together with children, here or anywhere.',
+  'error.banned-own.title': 'Banned prompt',
+  'error.banned-own.text':
+    'This server has chosen not to paint something in this prompt. Its moderators know what, and can help.',
+  'error.blocked.title': 'Painting is off for you here',
+  'error.blocked.text':
+    'The people who run this server have stopped you from painting here. Please ask them.',
+  'error.wrong-channel.title': 'Not in this channel',
+  'error.wrong-channel.text': 'On this server, pictures are painted in {channels}.',
+  'error.wrong-role.title': 'Not your role yet',
+  'error.wrong-role.text': 'On this server, one of these roles may paint: {roles}.',
+  'error.turbo-role.title': 'No turbo for you here',
+  'error.turbo-role.text': 'On this server, turbo is for {roles}. Use `--fast` or `--relax`.',
+  'error.slow-server.title': 'Slow mode',
+  'error.slow-server.text': 'This server lets one request through every {every}. Yours may come in {time}.',
+  'error.slow-wait.title': 'A long line',
+  'error.slow-wait.text': {
+    one: 'The wait is about {time}, so everybody has one job at a time just now, and yours is in line.',
+    other: 'The wait is about {time}, so everybody has one job at a time just now; you have {n} in line.',
+  },
+  'error.quota.title': 'Enough for today',
+  'error.quota.text': 'You have asked for {n} of {max} jobs today. The count starts anew at midnight UTC.',
+  'error.quota-server.title': 'Enough for today',
+  'error.quota-server.text':
+    'You have asked for {n} of the {max} jobs a day on this server. The count starts anew at midnight UTC.',
+  'error.queue-server.title': 'Queue full',
+  'error.queue-server.text':
+    'This server has {n} jobs waiting or running, and {max} is the limit. Try again when some are done.',
+  'error.not-manager.title': 'Not yours to set',
+  'error.not-manager.text': 'Setting up Dreamgrid takes the permission Manage Server.',
+
+  // the owner's audit channel
+  'audit.line': '🛑 {user} in {channel}: {title} (`{rule}`)',
+
   'error.too-many.title': 'Too many at once',
   'error.too-many.text': 'This prompt asks for {n} jobs; at most {max} go at once.',
   'error.queue-user.title': 'Queue full',
@@ -167,6 +213,16 @@ export const en = {
   'instead.upscale': 'Use the Upscale buttons under a picture.',
   'instead.native-size': 'Leave it out: grids have the size that the model was made for.',
   'instead.leave-out': 'Leave it out.',
+
+  // questions before something is done
+  'button.confirm': 'Yes',
+  'button.dismiss': 'Cancel',
+  'confirm.title': { one: 'This makes {n} job. Go?', other: 'This makes {n} jobs. Go?' },
+  'confirm.time': 'Painting them takes about {time}, after your place in line.',
+  'confirm.dismissed': 'Nothing was queued.',
+  'remix.title': 'Remix the prompt',
+  'error.too-long-to-ask.title': 'Too long to ask about',
+  'error.too-long-to-ask.text': 'A prompt with `{a, b}` may have at most 4000 characters.',
 
   // how a job can fail after it was queued
   'error.failed.title': 'Painting failed',

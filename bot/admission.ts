@@ -1,0 +1,150 @@
+import { UserError } from '../shared/errors.ts';
+import type { DeliverRequest, RenderRequest } from '../shared/job.ts';
+import { sayDuration } from '../shared/messages/index.ts';
+import { keys } from '../shared/redis.ts';
+import { expectedWait } from '../shared/registry.ts';
+import type { App, Asker } from './app.ts';
+import { refusedBy } from './moderation/index.ts';
+import { onRedis } from './redisAway.ts';
+import { giveBackQuota, type Quota, takeQuota } from './server/quota.ts';
+import { takeServerPlaces } from './server/serverCap.ts';
+import { isBlocked, readServer, type ServerSettings } from './server/settings.ts';
+import type { Draft } from './submit.ts';
+
+/**
+ * Who may paint what, where and how much: the one place that every wish passes, typed or clicked, before it
+ * takes a place in the queue. A rule is a function below; the first that refuses throws its UserError.
+ */
+export interface Admitted {
+  /** What the server chose for the picture, on its way to the worker. */
+  render: Pick<RenderRequest, 'safety'>;
+  deliver: Pick<DeliverRequest, 'quiet'>;
+  /** After the jobs have their places. @throws UserError('queue-server') */
+  takePlaces(): Promise<void>;
+  /** The jobs were not queued after all: what was counted is counted no more. */
+  giveBack(): Promise<void>;
+}
+
+/** @throws UserError */
+export async function admit(
+  app: App,
+  asker: Asker,
+  drafts: readonly Draft[],
+  jobIds: readonly string[],
+): Promise<Admitted> {
+  const { redis, env, log } = app;
+  const { user, guildId } = asker;
+  const server = await onRedis(readServer(redis, guildId));
+  await mayPaint(app, asker, server);
+  for (const draft of drafts) moderate(app, asker, server, draft);
+  if (drafts.some(({ lane }) => lane === 'turbo')) mayUseTurbo(asker, server);
+  await keepSlow(app, asker, drafts);
+  const now = Date.now();
+  const quotas = quotasOf(app, asker, server);
+  const pause = await startPause(app, asker, server);
+  const giveBack = async (): Promise<void> => {
+    await Promise.all([giveBackQuota(redis, user.id, quotas, jobIds, now), pause && redis.del(pause)]).catch(
+      (error) => log.warn({ err: error }, 'a refused job still counts for today'),
+    );
+  };
+  const full = await onRedis(takeQuota(redis, user.id, quotas, jobIds, now));
+  if (full) {
+    if (pause) await onRedis(redis.del(pause));
+    const { scope, max } = full.over;
+    throw new UserError(scope === ALL ? 'quota' : 'quota-server', { n: full.used, max });
+  }
+  return {
+    render: safetyOf(asker, server),
+    deliver: server.pings ? {} : { quiet: true },
+    takePlaces: async () => {
+      if (guildId === undefined) return;
+      const open = await onRedis(takeServerPlaces(redis, guildId, jobIds, env.MAX_PER_SERVER));
+      if (open !== undefined) throw new UserError('queue-server', { n: open, max: env.MAX_PER_SERVER });
+    },
+    giveBack,
+  };
+}
+
+const MENTIONED = 5;
+
+async function mayPaint({ redis }: App, asker: Asker, server: ServerSettings): Promise<void> {
+  const { guildId, user, channelId, parentId, roles } = asker;
+  if (guildId === undefined) return;
+  if (await onRedis(isBlocked(redis, guildId, user.id))) throw new UserError('blocked');
+  const here = server.channels.some((id) => id === channelId || id === parentId);
+  if (server.channels.length > 0 && !here)
+    throw new UserError('wrong-channel', { channels: mention('#', server.channels) });
+  if (server.roles.length > 0 && !server.roles.some((id) => roles.includes(id)))
+    throw new UserError('wrong-role', { roles: mention('@&', server.roles) });
+}
+
+const mention = (sign: '#' | '@&', ids: readonly string[]): string =>
+  ids
+    .slice(0, MENTIONED)
+    .map((id) => `<${sign}${id}>`)
+    .join(' ');
+
+/** Age-restricted by Discord, and left so by the server. */
+const isAdult = ({ nsfw }: Asker, { adults }: ServerSettings): boolean => nsfw && adults;
+
+/** What the worker does where nobody chooses is the operator's affair; where adults paint, nothing is added. */
+const safetyOf = (asker: Asker, server: ServerSettings): Pick<RenderRequest, 'safety'> =>
+  server.safety === 'operator' || isAdult(asker, server) ? {} : { safety: server.safety };
+
+function moderate({ env }: App, asker: Asker, server: ServerSettings, draft: Draft): void {
+  const rule = refusedBy(draft, {
+    lists: env.MODERATION === 'on' && server.moderation,
+    adults: isAdult(asker, server),
+    own: server.words,
+  });
+  if (rule) throw new UserError(`banned-${rule}`);
+}
+
+/** @throws UserError('turbo-role') */
+export function mayUseTurbo({ roles }: Pick<Asker, 'roles'>, { turboRoles }: ServerSettings): void {
+  if (turboRoles.length > 0 && !turboRoles.some((id) => roles.includes(id)))
+    throw new UserError('turbo-role', { roles: mention('@&', turboRoles) });
+}
+
+/** When the line is longer than anybody likes to wait, everybody has one job in it. */
+async function keepSlow({ redis, env }: App, asker: Asker, drafts: readonly Draft[]): Promise<void> {
+  const [first] = drafts;
+  if (env.SLOW_MODE_WAIT_S === 0 || !first) return;
+  const [all, mine] = await onRedis(
+    Promise.all([redis.zcard(keys.openAll), redis.zcard(keys.open(asker.user.id))]),
+  );
+  if (mine + drafts.length <= 1) return;
+  const wait = await onRedis(expectedWait(redis, first.model, all));
+  if (wait === undefined || wait <= env.SLOW_MODE_WAIT_S * 1000) return;
+  throw new UserError('slow-wait', { n: mine, time: sayDuration(asker.locale, wait) });
+}
+
+/** @returns the key that holds the pause, where one began. @throws UserError('slow-server') while one lasts */
+async function startPause(
+  { redis }: App,
+  asker: Asker,
+  { slowSeconds }: ServerSettings,
+): Promise<string | undefined> {
+  const { guildId, user, interactionId } = asker;
+  if (slowSeconds === 0 || guildId === undefined || asker.moderator) return undefined;
+  const key = keys.slow(guildId, user.id);
+  const other = await onRedis(redis.set(key, interactionId, 'EX', slowSeconds, 'NX', 'GET'));
+  if (other === null || other === interactionId) return key;
+  const left = Math.max(1000, await onRedis(redis.pttl(key)));
+  throw new UserError('slow-server', {
+    time: sayDuration(asker.locale, left),
+    every: sayDuration(asker.locale, slowSeconds * 1000),
+  });
+}
+
+const ALL = 'all';
+
+/** The operator's limit counts wherever somebody paints, a server's in that server. */
+export const quotasOf = (
+  { env }: Pick<App, 'env'>,
+  { guildId }: Pick<Asker, 'guildId'>,
+  { daily }: Pick<ServerSettings, 'daily'>,
+): Quota[] => [
+  ...(env.DAILY_JOBS > 0 ? [{ scope: ALL, max: env.DAILY_JOBS }] : []),
+  ...(guildId !== undefined && daily > 0 ? [{ scope: guildId, max: daily }] : []),
+];

@@ -1,0 +1,53 @@
+import { Routes } from 'discord.js';
+import type { UserError } from '../shared/errors.ts';
+import { say, sayError } from '../shared/messages/index.ts';
+import { escapeMarkdown } from '../shared/present.ts';
+import { keys } from '../shared/redis.ts';
+import type { App, Asker } from './app.ts';
+import { readServer } from './server/settings.ts';
+
+/**
+ * One line for each refusal by a rule: in the log without the prompt, and in the channel that a server named
+ * for it with the prompt behind a spoiler. What somebody merely mistyped is nobody's business.
+ */
+const RULES =
+  /^(?:blocked|wrong-channel|wrong-role|turbo-role|not-manager|not-yours|quota(?:-server)?|slow-.+|queue-.+|banned-.+)$/;
+
+/** Somebody who tries the same again and again is one line in the channel for this long. */
+const SAME_S = 20;
+const PROMPT_MAX = 300;
+
+export async function audit(
+  app: App,
+  asker: Asker,
+  error: UserError,
+  typed: string | undefined,
+): Promise<void> {
+  if (!RULES.test(error.code)) return;
+  const { guildId, channelId, user, interactionId } = asker;
+  app.log.info(
+    { audit: error.code, userId: user.id, guildId, channelId, interactionId },
+    'refused by a rule',
+  );
+  if (guildId === undefined) return;
+  try {
+    const { audit: to } = await readServer(app.redis, guildId);
+    if (to === '') return;
+    const said = keys.audited(guildId, user.id, error.code);
+    if ((await app.redis.set(said, '1', 'EX', SAME_S, 'NX')) === null) return;
+    const locale = asker.guildLocale;
+    const { title } = sayError(locale, error.code, error.params, 'broke');
+    const line = say(locale, 'audit.line', {
+      user: `<@${user.id}>`,
+      channel: `<#${channelId}>`,
+      title,
+      rule: error.code,
+    });
+    const prompt = typed ? `\n||${escapeMarkdown(typed.slice(0, PROMPT_MAX))}||` : '';
+    await app.rest.post(Routes.channelMessages(to), {
+      body: { content: `${line}${prompt}`, allowed_mentions: { parse: [] } },
+    });
+  } catch (failure) {
+    app.log.warn({ err: failure, guildId }, 'audit line not posted');
+  }
+}

@@ -1,0 +1,109 @@
+import type { Redis } from 'ioredis';
+import { z } from 'zod';
+import { keys } from '../../shared/redis.ts';
+
+/**
+ * What the people who run a server chose for it; everything has a sensible default, so that nothing needs
+ * choosing. One field of a Redis hash each, so that two of them who click at the same time both win.
+ */
+const ids = z.array(z.string().regex(/^\d{15,20}$/)).max(25);
+
+export const OWN_WORDS_MAX = 200;
+export const OWN_WORD_LENGTH = 60;
+export const BLOCKED_MAX = 1000;
+export const SAFETY_CHOICES = ['operator', 'spoiler', 'blur', 'block'] as const;
+
+export const serverSchema = z.object({
+  /** Where one may paint; none = everywhere. Threads go with their channel. */
+  channels: ids,
+  /** Who may paint; none = everybody. */
+  roles: ids,
+  /** Who may use the turbo lane; none = everybody. */
+  turboRoles: ids,
+  /** Of a prompt without --model; '' = the operator's. */
+  model: z.string().max(64),
+  /** Jobs a day for one member here; 0 = the operator's limit alone. */
+  daily: z.int().min(0).max(10_000),
+  /** Seconds between two requests of one member. */
+  slowSeconds: z.int().min(0).max(21_600),
+  /** The word lists of `moderation`; a server's own words count in any case. */
+  moderation: z.boolean(),
+  words: z.array(z.string().min(1).max(OWN_WORD_LENGTH)).max(OWN_WORDS_MAX),
+  /** Sexual words and gore may be painted in age-restricted channels. */
+  adults: z.boolean(),
+  /** What happens to a picture that the safety checker flags; never less than the operator's SAFETY. */
+  safety: z.enum(SAFETY_CHOICES),
+  /** A finished picture pings whoever asked for it. */
+  pings: z.boolean(),
+  /** Channel that is told of refusals; '' = none. */
+  audit: z.union([z.literal(''), z.string().regex(/^\d{15,20}$/)]),
+});
+export type ServerSettings = z.infer<typeof serverSchema>;
+export type SettingName = keyof ServerSettings;
+
+export const SERVER_DEFAULTS: ServerSettings = {
+  channels: [],
+  roles: [],
+  turboRoles: [],
+  model: '',
+  daily: 0,
+  slowSeconds: 0,
+  moderation: true,
+  words: [],
+  adults: true,
+  safety: 'operator',
+  pings: true,
+  audit: '',
+};
+
+/** A field that cannot be read, of another version or edited by hand, counts as not chosen. */
+export async function readServer(redis: Redis, guildId: string | undefined): Promise<ServerSettings> {
+  if (guildId === undefined) return SERVER_DEFAULTS;
+  const stored = await redis.hgetall(keys.server(guildId));
+  const chosen = Object.entries(serverSchema.shape).flatMap(([name, schema]) => {
+    const parsed = schema.safeParse(parseJson(stored[name]));
+    return parsed.success ? [[name, parsed.data]] : [];
+  });
+  return { ...SERVER_DEFAULTS, ...Object.fromEntries(chosen) };
+}
+
+const parseJson = (text: string | undefined): unknown => {
+  try {
+    return text === undefined ? undefined : JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+};
+
+/** @throws ZodError for a value that the schema refuses */
+export async function changeServer(
+  redis: Redis,
+  guildId: string,
+  changes: Partial<ServerSettings>,
+): Promise<void> {
+  const fields = Object.entries(serverSchema.partial().parse(changes)).map(
+    ([name, value]) => [name, JSON.stringify(value)] as const,
+  );
+  if (fields.length > 0) await redis.hset(keys.server(guildId), Object.fromEntries(fields));
+}
+
+/** Everything but the block list as it was before anybody chose. */
+export const resetServer = (redis: Redis, guildId: string): Promise<number> =>
+  redis.del(keys.server(guildId));
+
+/** @returns false where the list is full */
+export async function blockMember(redis: Redis, guildId: string, userId: string): Promise<boolean> {
+  if ((await redis.scard(keys.blocked(guildId))) >= BLOCKED_MAX) return false;
+  await redis.sadd(keys.blocked(guildId), userId);
+  return true;
+}
+
+/** @returns false where that member was not blocked */
+export const unblockMember = async (redis: Redis, guildId: string, userId: string): Promise<boolean> =>
+  (await redis.srem(keys.blocked(guildId), userId)) === 1;
+
+export const isBlocked = async (redis: Redis, guildId: string, userId: string): Promise<boolean> =>
+  (await redis.sismember(keys.blocked(guildId), userId)) === 1;
+
+export const listBlocked = (redis: Redis, guildId: string): Promise<string[]> =>
+  redis.smembers(keys.blocked(guildId));
