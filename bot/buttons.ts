@@ -1,15 +1,22 @@
-import type { ButtonAction, CustomId } from '../shared/customId.ts';
+import { Routes } from 'discord.js';
+import { type ButtonAction, type CustomId, parseCustomId } from '../shared/customId.ts';
 import { UserError } from '../shared/errors.ts';
+import type { Edit } from '../shared/frame.ts';
+import { readSettings, type Settings } from '../shared/memory/settings.ts';
+import { say } from '../shared/messages/index.ts';
 import type { Recipe } from '../shared/recipe.ts';
-import { PREFIX } from '../shared/redis.ts';
 import type { Answer, AnswerKind } from './answer.ts';
 import type { App, Asker } from './app.ts';
 import { cancel } from './cancel.ts';
-import { rerollOf, retryOf, upscaleOf, variationOf } from './drafts.ts';
-import { findFix, fixModal } from './fix.ts';
+import { editOf, rerollOf, retryOf, upscaleOf, variationOf } from './drafts.ts';
+import { pickCells, region, regionPrompt, zoomCustom } from './edits.ts';
+import { dropFix, FIX_INPUT, findFix, fixModal } from './fix.ts';
+import { imagine } from './imagine.ts';
+import { claim, queue } from './press.ts';
 import { findRecipe, findRequest } from './recipes.ts';
 import { onRedis } from './redisAway.ts';
-import { type Draft, submit } from './submit.ts';
+import { remix, remixModal } from './remix.ts';
+import type { Draft } from './submit.ts';
 
 /**
  * The table of buttons. Anyone may press U, V and 🔄, and the result belongs to whoever pressed; stopping a
@@ -29,32 +36,77 @@ export interface Click {
 export interface Button {
   kind: AnswerKind;
   press(click: Click): Promise<void>;
+  /** What its form does when it is sent; the form carries the custom id of the button. */
+  form?: Form;
 }
 
-/** A new job from a picture. */
-const paint = (draftOf: (jobId: string, index: number, recipe: Recipe) => Draft): Button => ({
-  kind: 'message',
-  async press({ app, asker, answer, id, files }) {
-    await claim(app, asker, id);
+export interface Form {
+  kind: AnswerKind;
+  /** Name of the field with the prompt: the footer of an error shows it again. */
+  prompt?: string;
+  submit(filled: Filled): Promise<void>;
+}
+
+export interface Filled extends Click {
+  /** @throws TypeError where the form has no such field */
+  field(name: string): string;
+}
+
+type DraftOf = (click: Click, settings: Settings) => Promise<Draft>;
+
+/** From one picture of a job. */
+const fromPicture =
+  (draftOf: (jobId: string, index: number, recipe: Recipe, settings: Settings) => Draft): DraftOf =>
+  async ({ app, id, files }, settings) => {
     const recipe = await findRecipe(app, id.jobId, files);
     if (id.index >= recipe.count) throw new UserError('forged');
-    await paintable(app, answer, asker, draftOf(id.jobId, id.index, recipe));
+    return draftOf(id.jobId, id.index, recipe, settings);
+  };
+
+/** A new job, at once. */
+const paint = (draftOf: DraftOf): Button => ({
+  kind: 'message',
+  async press(click) {
+    await claim(click.app, click.asker, click.id);
+    const settings = await onRedis(readSettings(click.app.redis, click.asker.user.id));
+    await queue(click, await draftOf(click, settings));
+  },
+});
+
+/** A new job; with Remix on, its prompt is asked for first. */
+const remixable = (draftOf: DraftOf): Button => ({
+  kind: 'message',
+  async press(click) {
+    const { app, asker, answer, id } = click;
+    const settings = await onRedis(readSettings(app.redis, asker.user.id));
+    const draft = await draftOf(click, settings);
+    // A form can only come first: who waited so long that the answer is under way gets the picture as it was.
+    if (settings.remix && answer.state === 'open')
+      return answer.openModal(remixModal(asker.locale, id, draft.prompt));
+    await claim(app, asker, id);
+    await queue(click, draft);
+  },
+  form: {
+    kind: 'message',
+    prompt: FIX_INPUT,
+    async submit(filled) {
+      const { app, asker, id } = filled;
+      await claim(app, asker, id);
+      const settings = await onRedis(readSettings(app.redis, asker.user.id));
+      const draft = await draftOf(filled, settings);
+      await queue(filled, await remix(app, asker, id, filled.field(FIX_INPUT), draft));
+    },
   },
 });
 
 /** The same wish again: from the recipe, or for a job that failed, from its request. */
-const reroll: Button = {
-  kind: 'message',
-  async press({ app, asker, answer, id, files }) {
-    await claim(app, asker, id);
-    const draft = await findRecipe(app, id.jobId, files).then(rerollOf, async (error: unknown) => {
-      const request = await findRequest(app, id.jobId);
-      if (!request) throw error;
-      return retryOf(request);
-    });
-    await paintable(app, answer, asker, draft);
-  },
-};
+const reroll = remixable(({ app, id, files }) =>
+  findRecipe(app, id.jobId, files).then(rerollOf, async (error: unknown) => {
+    const request = await findRequest(app, id.jobId);
+    if (!request) throw error;
+    return retryOf(request);
+  }),
+);
 
 const fix: Button = {
   kind: 'modal',
@@ -62,16 +114,83 @@ const fix: Button = {
     const { text } = await findFix(app, id.jobId);
     await answer.openModal(fixModal(asker.locale, id.jobId, text));
   },
+  form: {
+    kind: 'message',
+    prompt: FIX_INPUT,
+    async submit(filled) {
+      const { app, asker, answer, id, field } = filled;
+      // What belonged to the first try; when it is forgotten, the words alone still work.
+      const kept = await findFix(app, id.jobId).catch((error: unknown) => {
+        if (error instanceof UserError && error.code === 'fix-gone') return undefined;
+        throw error;
+      });
+      const from = kept?.button === undefined ? undefined : parseCustomId(kept.button);
+      const form = from?.ok ? buttonOf(from.id.action).form : undefined;
+      if (from?.ok && form) return form.submit({ ...filled, id: from.id });
+      await imagine(app, asker, answer, field(FIX_INPUT), kept?.image);
+    },
+  },
 };
 
+/** Yes to a permutation. The question goes off the screen. */
+const confirm: Button = {
+  kind: 'message',
+  async press({ app, asker, answer, id }) {
+    await claim(app, asker, id);
+    const { text, image, token } = await findFix(app, id.jobId);
+    await imagine(app, asker, answer, text, image, true);
+    await dropFix(app, id.jobId);
+    if (token === undefined) return;
+    const question = Routes.webhookMessage(asker.applicationId, token, '@original');
+    await app.rest
+      .delete(question, { auth: false })
+      .catch((error) => app.log.debug({ err: error }, 'the question stays'));
+  },
+};
+
+const dismiss: Button = {
+  kind: 'update',
+  async press({ app, asker: { locale }, answer, id }) {
+    await dropFix(app, id.jobId);
+    await answer.send({ content: say(locale, 'confirm.dismissed'), embeds: [], components: [] });
+  },
+};
+
+const upscaled = (action: 'upscale-subtle' | 'upscale-creative'): Button =>
+  paint(fromPicture((jobId, index, recipe) => upscaleOf(jobId, index, recipe, action)));
+const varied = (action: 'vary-subtle' | 'vary-strong'): Button =>
+  remixable(fromPicture((jobId, index, recipe) => variationOf(jobId, index, recipe, action)));
+
+const edited = (action: Edit, zoom?: number): Button =>
+  remixable(
+    fromPicture((jobId, index, recipe) =>
+      editOf(jobId, index, recipe, { action, ...(zoom === undefined ? {} : { zoom }) }),
+    ),
+  );
+
 export const buttons = {
-  upscale: paint((jobId, index, recipe) => upscaleOf(jobId, index, recipe, 'upscale-subtle')),
-  vary: paint((jobId, index, recipe) => variationOf(jobId, index, recipe, 'vary-strong')),
+  upscale: upscaled('upscale-subtle'),
+  vary: remixable(
+    fromPicture((jobId, index, recipe, { variability }) =>
+      variationOf(jobId, index, recipe, variability === 'low' ? 'vary-subtle' : 'vary-strong'),
+    ),
+  ),
   reroll,
-  'upscale-subtle': paint((jobId, index, recipe) => upscaleOf(jobId, index, recipe, 'upscale-subtle')),
-  'upscale-creative': paint((jobId, index, recipe) => upscaleOf(jobId, index, recipe, 'upscale-creative')),
-  'vary-subtle': paint((jobId, index, recipe) => variationOf(jobId, index, recipe, 'vary-subtle')),
-  'vary-strong': paint((jobId, index, recipe) => variationOf(jobId, index, recipe, 'vary-strong')),
+  'upscale-subtle': upscaled('upscale-subtle'),
+  'upscale-creative': upscaled('upscale-creative'),
+  'vary-subtle': varied('vary-subtle'),
+  'vary-strong': varied('vary-strong'),
+  'vary-region': region,
+  'region-cells': pickCells,
+  'region-prompt': regionPrompt,
+  'zoom-2': edited('zoom-out', 2),
+  'zoom-1.5': edited('zoom-out', 1.5),
+  'zoom-custom': zoomCustom,
+  'pan-left': edited('pan-left'),
+  'pan-right': edited('pan-right'),
+  'pan-up': edited('pan-up'),
+  'pan-down': edited('pan-down'),
+  'make-square': edited('make-square'),
   cancel: {
     kind: 'update',
     async press({ app, asker, answer, id }) {
@@ -80,23 +199,8 @@ export const buttons = {
     },
   },
   fix,
+  confirm,
+  dismiss,
 } satisfies Record<ButtonAction, Button>;
 
-/** A model that nobody paints with any more is said at once, not after an hour in the queue. */
-async function paintable(app: App, answer: Answer, asker: Asker, draft: Draft): Promise<void> {
-  const models = await onRedis(app.models());
-  if (models.size > 0 && !models.has(draft.model)) throw new UserError('no-model', { model: draft.model });
-  await submit(app, asker, answer, [draft]);
-}
-
-const PRESSED_MS = 2000;
-
-/**
- * One job for ten clicks a second. The claim names the interaction, so that the same click delivered twice is
- * not taken for a second one.
- */
-async function claim(app: App, asker: Asker, { action, index, jobId }: CustomId): Promise<void> {
-  const key = `${PREFIX}:clicked:${asker.user.id}:${action}:${index}:${jobId}`;
-  const other = await onRedis(app.redis.set(key, asker.interactionId, 'PX', PRESSED_MS, 'NX', 'GET'));
-  if (other !== null && other !== asker.interactionId) throw new UserError('too-fast');
-}
+export const buttonOf = (action: ButtonAction): Button => buttons[action];

@@ -18,7 +18,6 @@ import { audit } from './audit.ts';
 import { buttonOf } from './buttons.ts';
 import { commands, messageApps } from './commands/index.ts';
 import { presentError } from './errorReply.ts';
-import { forms } from './forms.ts';
 import { isRedisAway } from './redisAway.ts';
 
 /** Discord gives 3 s; what is not answered by then is deferred, with time for the deferral to travel. */
@@ -132,9 +131,18 @@ function readCustomId(text: string): CustomId | UserError {
   return parsed.ok ? parsed.id : new UserError(parsed.why);
 }
 
-type WithFiles = { attachments: ReadonlyMap<string, { url: string }> } | null;
+type WithFiles = {
+  attachments: ReadonlyMap<string, { url: string }>;
+  embeds: readonly { image: { url: string } | null }[];
+} | null;
+/** Pictures on a message: its own files, and those it shows. */
 const filesOf = (message: WithFiles): string[] =>
-  message ? [...message.attachments.values()].map(({ url }) => url) : [];
+  message
+    ? [
+        ...[...message.attachments.values()].map(({ url }) => url),
+        ...message.embeds.flatMap(({ image }) => image?.url ?? []),
+      ]
+    : [];
 
 function planButton(
   app: App,
@@ -143,7 +151,7 @@ function planButton(
 ): Plan {
   const id = readCustomId(interaction.customId);
   if (id instanceof UserError) return refuse(id);
-  const button: Button = buttons[id.action];
+  const button = buttonOf(id.action);
   const files = filesOf(interaction.message);
   const values = interaction.isStringSelectMenu() ? interaction.values : [];
   return { kind: button.kind, run: (answer) => button.press({ app, asker, answer, id, files, values }) };
@@ -153,7 +161,7 @@ function planButton(
 function planModal(app: App, asker: Asker, interaction: ModalSubmitInteraction): Plan {
   const id = readCustomId(interaction.customId);
   if (id instanceof UserError) return refuse(id);
-  const form = forms[id.action];
+  const { form } = buttonOf(id.action);
   if (!form) return refuse(new UserError('forged'));
   const field = (name: string): string => interaction.fields.getTextInputValue(name);
   const files = filesOf(interaction.message);

@@ -1,3 +1,4 @@
+import { type Edit, isEdit } from '../shared/frame.ts';
 import type { Params, RenderRequest } from '../shared/job.ts';
 import { type ParsedPrompt, parsePrompt, printPrompt } from '../shared/prompt/index.ts';
 import { lineage, MAX_LINEAGE, type Recipe, seedOf } from '../shared/recipe.ts';
@@ -12,22 +13,40 @@ export function draftsOf(
   defaultModel: string,
   image?: { key: string },
 ): Draft[] {
-  return prompts.flatMap(({ text, parts, negative, params }) => {
-    const { repeat, ...own } = params;
+  return prompts.flatMap((parsed) => {
+    const { repeat = 1 } = parsed.params;
     const draft: Draft = {
       action: 'imagine',
-      prompt: text,
-      parts,
-      negative,
-      params: own,
-      model: params.model ?? defaultModel,
+      ...wishOf(parsed, defaultModel),
       count: GRID,
-      ...(params.seed === undefined ? {} : { seed: params.seed }),
       ...(image === undefined ? {} : { image }),
     };
-    return Array.from({ length: repeat ?? 1 }, () => draft);
+    return Array.from({ length: repeat }, () => draft);
   });
 }
+
+/** What one parsed prompt asks for. Its text says nothing of repeats, lane and visibility: those are not the picture's. */
+function wishOf(
+  parsed: ParsedPrompt,
+  defaultModel: string,
+): Pick<Draft, 'prompt' | 'parts' | 'negative' | 'params' | 'model' | 'seed'> {
+  const { repeat: _, ...params } = parsed.params;
+  const { lane: _lane, visibility: _visibility, ...shown } = params;
+  return {
+    prompt: printPrompt({ ...parsed, params: shown }),
+    parts: parsed.parts,
+    negative: parsed.negative,
+    params,
+    model: params.model ?? defaultModel,
+    ...(params.seed === undefined ? {} : { seed: params.seed }),
+  };
+}
+
+/** The same wish in other words. */
+export const remixOf = (draft: Draft, parsed: ParsedPrompt): Draft => {
+  const { seed: _, ...old } = draft;
+  return { ...old, ...wishOf(parsed, draft.model) };
+};
 
 /** Four variations of one picture, with a seed of their own. */
 export const variationOf = (
@@ -51,13 +70,37 @@ export const upscaleOf = (
   parent: parentOf(jobId, index, recipe),
 });
 
+/**
+ * A region, a wider frame, a new side. The parent's shape is its own and not the prompt's any more, so `--ar`
+ * goes; one that is typed for this very edit stays.
+ */
+export const editOf = (
+  jobId: string,
+  index: number,
+  recipe: Recipe,
+  { action, cells, zoom }: { action: Edit; cells?: number; zoom?: number },
+): Draft => ({
+  ...again(recipe, withoutShape),
+  action,
+  count: GRID,
+  ...(cells === undefined ? {} : { cells }),
+  ...(zoom === undefined ? {} : { zoom }),
+  parent: parentOf(jobId, index, recipe),
+});
+
+const withoutDice = ({ seed: _seed, repeat: _repeat, ...params }: Params): Params => params;
+const withoutShape = ({ aspect: _aspect, ...params }: Params): Params => withoutDice(params);
+
 /** The same wish with another seed; an upscale has nothing to throw the dice for and keeps its own. */
 export function rerollOf(recipe: Recipe): Draft {
-  const { action, count, image, parent, seed } = recipe;
+  const { action, count, image, parent, seed, cells, zoom, blend } = recipe;
   return {
-    ...again(recipe),
+    ...again(recipe, isEdit(action) && zoom === undefined ? withoutShape : withoutDice),
     action,
     count,
+    ...(cells === undefined ? {} : { cells }),
+    ...(zoom === undefined ? {} : { zoom }),
+    ...(blend === undefined ? {} : { blend }),
     ...(action.startsWith('upscale') ? { seed } : {}),
     ...(image === undefined ? {} : { image: { key: image.key } }),
     ...(parent === undefined ? {} : { parent }),
@@ -72,12 +115,15 @@ export function retryOf(request: RenderRequest): Draft {
 }
 
 /** The prompt as it is typed for the next picture: without its seed, which belongs to the last one. */
-function again(recipe: Recipe): Pick<Draft, 'prompt' | 'parts' | 'negative' | 'params' | 'model'> {
+function again(
+  recipe: Recipe,
+  kept: (params: Params) => Params = withoutDice,
+): Pick<Draft, 'prompt' | 'parts' | 'negative' | 'params' | 'model'> {
   const { parts, negative, model } = recipe;
   const parsed = parsePrompt(recipe.prompt);
   const prompt = parsed.ok && parsed.prompts.length === 1 ? parsed.prompts[0] : undefined;
-  if (!prompt) return { prompt: recipe.prompt, parts, negative, params: paramsOf(recipe), model };
-  const { seed: _seed, repeat: _repeat, ...params } = prompt.params;
+  if (!prompt) return { prompt: recipe.prompt, parts, negative, params: kept(paramsOf(recipe)), model };
+  const params = kept(prompt.params);
   return { prompt: printPrompt({ ...prompt, params }), parts, negative, params, model };
 }
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { printCustomId } from '../shared/customId.ts';
+import { type CustomId, printCustomId } from '../shared/customId.ts';
 import { UserError } from '../shared/errors.ts';
 import { say } from '../shared/messages/index.ts';
 import { PREFIX } from '../shared/redis.ts';
@@ -7,7 +7,8 @@ import type { App } from './app.ts';
 import { onRedis } from './redisAway.ts';
 
 /**
- * A mended prompt waits here for its Fix it button: a custom id has room for a job id and nothing else.
+ * A prompt waits here for its Fix it button, or for the Yes to a permutation: a custom id has room for a job id
+ * and nothing else.
  */
 const TTL_S = 15 * 60;
 const INPUT_MAX = 4000;
@@ -18,6 +19,10 @@ const keyOf = (interactionId: string): string => `${PREFIX}:fix:${interactionId}
 const pendingSchema = z.object({
   text: z.string(),
   image: z.object({ url: z.string(), size: z.number() }).optional(),
+  /** Of the question that waits for a Yes, so that it can be taken off the screen. */
+  token: z.string().optional(),
+  /** Of the button whose form had it: the mended prompt goes back there. */
+  button: z.string().max(100).optional(),
 });
 export type Pending = z.infer<typeof pendingSchema>;
 
@@ -37,10 +42,22 @@ export async function findFix(app: App, interactionId: string): Promise<Pending>
   return pendingSchema.parse(JSON.parse(kept));
 }
 
+export async function dropFix(app: App, interactionId: string): Promise<void> {
+  await onRedis(app.redis.del(keyOf(interactionId)));
+}
+
 /** The form with the mended prompt in it. */
-export const fixModal = (locale: string, interactionId: string, text: string): object => ({
-  custom_id: printCustomId({ action: 'fix', index: 0, jobId: interactionId }),
-  title: say(locale, 'fix.title'),
+export const fixModal = (locale: string, interactionId: string, text: string): object =>
+  promptModal(say(locale, 'fix.title'), say(locale, 'fix.label'), text, {
+    action: 'fix',
+    index: 0,
+    jobId: interactionId,
+  });
+
+/** A form with a prompt to change; it carries the custom id of the button that opened it. */
+export const promptModal = (title: string, label: string, text: string, id: CustomId): object => ({
+  custom_id: printCustomId(id),
+  title,
   components: [
     {
       type: 1,
@@ -48,9 +65,9 @@ export const fixModal = (locale: string, interactionId: string, text: string): o
         {
           type: 4,
           custom_id: FIX_INPUT,
-          label: say(locale, 'fix.label'),
+          label,
           style: 2,
-          value: text,
+          value: text.slice(0, INPUT_MAX),
           required: true,
           max_length: INPUT_MAX,
         },

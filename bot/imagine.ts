@@ -1,48 +1,80 @@
+import { ButtonStyle, ComponentType } from 'discord.js';
+import { printCustomId } from '../shared/customId.ts';
 import { UserError } from '../shared/errors.ts';
-import { parsePrompt } from '../shared/prompt/index.ts';
+import { recordUpload } from '../shared/memory/pictures.ts';
+import { say, sayDuration } from '../shared/messages/index.ts';
+import { escapeMarkdown } from '../shared/present.ts';
+import { expectedWait } from '../shared/registry.ts';
 import type { Answer } from './answer.ts';
 import type { App, Asker } from './app.ts';
 import { draftsOf } from './drafts.ts';
 import { keepFix } from './fix.ts';
 import { type Attached, takeImagePrompt } from './imagePrompt.ts';
-import { describeProblems } from './promptProblems.ts';
+import { MAX_JOBS, readPrompts } from './prompts.ts';
 import { onRedis } from './redisAway.ts';
-import { submit } from './submit.ts';
+import { type Draft, submit } from './submit.ts';
 
-/** What goes at once without being asked twice: expansions of `{a, b}`, and jobs in all. */
-const MAX_EXPANSIONS = 4;
-const MAX_JOBS = 10;
+/** Prompts that the question before a permutation shows. */
+const SHOWN = 10;
 
-/** From the typed text to jobs in the queue; the command and the Fix it form both end here. */
+/**
+ * From the typed text to jobs in the queue; the command, the Fix it form and the Yes to a permutation end here.
+ * @param confirmed `{a, b}` was asked about
+ */
 export async function imagine(
   app: App,
   asker: Asker,
   answer: Answer,
   typed: string,
   attached: Attached | undefined,
+  confirmed = false,
 ): Promise<void> {
-  const models = await onRedis(app.models());
-  if (models.size === 0) throw new UserError('no-worker');
-  const defaultModel = models.has(app.env.DEFAULT_MODEL)
-    ? app.env.DEFAULT_MODEL
-    : ([...models.keys()][0] as string);
-  const parsed = parsePrompt(typed, { models, defaultModel, maxPermutations: MAX_EXPANSIONS });
-  if (!parsed.ok) {
-    const only = parsed.problems.length === 1 ? parsed.problems[0]?.code : undefined;
-    if (only === 'empty-prompt') throw new UserError('empty');
-    const text = (parsed.fixed ?? typed).trim();
-    const offered = await keepFix(app, asker.interactionId, {
-      text,
-      ...(attached ? { image: attached } : {}),
-    });
-    throw new UserError('prompt', {
-      lines: describeProblems(asker.locale, typed, parsed.problems),
-      ...(offered ? { fix: asker.interactionId } : {}),
-    });
-  }
-  const { prompts } = parsed;
+  const { prompts, defaultModel } = await readPrompts(app, asker, typed, attached ? { image: attached } : {});
   const jobs = prompts.reduce((sum, { params }) => sum + (params.repeat ?? 1), 0);
   if (jobs > MAX_JOBS) throw new UserError('too-many', { n: jobs, max: MAX_JOBS });
   const image = await takeImagePrompt(app, attached, prompts[0]?.images ?? []);
-  await submit(app, asker, answer, draftsOf(prompts, defaultModel, image));
+  if (image) await onRedis(recordUpload(app.redis, asker.user.id, image.key));
+  const drafts = draftsOf(prompts, defaultModel, image);
+  if (prompts.length > 1 && !confirmed) await ask(app, asker, answer, typed, attached, drafts);
+  else await submit(app, asker, answer, drafts);
+}
+
+/** A permutation asks first: how many, which, and how long they take. */
+async function ask(
+  app: App,
+  { locale, interactionId, token }: Asker,
+  answer: Answer,
+  text: string,
+  image: Attached | undefined,
+  drafts: readonly Draft[],
+): Promise<void> {
+  const kept = await keepFix(app, interactionId, { text, token, ...(image ? { image } : {}) });
+  if (!kept) throw new UserError('too-long-to-ask');
+  const waitMs = await onRedis(expectedWait(app.redis, drafts[0]?.model ?? '', drafts.length - 1));
+  const lines = [...new Set(drafts.map(({ prompt }) => prompt))]
+    .slice(0, SHOWN)
+    .map((prompt) => `- ${escapeMarkdown(prompt).slice(0, 200)}`);
+  const time = waitMs === undefined ? '' : say(locale, 'confirm.time', { time: sayDuration(locale, waitMs) });
+  const button = (action: 'confirm' | 'dismiss', style: ButtonStyle.Success | ButtonStyle.Secondary) => ({
+    type: ComponentType.Button,
+    style,
+    label: say(locale, `button.${action}`),
+    custom_id: printCustomId({ action, index: 0, jobId: interactionId }),
+  });
+  await answer.tell({
+    content: '',
+    embeds: [
+      {
+        title: say(locale, 'confirm.title', { n: drafts.length }),
+        description: [lines.join('\n'), time].filter(Boolean).join('\n\n'),
+      },
+    ],
+    components: [
+      {
+        type: ComponentType.ActionRow,
+        components: [button('confirm', ButtonStyle.Success), button('dismiss', ButtonStyle.Secondary)],
+      },
+    ],
+    allowed_mentions: { parse: [] },
+  });
 }

@@ -3,10 +3,13 @@ import { Routes } from 'discord.js';
 import { UserError } from '../shared/errors.ts';
 import { release, reserve } from '../shared/fairness.ts';
 import { type DeliverJob, type RenderRequest, SCHEMA_VERSION } from '../shared/job.ts';
+import { forgetJob, type JobRecord, recordJob } from '../shared/memory/pictures.ts';
+import { DEFAULT_LANE, readSettings, type Settings } from '../shared/memory/settings.ts';
 import { presentQueued } from '../shared/present.ts';
 import { addJob } from '../shared/queue.ts';
 import { keys, RECIPE_TTL_S, TOKEN_TTL_S } from '../shared/redis.ts';
-import { expectedWait } from '../shared/registry.ts';
+import { expectedWait, listWorkers } from '../shared/registry.ts';
+import { type Admitted, admit } from './admission.ts';
 import type { Answer } from './answer.ts';
 import type { App, Asker } from './app.ts';
 import { onRedis } from './redisAway.ts';
@@ -20,6 +23,8 @@ interface Place {
   priority: number;
   ahead: number;
   waitMs: number | undefined;
+  /** No worker is there just now. */
+  nobody: boolean;
 }
 
 /**
@@ -30,27 +35,63 @@ export async function submit(
   app: App,
   asker: Asker,
   answer: Answer,
-  drafts: readonly Draft[],
+  wanted: readonly Draft[],
 ): Promise<void> {
-  for (const { prompt } of drafts) await app.moderate(prompt, asker);
-  const jobs = drafts.map((draft, i) => jobOf(asker, draft, i));
-  const places = await reserveAll(app, asker, jobs);
+  const settings = await onRedis(readSettings(app.redis, asker.user.id));
+  const drafts = wanted.map((draft) => withSettings(asker, draft, settings));
+  const admitted = await admit(
+    app,
+    asker,
+    drafts,
+    drafts.map((_, i) => jobIdOf(asker, i)),
+  );
+  const hidden = !isStealth(drafts[0]) || (await answer.hide());
+  // "Thinking…" is on everyone's screen already: it goes, and the picture comes as a message for the asker alone.
+  if (!hidden) await answer.retract();
+  const jobs = drafts.map((draft, i) =>
+    jobOf(asker, draft, i, admitted, { original: i === 0 && hidden, autoDm: settings.autoDm ?? false }),
+  );
+  const places = await takePlaces(app, asker, jobs, admitted);
   for (const [i, job] of jobs.entries()) {
     try {
       if (job.deliver.original) await queueOriginal(app, asker, answer, job, places[i] as Place);
-      else await queueFurther(app, asker, job, places[i] as Place);
+      else await queueFurther(app, asker, answer, job, places[i] as Place);
     } catch (error) {
       await releaseAll(app, asker, jobs.slice(i));
+      if (i === 0) await admitted.giveBack();
       throw error;
     }
   }
 }
 
-function jobOf(asker: Asker, draft: Draft, position: number): DeliverJob {
-  const jobId = position === 0 ? asker.interactionId : `${asker.interactionId}.${position}`;
+const jobIdOf = ({ interactionId }: Asker, position: number): string =>
+  position === 0 ? interactionId : `${interactionId}.${position}`;
+
+/** Lane and visibility: typed for this picture, or chosen in /settings. */
+function withSettings(asker: Asker, draft: Draft, settings: Settings): Draft {
+  const { lane = draft.lane ?? settings.lane ?? DEFAULT_LANE, ...params } = draft.params;
+  // In a direct message there is nobody to hide from.
+  const visibility =
+    asker.guildId === undefined ? 'public' : (params.visibility ?? settings.visibility ?? 'public');
+  return { ...draft, lane, params: { ...params, visibility } };
+}
+
+const isStealth = (draft: Draft | undefined): boolean => draft?.params.visibility === 'stealth';
+
+function jobOf(
+  asker: Asker,
+  draft: Draft,
+  position: number,
+  admitted: Admitted,
+  { original, autoDm }: { original: boolean; autoDm: boolean },
+): DeliverJob {
+  const jobId = jobIdOf(asker, position);
+  const { visibility: _, ...params } = draft.params;
   return {
     render: {
       ...draft,
+      ...admitted.render,
+      params,
       v: SCHEMA_VERSION,
       jobId,
       seed: draft.seed ?? seedFrom(jobId),
@@ -58,6 +99,7 @@ function jobOf(asker: Asker, draft: Draft, position: number): DeliverJob {
       createdAt: Date.now(),
     },
     deliver: {
+      ...admitted.deliver,
       v: SCHEMA_VERSION,
       jobId,
       applicationId: asker.applicationId,
@@ -65,19 +107,56 @@ function jobOf(asker: Asker, draft: Draft, position: number): DeliverJob {
       guildId: asker.guildId,
       locale: asker.locale,
       attachmentLimit: asker.attachmentLimit,
-      original: position === 0,
+      original,
+      ...(isStealth(draft) ? { stealth: true } : {}),
+      ...(autoDm && asker.guildId !== undefined ? { autoDm: true } : {}),
     },
   };
 }
+
+/** What is remembered of a job when its recipe does not exist yet. */
+const recordOf = ({ render, deliver }: DeliverJob): JobRecord => ({
+  jobId: render.jobId,
+  userId: render.user.id,
+  action: render.action,
+  ...(render.parent ? { parent: { jobId: render.parent.jobId, index: render.parent.index } } : {}),
+  prompt: render.prompt,
+  ...(render.image ? { image: render.image.key } : {}),
+  channelId: deliver.channelId,
+  ...(deliver.guildId === undefined ? {} : { guildId: deliver.guildId }),
+  locale: deliver.locale,
+  stealth: deliver.stealth ?? false,
+  at: render.createdAt,
+});
 
 /** A seed nobody chose, but the same one for the same job. */
 export const seedFrom = (jobId: string): number =>
   createHash('sha256').update(`seed ${jobId}`).digest().readUInt32BE(0);
 
+async function takePlaces(
+  app: App,
+  asker: Asker,
+  jobs: readonly DeliverJob[],
+  admitted: Admitted,
+): Promise<Place[]> {
+  try {
+    const places = await reserveAll(app, asker, jobs);
+    await admitted.takePlaces().catch(async (error: unknown) => {
+      await releaseAll(app, asker, jobs);
+      throw error;
+    });
+    return places;
+  } catch (error) {
+    await admitted.giveBack();
+    throw error;
+  }
+}
+
 /** All or none: a prompt that asks for four jobs is not half done. */
 async function reserveAll(app: App, asker: Asker, jobs: readonly DeliverJob[]): Promise<Place[]> {
   const { redis, env } = app;
   const places: Place[] = [];
+  const nobody = (await onRedis(listWorkers(redis))).length === 0;
   for (const { render } of jobs) {
     const reserved = await onRedis(
       reserve(redis, {
@@ -85,6 +164,7 @@ async function reserveAll(app: App, asker: Asker, jobs: readonly DeliverJob[]): 
         jobId: render.jobId,
         maxPerUser: env.MAX_OPEN_JOBS,
         maxAll: env.MAX_QUEUE,
+        lane: render.lane,
       }),
     );
     if (!reserved.ok) {
@@ -96,7 +176,7 @@ async function reserveAll(app: App, asker: Asker, jobs: readonly DeliverJob[]): 
     }
     const ahead = places.length + (await onRedis(countAhead(app, reserved.priority)));
     const waitMs = await onRedis(expectedWait(redis, render.model, ahead));
-    places.push({ priority: reserved.priority, ahead, waitMs });
+    places.push({ priority: reserved.priority, ahead, waitMs, nobody });
   }
   return places;
 }
@@ -111,8 +191,8 @@ async function countAhead({ queues, redis }: App, priority: number): Promise<num
   return sooner + active;
 }
 
-const look = (asker: Asker, job: DeliverJob, { ahead, waitMs }: Place) =>
-  presentQueued({ render: job.render, locale: asker.locale, ahead, waitMs });
+const look = (asker: Asker, job: DeliverJob, { priority: _, ...place }: Place) =>
+  presentQueued({ render: job.render, locale: asker.locale, ...place });
 
 /** The acknowledgement is the message. */
 async function queueOriginal(
@@ -141,8 +221,32 @@ async function queueOriginal(
   }
 }
 
-/** Repeats and permutations are messages of their own; the nonce keeps a repeated request from making two. */
-async function queueFurther(app: App, asker: Asker, job: DeliverJob, place: Place): Promise<void> {
+/** Repeats and permutations are messages of their own; in stealth, for the asker alone. */
+async function queueFurther(
+  app: App,
+  asker: Asker,
+  answer: Answer,
+  job: DeliverJob,
+  place: Place,
+): Promise<void> {
+  const messageId = job.deliver.stealth
+    ? await answer.whisper(look(asker, job, place))
+    : await post(app, asker, job, place);
+  try {
+    await remember(app, asker, job);
+    await rememberMessage(app, asker, job, messageId);
+    await enqueue(app, job, place);
+  } catch (error) {
+    const route = job.deliver.stealth
+      ? Routes.webhookMessage(asker.applicationId, asker.token, messageId)
+      : Routes.channelMessage(asker.channelId, messageId);
+    await app.rest.delete(route, { auth: !job.deliver.stealth });
+    throw error;
+  }
+}
+
+/** The nonce keeps a repeated request from making two messages. */
+async function post(app: App, asker: Asker, job: DeliverJob, place: Place): Promise<string> {
   const { jobId } = job.render;
   const message = (await app.rest
     .post(Routes.channelMessages(asker.channelId), {
@@ -152,22 +256,17 @@ async function queueFurther(app: App, asker: Asker, job: DeliverJob, place: Plac
       if (error.code === 50001 || error.code === 50013) throw new UserError('no-posting');
       throw error;
     })) as { id: string };
-  try {
-    await remember(app, asker, job);
-    await rememberMessage(app, asker, job, message.id);
-    await enqueue(app, job, place);
-  } catch (error) {
-    await app.rest.delete(Routes.channelMessage(asker.channelId, message.id));
-    throw error;
-  }
+  return message.id;
 }
 
-/** The token edits what the interaction answered with, and nothing else: further messages go by their id. */
+/** The token edits what the interaction answered with and what only the asker sees; other messages go by their id. */
 async function remember(app: App, asker: Asker, job: DeliverJob): Promise<void> {
   const { jobId } = job.render;
   const both = app.redis.multi().set(keys.owner(jobId), asker.user.id, 'EX', RECIPE_TTL_S);
-  if (job.deliver.original) both.set(keys.token(jobId), asker.token, 'EX', TOKEN_TTL_S);
+  if (job.deliver.original || job.deliver.stealth)
+    both.set(keys.token(jobId), asker.token, 'EX', TOKEN_TTL_S);
   await onRedis(both.exec());
+  await onRedis(recordJob(app.redis, recordOf(job)));
 }
 
 /** Not worth failing for: within 15 minutes the worker finds the message by the token alone. */
@@ -185,8 +284,10 @@ async function enqueue(app: App, job: DeliverJob, place: Place): Promise<void> {
 }
 
 async function releaseAll(app: App, asker: Asker, jobs: readonly DeliverJob[]): Promise<void> {
-  for (const { render } of jobs)
-    await release(app.redis, asker.user.id, render.jobId).catch((error) =>
-      app.log.warn({ err: error, jobId: render.jobId }, 'reservation kept until it is swept'),
-    );
+  for (const job of jobs) {
+    const { jobId } = job.render;
+    await release(app.redis, asker.user.id, jobId)
+      .then(() => forgetJob(app.redis, recordOf(job)))
+      .catch((error) => app.log.warn({ err: error, jobId }, 'reservation kept until it is swept'));
+  }
 }

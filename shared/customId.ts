@@ -1,8 +1,8 @@
 import { jobIdSchema } from './recipe.ts';
 
 /**
- * The id inside a button: `v1|action|index|jobId`, at most 100 characters. It is typed by nobody but can be
- * forged by anybody, so it is parsed strictly; an unknown version means "made by another Dreamgrid".
+ * The id inside a button: `v1|action|index|jobId`, with `|value` where there is one more thing to know, at most
+ * 100 characters. It is typed by nobody but can be forged by anybody, so it is parsed strictly; an unknown version means "made by another Dreamgrid".
  */
 export const BUTTON_ACTIONS = [
   'upscale', // U1-U4: one picture of the grid
@@ -12,8 +12,21 @@ export const BUTTON_ACTIONS = [
   'upscale-creative',
   'vary-subtle',
   'vary-strong',
+  'vary-region', // opens the picker of cells
+  'region-cells', // a cell of the picker; the id carries what is chosen after the click
+  'region-prompt', // opens the modal with the prompt
+  'zoom-2',
+  'zoom-1.5',
+  'zoom-custom', // opens a modal
+  'pan-left',
+  'pan-right',
+  'pan-up',
+  'pan-down',
+  'make-square',
   'cancel', // ❌ while it waits or runs
   'fix', // opens a modal with the mended prompt
+  'confirm', // Yes to a permutation
+  'dismiss', // and no
 ] as const;
 export type ButtonAction = (typeof BUTTON_ACTIONS)[number];
 
@@ -22,19 +35,32 @@ export interface CustomId {
   /** Which picture, 0-based; 0 where the action concerns the whole. */
   index: number;
   jobId: string;
+  /** Up to 0xffff: the chosen cells of a region, as recipes have them; the hundredfold of a zoom. */
+  value?: number | undefined;
 }
 
 export type CustomIdResult = { ok: true; id: CustomId } | { ok: false; why: 'expired' | 'forged' };
 
-export const printCustomId = ({ action, index, jobId }: CustomId): string => `v1|${action}|${index}|${jobId}`;
+export const printCustomId = ({ action, index, jobId, value }: CustomId): string =>
+  `v1|${action}|${index}|${jobId}${value === undefined ? '' : `|${value.toString(16)}`}`;
 
 export function parseCustomId(text: string): CustomIdResult {
   if (text.length > 100) return { ok: false, why: 'forged' };
-  const [version, action, index, jobId, ...rest] = text.split('|');
+  const [version, action, index, jobId, value, ...rest] = text.split('|');
   if (version !== 'v1') return { ok: false, why: /^v\d{1,3}$/.test(version ?? '') ? 'expired' : 'forged' };
   const known = BUTTON_ACTIONS.find((name) => name === action);
-  if (!known || rest.length > 0 || !/^[0-3]$/.test(index ?? '') || !jobIdSchema.safeParse(jobId).success) {
-    return { ok: false, why: 'forged' };
-  }
-  return { ok: true, id: { action: known, index: Number(index), jobId: jobId as string } };
+  const sound =
+    /^[0-3]$/.test(index ?? '') &&
+    jobIdSchema.safeParse(jobId).success &&
+    (value === undefined || /^(?:0|[1-9a-f][0-9a-f]{0,3})$/.test(value));
+  if (!known || rest.length > 0 || !sound) return { ok: false, why: 'forged' };
+  return {
+    ok: true,
+    id: {
+      action: known,
+      index: Number(index),
+      jobId: jobId as string,
+      ...(value === undefined ? {} : { value: Number.parseInt(value, 16) }),
+    },
+  };
 }

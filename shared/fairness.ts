@@ -1,18 +1,24 @@
 import type { Redis } from 'ioredis';
-import { DELIVER } from './queue.ts';
+import type { Lane } from './memory/settings.ts';
+import { DELIVER, RENDER } from './queue.ts';
 import { keys, PREFIX } from './redis.ts';
 
 /**
- * Start-time fair queueing (Goyal, Vin & Cheng 1996, eq. 1-3, all weights 1): a job's tag is
- * max(V, F[user]) + 1, where F[user] is the user's last tag and V the tag of the job that started last; the
- * queue serves tags in order. A user with 40 jobs waiting delays another by one job at most, and nobody
- * starves. V and F are forgotten when nothing is open, so tags stay far below BullMQ's limit of 2^21.
+ * Start-time fair queueing (Goyal, Vin & Cheng 1996, eq. 1-3): a job's tag is S = max(V, F[user]), and then
+ * F[user] = S + cost, where F[user] is where the user's last job ended in virtual time and V the tag of the job
+ * that started last; the queue serves tags in order, equal ones as they came. So between two users who both wait,
+ * the one gets at most (weight/other weight) · (the other's jobs + 1) + 1 jobs (theorem 1), and nobody starves.
+ * V and F are forgotten when nothing is open, so tags stay far below BullMQ's limit of 2^21.
  *
  * The cap counts open jobs (reserved and not yet released); a reservation whose job does not exist 10 s later
  * or has ended belongs to a process that died in between, and is dropped when next looked at.
  */
+/** What a job costs its owner, in virtual time: while all three wait, turbo : fast : relax is served 4 : 2 : 1. */
+export const LANE_COST: Readonly<Record<Lane, number>> = { turbo: 1, fast: 2, relax: 4 };
+
 const RESERVE = `
 local user, jobId, cap, all, now, jobPrefix = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
+local cost = tonumber(ARGV[7])
 local function sweep(key)
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', key, '-inf', now - 10000, 'LIMIT', 0, 200)) do
     local job = jobPrefix .. id
@@ -35,8 +41,8 @@ end
 if redis.call('ZCARD', KEYS[2]) == 0 then redis.call('DEL', KEYS[3]) end
 local V = tonumber(redis.call('HGET', KEYS[3], 'V') or '0')
 local F = tonumber(redis.call('HGET', KEYS[3], 'F:' .. user) or '0')
-local tag = math.max(V, F) + 1
-redis.call('HSET', KEYS[3], 'F:' .. user, tag, 'T:' .. jobId, tag)
+local tag = math.max(V, F)
+redis.call('HSET', KEYS[3], 'F:' .. user, tag + cost, 'T:' .. jobId, tag)
 redis.call('ZADD', KEYS[1], now, jobId)
 redis.call('ZADD', KEYS[2], now, jobId)
 return {1, tag, mine + 1}
@@ -57,7 +63,7 @@ return 0
 `;
 
 export type Reservation =
-  | { ok: true; priority: number; open: number }
+  | { ok: true /** BullMQ's: from 1, smaller is sooner. */; priority: number; open: number }
   | { ok: false; why: 'user' | 'all'; open: number };
 
 export interface ReserveOptions {
@@ -66,6 +72,7 @@ export interface ReserveOptions {
   /** Jobs waiting or running for one user, and in all. */
   maxPerUser: number;
   maxAll: number;
+  lane?: Lane | undefined;
   now?: number;
 }
 
@@ -83,9 +90,10 @@ export async function reserve(redis: Redis, o: ReserveOptions): Promise<Reservat
     o.maxAll,
     o.now ?? Date.now(),
     `${PREFIX}:${DELIVER}:d-`,
+    LANE_COST[o.lane ?? 'fast'],
   )) as [number, number, number];
   return ok === 1
-    ? { ok: true, priority: value, open }
+    ? { ok: true, priority: value + 1, open }
     : { ok: false, why: value === 1 ? 'user' : 'all', open };
 }
 
@@ -97,4 +105,46 @@ export async function started(redis: Redis, jobId: string): Promise<void> {
 /** The job has ended, however it ended. Idempotent. */
 export async function release(redis: Redis, userId: string, jobId: string): Promise<void> {
   await redis.eval(RELEASE, 3, keys.open(userId), keys.openAll, keys.fair, jobId);
+}
+
+const TAKE_TURN = `
+local jobId, cap, now, jobPrefix = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4]
+if redis.call('ZCARD', KEYS[1]) >= cap then
+  for _, id in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
+    local job = jobPrefix .. id
+    if redis.call('EXISTS', job) == 0 or redis.call('HEXISTS', job, 'finishedOn') == 1 then
+      redis.call('ZREM', KEYS[1], id)
+    end
+  end
+end
+if not redis.call('ZSCORE', KEYS[1], jobId) and redis.call('ZCARD', KEYS[1]) >= cap then
+  redis.call('ZADD', KEYS[2], now, jobId)
+  redis.call('HINCRBY', jobPrefix .. jobId, 'ats', -1)
+  return 0
+end
+redis.call('ZADD', KEYS[1], now, jobId)
+redis.call('ZREM', KEYS[2], jobId)
+return 1
+`;
+
+const END_TURN = `
+redis.call('ZREM', KEYS[1], ARGV[1])
+local held = redis.call('ZPOPMIN', KEYS[2])
+return held[1] or false
+`;
+
+/**
+ * May this job run now, or do `cap` jobs of its owner run already? One that may not is noted, and its start does
+ * not count against the starts a job has. A worker that died leaves its job in the queue, so its turn stays taken
+ * until that job is painted again.
+ */
+export async function takeTurn(redis: Redis, userId: string, jobId: string, cap: number): Promise<boolean> {
+  const key = [keys.running(userId), keys.held(userId)];
+  return (await redis.eval(TAKE_TURN, 2, ...key, jobId, cap, Date.now(), `${PREFIX}:${RENDER}:g-`)) === 1;
+}
+
+/** Gives the id of a job of the same owner that was held back and may run now. */
+export async function endTurn(redis: Redis, userId: string, jobId: string): Promise<string | undefined> {
+  const key = [keys.running(userId), keys.held(userId)];
+  return ((await redis.eval(END_TURN, 2, ...key, jobId)) as string | null) ?? undefined;
 }

@@ -41,8 +41,15 @@ export function presentQueued({
   locale,
   ahead,
   waitMs,
-}: Subject & { ahead?: number | undefined; waitMs?: number | undefined }): Payload {
+  nobody = false,
+}: Subject & {
+  ahead?: number | undefined;
+  waitMs?: number | undefined;
+  /** No worker is there: it waits until one comes. */
+  nobody?: boolean | undefined;
+}): Payload {
   const facts = [
+    ...(nobody ? [say(locale, 'line.nobody')] : []),
     ...(ahead === undefined
       ? []
       : [ahead === 0 ? say(locale, 'line.next') : say(locale, 'line.ahead', { n: ahead })]),
@@ -64,7 +71,11 @@ export function presentProgress({
 }: Subject & { percent: number; preview: boolean }): Payload {
   const shown = Math.max(0, Math.min(99, Math.floor(percent)));
   return {
-    content: headline(render, locale, say(locale, 'status.percent', { percent: shown })),
+    content: headline(
+      render,
+      locale,
+      withLane(say(locale, 'status.percent', { percent: shown }), render, locale),
+    ),
     components: [cancelRow(render, locale)],
     allowed_mentions: { parse: [] },
     ...(preview
@@ -93,8 +104,10 @@ export function presentResult({
       ]
     : [];
   return {
-    content: headline(render, locale, '', small(facts)),
-    components: single ? singleRows(render.jobId, locale) : gridRows(render.jobId, result.pictures.length),
+    content: headline(render, locale, withLane('', render, locale), small(facts)),
+    components: single
+      ? singleRows(render.jobId, locale, result)
+      : gridRows(render.jobId, result.pictures.length),
     allowed_mentions: mentions(render, ping),
     attachments: [{ id: 0, filename: fileName, description: altText(render.prompt) }],
   };
@@ -160,6 +173,10 @@ function headline(render: RenderRequest, locale: string, status: string, below =
   return `**${cutEscaped(render.prompt, CONTENT_MAX - 2 - after.length)}${after}`;
 }
 
+/** `(31%) (fast)`, as Midjourney has it; jobs of before lanes say none. */
+const withLane = (status: string, { lane }: RenderRequest, locale: string): string =>
+  [status, lane === undefined ? '' : say(locale, `status.${lane}`)].filter(Boolean).join(' ');
+
 function titleOf(render: RenderRequest, locale: string): string {
   const user = `<@${render.user.id}>`;
   const { parent, action } = render;
@@ -223,13 +240,22 @@ function gridRows(jobId: string, count: number): Row[] {
   ];
 }
 
-function singleRows(jobId: string, locale: string): Row[] {
-  const named = (
-    action: 'upscale-subtle' | 'upscale-creative' | 'vary-subtle' | 'vary-strong',
-    emoji: string,
-  ) => button(action, 0, jobId, { emoji, label: say(locale, `button.${action}`) });
+type Labelled = Extract<ButtonAction, `${'upscale' | 'vary'}-${string}` | `zoom-${string}` | 'make-square'>;
+
+/** What can be done with one picture, in Midjourney's order. */
+function singleRows(jobId: string, locale: string, { width, height }: RenderResult): Row[] {
+  const named = (action: Labelled, emoji: string) =>
+    button(action, 0, jobId, { emoji, label: say(locale, `button.${action}`) });
+  const plain = (action: ButtonAction, emoji: string) => button(action, 0, jobId, { emoji });
   return [
     row(named('upscale-subtle', '🔍'), named('upscale-creative', '✨')),
-    row(named('vary-subtle', '🪄'), named('vary-strong', '🎲')),
+    row(named('vary-subtle', '🪄'), named('vary-strong', '🎲'), named('vary-region', '🖌️')),
+    row(
+      named('zoom-2', '🔎'),
+      named('zoom-1.5', '🔎'),
+      named('zoom-custom', '🔎'),
+      ...(width === height ? [] : [named('make-square', '↔️')]),
+    ),
+    row(plain('pan-left', '⬅️'), plain('pan-right', '➡️'), plain('pan-up', '⬆️'), plain('pan-down', '⬇️')),
   ];
 }

@@ -1,5 +1,6 @@
+import { readFileSync } from 'node:fs';
 import { Redis } from 'ioredis';
-import { ConfigError } from './errors.ts';
+import { ConfigError, messageOf } from './errors.ts';
 
 /** What both ioredis and BullMQ take. */
 export interface Connection {
@@ -8,7 +9,7 @@ export interface Connection {
   db: number;
   username?: string;
   password?: string;
-  tls?: Record<string, never>;
+  tls?: { ca?: string };
   maxRetriesPerRequest?: number | null;
   enableOfflineQueue?: boolean;
   connectTimeout?: number;
@@ -31,6 +32,9 @@ export const keys = {
   open: (userId: string) => `${PREFIX}:open:${userId}`,
   fair: `${PREFIX}:fair`,
   openAll: `${PREFIX}:open`,
+  /** Jobs of one user that are being painted, and those held back because enough are. */
+  running: (userId: string) => `${PREFIX}:running:${userId}`,
+  held: (userId: string) => `${PREFIX}:held:${userId}`,
   /** Pub/sub channel: job ids to stop. */
   cancel: `${PREFIX}:cancel`,
   /** Set while a job is to be stopped, so that a worker that starts it later sees it too. */
@@ -50,10 +54,6 @@ export const keys = {
   uploaders: (storeKey: string) => `${PREFIX}:uploaders:${storeKey}`,
   job: (jobId: string) => `${PREFIX}:job:${jobId}`,
   children: (jobId: string) => `${PREFIX}:children:${jobId}`,
-} as const;
-
-/** Recipes and owners outlive the message's token by far; after this a button reads the message's own file. */
-export const RECIPE_TTL_S = 90 * 24 * 3600;
 
   // what a server chose and who used how much of it: bot/server
   /** Hash setting → JSON. */
@@ -66,12 +66,16 @@ export const RECIPE_TTL_S = 90 * 24 * 3600;
   openServer: (guildId: string) => `${PREFIX}:open-server:${guildId}`,
   audited: (guildId: string, userId: string, code: string) =>
     `${PREFIX}:audited:${guildId}:${userId}:${code}`,
+} as const;
+
+/** Recipes and owners outlive the message's token by far; after this a button reads the message's own file. */
+export const RECIPE_TTL_S = 90 * 24 * 3600;
 /** An interaction's token lives 15 minutes (discord.com/developers/docs, Interactions). */
 export const TOKEN_TTL_S = 15 * 60;
 
 /** For queue workers: waits for Redis for ever, but notices a silent partition within 20 s (`socketTimeout`). */
-export const workerConnection = (url: string): Connection => ({
-  ...parseRedisUrl(url),
+export const workerConnection = (url: string, ca?: string): Connection => ({
+  ...parseRedisUrl(url, ca),
   maxRetriesPerRequest: null,
   retryStrategy: (times) => Math.min(200 * times, 2000),
   socketTimeout: 20_000,
@@ -79,8 +83,8 @@ export const workerConnection = (url: string): Connection => ({
 });
 
 /** For the bot: a click is answered in time also when Redis is away, so every command fails within 2 s. */
-export const producerConnection = (url: string): Connection => ({
-  ...parseRedisUrl(url),
+export const producerConnection = (url: string, ca?: string): Connection => ({
+  ...parseRedisUrl(url, ca),
   enableOfflineQueue: false,
   maxRetriesPerRequest: 1,
   connectTimeout: 2_000,
@@ -89,8 +93,11 @@ export const producerConnection = (url: string): Connection => ({
   keepAlive: 5_000,
 });
 
-function parseRedisUrl(text: string): Connection {
+/** @param ca file with the certificate to trust. @throws ConfigError */
+function parseRedisUrl(text: string, ca: string | undefined): Connection {
   const url = new URL(text);
+  const secure = url.protocol === 'rediss:';
+  if (ca !== undefined && !secure) throw new ConfigError('REDIS_CA is for a REDIS_URL with rediss://.');
   const db = url.pathname.length > 1 ? Number(url.pathname.slice(1)) : 0;
   if (!Number.isInteger(db))
     throw new ConfigError(`REDIS_URL: expected a database number after the slash; got ${url.pathname}`);
@@ -100,14 +107,25 @@ function parseRedisUrl(text: string): Connection {
     db,
     ...(url.username ? { username: decodeURIComponent(url.username) } : {}),
     ...(url.password ? { password: decodeURIComponent(url.password) } : {}),
-    ...(url.protocol === 'rediss:' ? { tls: {} } : {}),
+    ...(secure ? { tls: ca === undefined ? {} : { ca: readCertificate(ca) } } : {}),
   };
+}
+
+function readCertificate(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new ConfigError(`REDIS_CA: cannot read ${path} (${messageOf(error)}).`);
+  }
 }
 
 /** Connects or says in one line why not. @throws ConfigError */
 export async function connectRedis(options: Connection): Promise<Redis> {
   const redis = new Redis({ ...options, lazyConnect: true });
-  redis.on('error', () => undefined); // ioredis reconnects by itself; readiness reports the state
+  let why: unknown;
+  redis.on('error', (error) => {
+    why = error; // ioredis reconnects by itself; readiness reports the state
+  });
   try {
     await redis.connect();
     await redis.ping();
@@ -115,7 +133,7 @@ export async function connectRedis(options: Connection): Promise<Redis> {
   } catch (error) {
     redis.disconnect();
     throw new ConfigError(
-      `Redis does not answer at ${options.host}:${options.port} (${(error as Error).message}). Start it, or set REDIS_URL.`,
+      `Redis does not answer at ${options.host}:${options.port} (${messageOf(why ?? error)}). Start it, or set REDIS_URL.`,
     );
   }
 }

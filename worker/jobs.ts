@@ -1,12 +1,13 @@
-import { type Job, UnrecoverableError, WaitingError } from 'bullmq';
+import { DelayedError, type Job, UnrecoverableError, WaitingError } from 'bullmq';
 import { PermanentError } from '../shared/errors.ts';
-import { started } from '../shared/fairness.ts';
+import { endTurn, started, takeTurn } from '../shared/fairness.ts';
 import {
   type DeliverJob,
   deliverId,
   deliverJobSchema,
   type RenderRequest,
   type RenderResult,
+  renderId,
 } from '../shared/job.ts';
 import type { Log } from '../shared/log.ts';
 import type { DeliverHandler, Queues, RenderHandler } from '../shared/queue.ts';
@@ -23,7 +24,12 @@ export interface JobsDeps extends RenderDeps, Omit<DeliverDeps, 'redis' | 'store
   discord: Discord;
   metrics: Metrics;
   log: Log;
+  /** Jobs of one user that may run at the same time, over all workers. */
+  maxRunning: number;
 }
+
+/** A job that is held back looks again by itself after this long, should nobody wake it. */
+const HOLD_MS = 5_000;
 
 export interface Jobs {
   onRender: RenderHandler;
@@ -79,8 +85,20 @@ export function openJobs(deps: JobsDeps): Jobs {
     }
   };
 
+  /** The next of the same owner's jobs that was held back runs when this one is over. */
+  const wakeNext = async (userId: string, jobId: string): Promise<void> => {
+    const next = await endTurn(redis, userId, jobId);
+    const job = next === undefined ? undefined : await deps.queues.render.getJob(renderId(next));
+    await job?.promote();
+  };
+
   const onRender: RenderHandler = async (job, token, _signal) => {
     const jobId = String(job.data?.jobId ?? job.id).slice(0, 40);
+    const userId = String(job.data?.user?.id ?? '0').slice(0, 40);
+    if (!(await takeTurn(redis, userId, jobId, deps.maxRunning))) {
+      await job.moveToDelayed(Date.now() + HOLD_MS, token);
+      throw new DelayedError();
+    }
     const mine: Running = { jobId, abort: new AbortController(), why: undefined };
     running = mine;
     const jobLog = log.child({ jobId });
@@ -115,6 +133,7 @@ export function openJobs(deps: JobsDeps): Jobs {
       throw error;
     } finally {
       if (running === mine) running = undefined;
+      await wakeNext(userId, jobId).catch((error) => jobLog.debug({ err: error }, 'nobody woken'));
     }
   };
 

@@ -25,7 +25,7 @@ async function main(): Promise<void> {
   const metrics = openMetrics(registry);
 
   // what it needs
-  const connection = workerConnection(env.REDIS_URL);
+  const connection = workerConnection(env.REDIS_URL, env.REDIS_CA);
   const redis = await connectRedis(connection);
   const unsafe = await checkRedis(redis, {
     production: env.NODE_ENV === 'production',
@@ -57,7 +57,7 @@ async function main(): Promise<void> {
     onAnswer: metrics.answered,
   });
   const deps = { engine, store, redis, queues, discord, log, metrics, deadlineS: env.JOB_DEADLINE_S };
-  const jobs = openJobs({ ...deps, model: models.get });
+  const jobs = openJobs({ ...deps, model: models.get, maxRunning: env.MAX_RUNNING_JOBS });
   const renders = openRenderWorker(connection, jobs.onRender);
   const delivers = openDeliverWorker(connection, jobs.onDeliver);
   for (const worker of [renders, delivers]) worker.on('error', (error) => log.debug({ err: error }, 'queue'));

@@ -41,6 +41,11 @@ export const en = {
   'button.upscale-creative': 'Upscale (Creative)',
   'button.vary-subtle': 'Vary (Subtle)',
   'button.vary-strong': 'Vary (Strong)',
+  'button.vary-region': 'Vary (Region)',
+  'button.zoom-2': 'Zoom Out 2x',
+  'button.zoom-1.5': 'Zoom Out 1.5x',
+  'button.zoom-custom': 'Custom Zoom',
+  'button.make-square': 'Make Square',
 
   // commands; a name is lower case without spaces
   'command.imagine.name': 'imagine',
@@ -59,6 +64,10 @@ export const en = {
   // answers
   'fix.title': 'Fix the prompt',
   'fix.label': 'Prompt',
+  'region.choose': 'Choose the parts that are painted anew, then say what should be there.',
+  'region.paint': 'Paint these parts',
+  'region.title': 'Vary (Region)',
+  'zoom.title': 'Custom Zoom',
   'footer.command': '/imagine prompt: {prompt}',
   'footer.error': 'Error {id}',
   'info.title': 'Dreamgrid',
@@ -240,4 +249,10 @@ export const en = {
   'error.no-model.text': 'No worker has the model {model} any more.',
   'error.no-parent.title': 'Picture gone',
   'error.no-parent.text': 'The picture this starts from cannot be painted again.',
+  'error.frame-limit.title': 'Wide enough',
+  'error.frame-limit.text': 'This picture has reached the size where panning ends.',
+  'error.frame-same.title': 'Nothing to paint',
+  'error.frame-same.text': 'The new frame is the old one. Choose a larger zoom or another `--ar`.',
+  'error.not-able.title': 'This model cannot do that',
+  'error.not-able.text': 'The model {model} lacks what this needs. Choose another with `--model`.',
 } as const satisfies Record<string, Message>;

@@ -36,6 +36,11 @@ export const vi = {
   'button.upscale-creative': 'Phóng to (Sáng tạo)',
   'button.vary-subtle': 'Biến thể (Nhẹ)',
   'button.vary-strong': 'Biến thể (Mạnh)',
+  'button.vary-region': 'Biến thể (Vùng chọn)',
+  'button.zoom-2': 'Thu nhỏ 2x',
+  'button.zoom-1.5': 'Thu nhỏ 1.5x',
+  'button.zoom-custom': 'Thu nhỏ tùy chọn',
+  'button.make-square': 'Thành hình vuông',
 
   'command.imagine.name': 'vẽ',
   'command.imagine.description': 'Vẽ bốn bức ảnh từ một lời mô tả',
@@ -52,6 +57,10 @@ export const vi = {
 
   'fix.title': 'Sửa lời mô tả',
   'fix.label': 'Lời mô tả',
+  'region.choose': 'Chọn những phần sẽ vẽ lại, rồi cho biết ở đó nên có gì.',
+  'region.paint': 'Vẽ lại các phần này',
+  'region.title': 'Biến thể (Vùng chọn)',
+  'zoom.title': 'Thu nhỏ tùy chọn',
   'footer.command': '/vẽ mô-tả: {prompt}',
   'footer.error': 'Lỗi {id}',
   'info.title': 'Dreamgrid',
@@ -223,4 +232,11 @@ export const vi = {
   'error.no-model.text': 'Không còn máy vẽ nào có mô hình {model}.',
   'error.no-parent.title': 'Ảnh không còn',
   'error.no-parent.text': 'Không thể vẽ lại bức ảnh gốc.',
+  'error.frame-limit.title': 'Đã đủ rộng',
+  'error.frame-limit.text': 'Ảnh này đã đạt kích thước tối đa để mở rộng.',
+  'error.frame-same.title': 'Không có gì để vẽ',
+  'error.frame-same.text': 'Khung mới trùng với khung cũ. Hãy chọn mức thu nhỏ lớn hơn hoặc `--ar` khác.',
+  'error.not-able.title': 'Mô hình này không làm được',
+  'error.not-able.text':
+    'Mô hình {model} thiếu phần cần thiết cho việc này. Hãy chọn mô hình khác bằng `--model`.',
 } as const satisfies MessageTable;

@@ -98,13 +98,44 @@ describe('/imagine', { timeout: 60_000 }, () => {
       expect(scene.discord.message(at?.split(':')[1] as string)?.content).toContain('(Waiting to start)');
   });
 
-  it('expands braces, up to four', async () => {
-    const asked = await imagine('a {red, blue} fox');
-    await expect.poll(async () => (await scene.waiting()).length).toBe(2);
-    expect((await scene.render(`${asked.id}.1`))?.prompt).toBe('a blue fox');
-    const many = await imagine('a {a, b, c, d, e} fox');
-    expect(many.message?.ephemeral).toBe(true);
-    expect(await scene.waiting()).toHaveLength(2);
+  describe('a permutation', () => {
+    const Q = 'a {red, blue} fox --repeat 2';
+
+    it('asks first: how many, which, how long; Yes queues them', async () => {
+      await scene.redis.client.hset(keys.pace, 'pocket', '10000');
+      const asked = await imagine(Q);
+      expect(asked.message?.ephemeral).toBe(true);
+      const [embed] = asked.message?.embeds ?? [];
+      expect(embed?.['title']).toBe('This makes 4 jobs. Go?');
+      expect(embed?.['description']).toContain('- a red fox\n- a blue fox');
+      expect(embed?.['description']).toContain('about 40 sec');
+      expect(await scene.waiting()).toEqual([]);
+      const question = asked.message?.id as string;
+      const yes = await scene.discord.click(member, question, 'Yes');
+      expect(yes.message?.ephemeral).toBe(false);
+      await expect.poll(async () => (await scene.waiting()).length, { timeout: 20_000 }).toBe(4);
+      expect((await scene.render(`${yes.id}.2`))?.prompt).toBe('a blue fox');
+      await scene.discord.waitFor(() => scene.discord.message(question) === undefined);
+    });
+
+    it('is dropped by Cancel, and Yes comes too late then', async () => {
+      const asked = await imagine(Q, member, 'vi');
+      expect(asked.message?.embeds[0]?.['title']).toContain('4 lượt vẽ');
+      const question = asked.message?.id as string;
+      const no = await scene.discord.click(member, question, 'Hủy', { locale: 'vi' });
+      expect(no.callbackType).toBe(7);
+      expect(no.message?.content).toBe('Chưa có gì được xếp.');
+      expect(no.message?.buttons).toEqual([]);
+      const late = await scene.discord.click(member, question, `v1|confirm|0|${asked.id}`, { forge: true });
+      expect(late.message?.embeds[0]?.['title']).toBe('Too late');
+      expect(await scene.waiting()).toEqual([]);
+    });
+
+    it('of more than ten is refused', async () => {
+      const many = await imagine('a {a, b, c, d} {e, f, g} fox');
+      expect(many.message?.ephemeral).toBe(true);
+      expect(many.message?.embeds[0]?.['description']).toContain('makes 12 jobs; at most 10');
+    });
   });
 
   it('refuses the job over the cap and says why', async () => {
@@ -193,14 +224,26 @@ describe('/imagine', { timeout: 60_000 }, () => {
     });
   });
 
-  it('says so when nobody paints', async () => {
+  it('waits for a worker where there is none, and says so', async () => {
     const other = await openScene({ worker: false });
     try {
-      const asked = await other.discord.run(other.discord.users.member, 'imagine', { prompt: FOX });
-      expect(asked.message?.ephemeral).toBe(true);
-      expect(asked.message?.embeds[0]?.['title']).toBe('Nobody is painting');
+      const prompt = `${FOX} --model not-here-yet --turbo`;
+      const asked = await other.discord.run(other.discord.users.member, 'imagine', { prompt });
+      expect(asked.message?.ephemeral).toBe(false);
+      expect(asked.message?.content).toContain(
+        '(Waiting to start)\n-# nobody is painting just now; your job waits',
+      );
+      await expect.poll(() => other.waiting()).toEqual([`g-${asked.id}`]);
+      expect(await other.render(asked.id)).toMatchObject({ model: 'not-here-yet', lane: 'turbo' });
     } finally {
       await other.close();
     }
+  });
+
+  it('says what to do instead in the language of the member', async () => {
+    const asked = await imagine(`${FOX} --hd`, member, 'vi');
+    expect(asked.message?.embeds[0]?.['description']).toContain(
+      '`--hd` không có tác dụng ở đây. Hãy dùng các nút Phóng to dưới bức ảnh.',
+    );
   });
 });

@@ -55,8 +55,10 @@ export async function openScene(
     startRedis(),
     mkdtemp(join(tmpdir(), 'dreamgrid-bot-')),
   ]);
-  const models = options.worker === false ? [] : [pocket];
-  const say = () => announce(redis.client, { id: 'test', models }).catch(() => undefined);
+  const say = async () => {
+    if (options.worker !== false)
+      await announce(redis.client, { id: 'test', models: [pocket] }).catch(() => undefined);
+  };
   await say();
   const timer = setInterval(say, REPEAT_MS);
   const env = {

@@ -18,7 +18,8 @@ afterAll(async () => {
 it('every expansion and repeat ends as a grid in a message of its own', { timeout: 90_000 }, async () => {
   const { playground } = stack;
   const { member } = playground.users;
-  await playground.run(member, 'imagine', { prompt: 'a {red, blue} fox --repeat 2' });
+  const asked = await playground.run(member, 'imagine', { prompt: 'a {red, blue} fox --repeat 2' });
+  await playground.click(member, asked.message?.id as string, 'Yes');
   const grids = await playground.waitFor(
     () => {
       const done = playground.messages().filter(isGrid);

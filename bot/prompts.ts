@@ -1,0 +1,69 @@
+import { UserError } from '../shared/errors.ts';
+import type { ModelCard, Params } from '../shared/job.ts';
+import { readOptions } from '../shared/memory/options.ts';
+import { readSettings, type Settings } from '../shared/memory/settings.ts';
+import { type ParsedPrompt, parsePrompt } from '../shared/prompt/index.ts';
+import type { App, Asker } from './app.ts';
+import { keepFix, type Pending } from './fix.ts';
+import { describeProblems } from './promptProblems.ts';
+import { onRedis } from './redisAway.ts';
+
+/** Jobs out of one prompt, by `{a, b}` and `--repeat`. */
+export const MAX_JOBS = 10;
+
+export interface Prompts {
+  prompts: ParsedPrompt[];
+  /** Of a prompt that names none. */
+  defaultModel: string;
+}
+
+/**
+ * What one member typed, with their options, suffix and settings: typed > suffix > settings. What is kept beside
+ * the mended text comes back with the Fix it form. @throws UserError empty, prompt
+ */
+export async function readPrompts(
+  app: App,
+  asker: Asker,
+  typed: string,
+  keep: Omit<Pending, 'text'> = {},
+): Promise<Prompts> {
+  const { redis } = app;
+  const [models, settings, customOptions] = await onRedis(
+    Promise.all([app.models(), readSettings(redis, asker.user.id), readOptions(redis, asker.user.id)]),
+  );
+  const defaultModel = modelFor(models, app.env.DEFAULT_MODEL);
+  const parsed = parsePrompt(typed, {
+    // While nobody has said what there is, every name may be right; the worker that comes will know.
+    models: models.size === 0 ? undefined : models,
+    defaultModel,
+    customOptions,
+    suffix: settings.suffix,
+    defaults: defaultsOf(settings, models),
+    maxPermutations: MAX_JOBS,
+  });
+  if (parsed.ok) return { prompts: parsed.prompts, defaultModel };
+  const only = parsed.problems.length === 1 ? parsed.problems[0]?.code : undefined;
+  if (only === 'empty-prompt') throw new UserError('empty');
+  const text = (parsed.fixed ?? typed).trim();
+  const offered = await keepFix(app, asker.interactionId, { ...keep, text });
+  throw new UserError('prompt', {
+    lines: describeProblems(asker.locale, typed, parsed.problems),
+    ...(offered ? { fix: asker.interactionId } : {}),
+  });
+}
+
+export const modelFor = (models: ReadonlyMap<string, ModelCard>, wanted: string): string =>
+  models.has(wanted) ? wanted : ([...models.keys()][0] ?? wanted);
+
+/** A chosen model that nobody paints with any more is passed over. */
+function defaultsOf(
+  { model, stylize, quality, raw }: Settings,
+  models: ReadonlyMap<string, ModelCard>,
+): Params {
+  return {
+    ...(model !== undefined && models.has(model) ? { model } : {}),
+    ...(stylize === undefined ? {} : { stylize }),
+    ...(quality === undefined ? {} : { quality }),
+    ...(raw ? { raw } : {}),
+  };
+}
