@@ -22,7 +22,7 @@ async function main(): Promise<void> {
   const registry = openRegistry();
 
   // what it stands on
-  const redis = await connectRedis(producerConnection(env.REDIS_URL));
+  const redis = await connectRedis(producerConnection(env.REDIS_URL, env.REDIS_CA));
   const production = env.NODE_ENV === 'production';
   const unsafe = await checkRedis(redis, { production, unsafe: env.REDIS_UNSAFE });
   if (unsafe.length > 0) log.warn({ missing: unsafe.join(', ') }, 'this Redis may lose jobs');

@@ -54,7 +54,7 @@ const checks: Record<string, Check> = {
   },
 
   redis: async (env) => {
-    const options = producerConnection(env.REDIS_URL);
+    const options = producerConnection(env.REDIS_URL, env.REDIS_CA);
     const own = !process.env['REDIS_URL'];
     const redis = await connectRedis(options).catch((error: unknown) => {
       if (!own) throw error;
