@@ -117,7 +117,10 @@ const imagePrompt = ({ action, image }: RenderRequest, iw: number): Recipe['imag
  * A new picture: the model's size whose shape is nearest to the asked one. A variation: as large as its parent
  * was painted, if the model paints that much at once. An edit: see frame.ts. An upscaled picture: the parent's size times two, or four where a model of its own does it.
  */
-const sizeFor = (request: RenderRequest, card: ModelCard): Size => {
+export const sizeFor = (
+  request: Pick<RenderRequest, 'action' | 'params' | 'parent' | 'zoom'>,
+  card: ModelCard,
+): Size => {
   const { action, params, parent } = request;
   if (parent === undefined) return params.aspect ? bucketFor(params.aspect, card) : card.native;
   if (isUpscale(action)) {

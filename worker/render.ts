@@ -17,7 +17,7 @@ import { EngineFailure } from './engineProcess.ts';
 import type { StepNews } from './engineProtocol.ts';
 import { faultPoint } from './fault.ts';
 import { composeGrid, encodePng } from './grid.ts';
-import { toCard } from './models.ts';
+import { type InstalledModel, toCard } from './models.ts';
 import { type PaintDeps, type Painting, paint, storePainting } from './paint.ts';
 
 /** One render job. Jobs run at least once, so all of it may happen again: what is stored is not painted twice. */
@@ -51,7 +51,7 @@ export async function render(
 
   const model = deps.model(request.model);
   if (!model) throw new PermanentError('no-model', { model: request.model });
-  const recipe = resolveRecipe(request, toCard(model));
+  const recipe = resolved(request, model);
   options.onRecipe?.(recipe);
   const painting = await paint(deps, recipe, {
     signal: options.signal,
@@ -60,7 +60,7 @@ export async function render(
       options.onStep?.(news);
     },
   }).catch((error: unknown) => {
-    throw explain(error, deps.deadlineS);
+    throw explain(error, deps.deadlineS, recipe.model);
   });
 
   await stopIfCancelled(deps.redis, jobId);
@@ -69,6 +69,15 @@ export async function render(
   await rememberRecipe(deps.redis, jobId, recipe);
   await recordPace(deps.redis, recipe.model, painting.ms);
   return result;
+}
+
+/** What the member asks and this model does not take is no reason to try again. */
+function resolved(request: RenderRequest, model: InstalledModel): Recipe {
+  try {
+    return resolveRecipe(request, toCard(model));
+  } catch (error) {
+    throw error instanceof UserError ? new PermanentError(error.code, error.params, { cause: error }) : error;
+  }
 }
 
 function parseRequest(data: unknown): RenderRequest {
@@ -126,7 +135,7 @@ const rememberRecipe = (redis: Redis, jobId: string, recipe: Recipe) =>
  * The engine has tried twice where that could help, so its failures are final; only a stop (cancelled, or given
  * back at shutdown) is the caller's to name.
  */
-function explain(error: unknown, deadlineS: number): unknown {
+function explain(error: unknown, deadlineS: number, model: string): unknown {
   if (error instanceof UserError) return new PermanentError(error.code, error.params, { cause: error });
   if (!(error instanceof EngineFailure)) return error;
   const because = { cause: error };
@@ -141,6 +150,8 @@ function explain(error: unknown, deadlineS: number): unknown {
       return new PermanentError('deadline', { seconds: deadlineS }, because);
     case 'out-of-memory':
       return new PermanentError('too-large', {}, because);
+    case 'unsupported':
+      return new PermanentError('not-able', { model }, because);
     case 'not-a-number':
       return new PermanentError('blank', {}, because);
     default:

@@ -1,0 +1,136 @@
+import { type APIActionRowComponent, type APIButtonComponent, ButtonStyle, ComponentType } from 'discord.js';
+import { type CustomId, printCustomId } from '../shared/customId.ts';
+import { UserError } from '../shared/errors.ts';
+import { CELLS, type Edit } from '../shared/frame.ts';
+import { say } from '../shared/messages/index.ts';
+import type { Button, Click, Filled } from './buttons.ts';
+import { editOf } from './drafts.ts';
+import { FIX_INPUT, promptModal } from './fix.ts';
+import { claim, queue } from './press.ts';
+import { findRecipe } from './recipes.ts';
+import { remix } from './remix.ts';
+import type { Draft } from './submit.ts';
+
+/** Vary (Region) and Custom Zoom: edits that must be told more than a click can say. */
+async function draft(
+  { app, id, files }: Click,
+  wish: { action: Edit; cells?: number; zoom?: number },
+): Promise<Draft> {
+  const recipe = await findRecipe(app, id.jobId, files);
+  if (id.index >= recipe.count) throw new UserError('forged');
+  return editOf(id.jobId, id.index, recipe, wish);
+}
+
+/**
+ * The picture as 4 × 4 buttons, seen by whoever pressed. What is chosen is in the ids of the buttons, so nothing
+ * is remembered and nothing can be forgotten.
+ */
+export const region: Button = {
+  kind: 'private',
+  async press(click) {
+    const { asker, answer, id, files } = click;
+    await draft(click, { action: 'vary-region' });
+    const [url] = files;
+    await answer.send({
+      content: say(asker.locale, 'region.choose'),
+      ...(url === undefined ? {} : { embeds: [{ image: { url } }] }),
+      components: cellRows(asker.locale, id, 0),
+      allowed_mentions: { parse: [] },
+    });
+  },
+};
+
+export const pickCells: Button = {
+  kind: 'update',
+  async press({ asker, answer, id }) {
+    await answer.send({ components: cellRows(asker.locale, id, id.value ?? 0) });
+  },
+};
+
+type Row = APIActionRowComponent<APIButtonComponent>;
+
+function cellRows(locale: string, { index, jobId }: CustomId, cells: number): Row[] {
+  const cell = (bit: number): APIButtonComponent => ({
+    type: ComponentType.Button,
+    style: cells & bit ? ButtonStyle.Success : ButtonStyle.Secondary,
+    emoji: { name: cells & bit ? '🖌️' : '⬜' },
+    custom_id: printCustomId({ action: 'region-cells', index, jobId, value: cells ^ bit }),
+  });
+  const across = [...Array(CELLS).keys()];
+  const rows = across.map((y) => row(across.map((x) => cell(1 << (y * CELLS + x)))));
+  const paint: APIButtonComponent = {
+    type: ComponentType.Button,
+    style: ButtonStyle.Primary,
+    label: say(locale, 'region.paint'),
+    disabled: cells === 0,
+    custom_id: printCustomId({ action: 'region-prompt', index, jobId, value: cells }),
+  };
+  return [...rows, row([paint])];
+}
+
+const row = (components: APIButtonComponent[]): Row => ({ type: ComponentType.ActionRow, components });
+
+/** @throws UserError('forged') where nothing was chosen */
+const cellsOf = ({ value }: CustomId): number => {
+  if (!value) throw new UserError('forged');
+  return value;
+};
+
+export const regionPrompt: Button = {
+  kind: 'modal',
+  async press(click) {
+    const { asker, answer, id } = click;
+    const { prompt } = await draft(click, { action: 'vary-region', cells: cellsOf(id) });
+    const [title, label] = [say(asker.locale, 'region.title'), say(asker.locale, 'fix.label')];
+    await answer.openModal(promptModal(title, label, prompt, id));
+  },
+  form: {
+    kind: 'message',
+    prompt: FIX_INPUT,
+    async submit(filled) {
+      const cells = cellsOf(filled.id);
+      await send(filled, await draft(filled, { action: 'vary-region', cells }), filled.field(FIX_INPUT));
+    },
+  },
+};
+
+const USUAL_ZOOM = 1.5;
+
+/** As in Midjourney, the zoom stands in the prompt: `--zoom 1.8`. */
+export const zoomCustom: Button = {
+  kind: 'modal',
+  async press(click) {
+    const { asker, answer, id } = click;
+    const { prompt } = await draft(click, { action: 'zoom-out' });
+    const [title, label] = [say(asker.locale, 'zoom.title'), say(asker.locale, 'fix.label')];
+    await answer.openModal(promptModal(title, label, `${prompt} --zoom ${USUAL_ZOOM}`, id));
+  },
+  form: {
+    kind: 'message',
+    prompt: FIX_INPUT,
+    async submit(filled) {
+      const { zoom, text } = takeZoom(filled.field(FIX_INPUT), (filled.id.value ?? USUAL_ZOOM * 100) / 100);
+      // A mended prompt comes back with this id, and then its text has no zoom any more.
+      const id = { ...filled.id, value: Math.round(zoom * 100) };
+      await send({ ...filled, id }, await draft(filled, { action: 'zoom-out', zoom }), text);
+    },
+  },
+};
+
+/** @throws UserError('out-of-range') */
+function takeZoom(typed: string, otherwise: number): { zoom: number; text: string } {
+  let value = String(otherwise);
+  const text = typed.replace(/\s*(?:--|[—–])zoom[\s=]+(\S+)/gi, (_, number: string) => {
+    value = number;
+    return '';
+  });
+  const zoom = Number(value.replace(',', '.').replace(/x$/i, ''));
+  if (zoom >= 1 && zoom <= 2) return { zoom, text };
+  throw new UserError('out-of-range', { parameter: '--zoom', value, min: 1, max: 2 });
+}
+
+async function send(filled: Filled, wish: Draft, typed: string): Promise<void> {
+  const { app, asker, id } = filled;
+  await claim(app, asker, id);
+  await queue(filled, await remix(app, asker, id, typed, wish));
+}

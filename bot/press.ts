@@ -1,0 +1,36 @@
+import type { CustomId } from '../shared/customId.ts';
+import { UserError } from '../shared/errors.ts';
+import { readJobs } from '../shared/memory/pictures.ts';
+import { PREFIX } from '../shared/redis.ts';
+import { sizeFor } from '../shared/resolve.ts';
+import type { App, Asker } from './app.ts';
+import type { Click } from './buttons.ts';
+import { onRedis } from './redisAway.ts';
+import { type Draft, submit } from './submit.ts';
+
+/**
+ * A model that nobody paints with any more is said at once, not after an hour in the queue. What came of a
+ * picture that its owner alone saw is for its owner alone too.
+ */
+export async function queue({ app, asker, answer, id }: Click, draft: Draft): Promise<void> {
+  const [models, [from]] = await onRedis(Promise.all([app.models(), readJobs(app.redis, [id.jobId])]));
+  if (models.size > 0 && !models.has(draft.model)) throw new UserError('no-model', { model: draft.model });
+  // What has no room to grow is said at once too.
+  const card = models.get(draft.model);
+  if (card) sizeFor(draft, card);
+  const visibility = draft.params.visibility ?? (from?.stealth ? ('stealth' as const) : undefined);
+  const params = { ...draft.params, ...(visibility === undefined ? {} : { visibility }) };
+  await submit(app, asker, answer, [{ ...draft, params }]);
+}
+
+const PRESSED_MS = 2000;
+
+/**
+ * One job for ten clicks a second. The claim names the interaction, so that the same click delivered twice is
+ * not taken for a second one.
+ */
+export async function claim(app: App, asker: Asker, { action, index, jobId }: CustomId): Promise<void> {
+  const key = `${PREFIX}:clicked:${asker.user.id}:${action}:${index}:${jobId}`;
+  const other = await onRedis(app.redis.set(key, asker.interactionId, 'PX', PRESSED_MS, 'NX', 'GET'));
+  if (other !== null && other !== asker.interactionId) throw new UserError('too-fast');
+}
