@@ -27,8 +27,8 @@ function placeOf({ channel }: RepliableInteraction): Pick<Asker, 'parentId' | 'n
   return { nsfw: channel !== null && 'nsfw' in channel && channel.nsfw === true };
 }
 
-/** A member of a server that the cache does not hold comes as Discord sent it. */
-function rolesOf({ member }: RepliableInteraction): readonly string[] {
-  if (member === null) return [];
-  return Array.isArray(member.roles) ? member.roles : [...member.roles.cache.keys()];
+/** Everybody has the role @everyone, whose id is the server's; Discord does not list it. */
+function rolesOf({ member, guildId }: RepliableInteraction): readonly string[] {
+  if (member === null || guildId === null) return [];
+  return [guildId, ...(Array.isArray(member.roles) ? member.roles : member.roles.cache.keys())];
 }

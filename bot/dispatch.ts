@@ -5,6 +5,7 @@ import {
   type ChatInputCommandInteraction,
   DiscordAPIError,
   type Interaction,
+  type MessageComponentInteraction,
   type MessageContextMenuCommandInteraction,
   type ModalSubmitInteraction,
   type StringSelectMenuInteraction,
@@ -19,6 +20,8 @@ import { buttonOf } from './buttons.ts';
 import { commands, messageApps } from './commands/index.ts';
 import { presentError } from './errorReply.ts';
 import { isRedisAway } from './redisAway.ts';
+import { type Control, parseControl } from './server/controls.ts';
+import { kindOf, touchPanel } from './server/setup.ts';
 
 /** Discord gives 3 s; what is not answered by then is deferred, with time for the deferral to travel. */
 const DEFER_AFTER_MS = 1800;
@@ -97,6 +100,10 @@ const codeOf = (error: unknown): string =>
 function planOf(app: App, asker: Asker, interaction: Interaction): Plan | undefined {
   if (interaction.isChatInputCommand()) return planCommand(app, asker, interaction);
   if (interaction.isMessageContextMenuCommand()) return planApp(app, asker, interaction);
+  if (interaction.isMessageComponent() || interaction.isModalSubmit()) {
+    const control = parseControl(interaction.customId);
+    if (control) return planPanel(app, asker, interaction, control);
+  }
   if (interaction.isButton() || interaction.isStringSelectMenu()) return planButton(app, asker, interaction);
   if (interaction.isModalSubmit()) return planModal(app, asker, interaction);
   return undefined;
@@ -123,6 +130,23 @@ function planApp(app: App, asker: Asker, interaction: MessageContextMenuCommandI
   const found = messageApps.get(interaction.commandName);
   if (!found) return refuse(new UserError('unknown-command'));
   return { kind: found.kind, run: (answer) => found.run({ app, asker, answer, interaction }) };
+}
+
+/** The panel of `/dreamgrid setup`: its menus, buttons and the forms they open. */
+function planPanel(
+  app: App,
+  asker: Asker,
+  interaction: MessageComponentInteraction | ModalSubmitInteraction,
+  control: Control | 'expired',
+): Plan {
+  if (control === 'expired') return refuse(new UserError('expired'));
+  const sent = interaction.isModalSubmit();
+  const field = sent ? (name: string): string => interaction.fields.getTextInputValue(name) : undefined;
+  const values = !sent && interaction.isAnySelectMenu() ? interaction.values : [];
+  return {
+    kind: kindOf(control, sent),
+    run: (answer) => touchPanel({ app, asker, answer, control, values, field }),
+  };
 }
 
 /** A custom id can be forged, and outlives the version that made it. */

@@ -1,4 +1,5 @@
 import type { Command, MessageApp } from './command.ts';
+import { dreamgridCommand } from './dreamgrid.ts';
 import { helpCommand } from './help.ts';
 import { imagineCommand } from './imagine.ts';
 import { infoCommand } from './info.ts';
@@ -6,7 +7,7 @@ import { modelsCommand } from './models.ts';
 
 /** All slash commands by name; adding one is a file and a line. */
 export const commands: ReadonlyMap<string, Command> = new Map(
-  [imagineCommand, infoCommand, helpCommand, modelsCommand].map((command) => [
+  [imagineCommand, infoCommand, helpCommand, modelsCommand, dreamgridCommand].map((command) => [
     command.definition.name,
     command,
   ]),

@@ -1,0 +1,144 @@
+import { UserError } from '../../shared/errors.ts';
+import type { Answer, AnswerKind } from '../answer.ts';
+import type { App, Asker } from '../app.ts';
+import { onRedis } from '../redisAway.ts';
+import type { Control } from './controls.ts';
+import {
+  LIMIT_FIELDS,
+  limitsForm,
+  OPERATORS,
+  type Page,
+  presentPanel,
+  readCount,
+  readWords,
+  type Shown,
+  SWITCHES,
+  WORDS_FIELD,
+  wordsForm,
+} from './panel.ts';
+import {
+  changeServer,
+  listBlocked,
+  OWN_WORD_LENGTH,
+  OWN_WORDS_MAX,
+  readServer,
+  resetServer,
+  SAFETY_CHOICES,
+  type ServerSettings,
+} from './settings.ts';
+
+/** What a click on the panel does. Whoever opened it may have lost the permission since: each click is checked. */
+export interface Touch {
+  app: App;
+  asker: Asker;
+  answer: Answer;
+  control: Control;
+  /** What was chosen in a menu. */
+  values: readonly string[];
+  /** Of the form that the control opened, where one was sent. */
+  field?: ((name: string) => string) | undefined;
+}
+
+const DAILY_MAX = 10_000;
+const SLOW_MAX = 21_600;
+
+/** @throws UserError('not-manager'), the id of the server otherwise */
+export function managed({ guildId, manager }: Asker): string {
+  if (guildId === undefined || !manager) throw new UserError('not-manager');
+  return guildId;
+}
+
+const FORMS: ReadonlySet<Control> = new Set(['limits', 'words']);
+const PAGES: Readonly<Record<Control, Page>> = {
+  channels: 'people',
+  roles: 'people',
+  turbo: 'people',
+  model: 'people',
+  switches: 'safety',
+  safety: 'safety',
+  audit: 'safety',
+  'to-people': 'people',
+  'to-safety': 'safety',
+  limits: 'people',
+  words: 'safety',
+  reset: 'people',
+};
+
+/** A button that opens a form must not be deferred; everything else changes the panel it stands on. */
+export const kindOf = (control: Control, sent: boolean): AnswerKind =>
+  FORMS.has(control) && !sent ? 'modal' : 'update';
+
+export async function showPanel(app: App, asker: Asker, answer: Answer, page: Page): Promise<void> {
+  await answer.send(presentPanel(await readShown(app, asker), page));
+}
+
+export async function touchPanel(touch: Touch): Promise<void> {
+  const { app, asker, answer, control, field } = touch;
+  const guildId = managed(asker);
+  if (FORMS.has(control) && !field) {
+    const server = await onRedis(readServer(app.redis, guildId));
+    await answer.openModal((control === 'limits' ? limitsForm : wordsForm)(asker.locale, server));
+    return;
+  }
+  if (control === 'reset') await onRedis(resetServer(app.redis, guildId));
+  else await onRedis(changeServer(app.redis, guildId, changesOf(touch)));
+  app.log.info({ guildId, by: asker.user.id, control }, 'server settings changed');
+  await showPanel(app, asker, answer, PAGES[control]);
+}
+
+/** @throws UserError for what a form or a forger got wrong */
+function changesOf({ control, values, field }: Touch): Partial<ServerSettings> {
+  switch (control) {
+    case 'channels':
+      return { channels: [...values] };
+    case 'roles':
+      return { roles: [...values] };
+    case 'turbo':
+      return { turboRoles: [...values] };
+    case 'model':
+      return { model: values[0] === undefined || values[0] === OPERATORS ? '' : values[0] };
+    case 'switches':
+      return Object.fromEntries(SWITCHES.map((name) => [name, values.includes(name)]));
+    case 'safety': {
+      const chosen = SAFETY_CHOICES.find((name) => name === values[0]);
+      if (!chosen) throw new UserError('forged');
+      return { safety: chosen };
+    }
+    case 'audit':
+      return { audit: values[0] ?? '' };
+    case 'limits': {
+      const daily = readCount(field?.(LIMIT_FIELDS.daily) ?? '', DAILY_MAX);
+      if (daily === undefined) throw new UserError('setup-daily', { max: DAILY_MAX });
+      const slowSeconds = readCount(field?.(LIMIT_FIELDS.slow) ?? '', SLOW_MAX);
+      if (slowSeconds === undefined) throw new UserError('setup-slow', { max: SLOW_MAX });
+      return { daily, slowSeconds };
+    }
+    case 'words': {
+      const read = readWords(field?.(WORDS_FIELD) ?? '');
+      if ('words' in read) return { words: read.words };
+      throw new UserError(`setup-words-${read.problem}`, { max: OWN_WORDS_MAX, length: OWN_WORD_LENGTH });
+    }
+    default:
+      return {};
+  }
+}
+
+async function readShown(app: App, asker: Asker): Promise<Shown> {
+  const { redis, env } = app;
+  const guildId = managed(asker);
+  const [server, blocked, models] = await onRedis(
+    Promise.all([readServer(redis, guildId), listBlocked(redis, guildId), app.models()]),
+  );
+  return {
+    locale: asker.locale,
+    server,
+    blocked,
+    models: [...models.keys()],
+    operator: {
+      model: env.DEFAULT_MODEL,
+      daily: env.DAILY_JOBS,
+      safety: env.SAFETY,
+      moderation: env.MODERATION,
+    },
+  };
+}
