@@ -6,7 +6,7 @@ import type { OptionValue } from './commandOptions.ts';
 import { Gateway } from './gateway.ts';
 import { handleOf, type InteractionHandle, type MessageView, viewOf } from './handle.ts';
 import { Interactions } from './interactions.ts';
-import type { Presenter } from './objects.ts';
+import { channelObject, type Presenter } from './objects.ts';
 import { PageServer } from './pageServer.ts';
 import { People, type VerbOptions } from './people.ts';
 import { Persistence } from './persist.ts';
@@ -117,6 +117,8 @@ export async function startPlayground(options: PlaygroundOptions = {}): Promise<
   const attachmentLimit = options.attachmentLimit ?? 10 * 1024 * 1024;
   const world = new World(clock);
   world.signSecret.key = randomBytes(16).toString('hex');
+  /** Makes a channel of the guild age-restricted, or open again, and tells the bot. */
+  restrict(channelId: string, nsfw: boolean): void;
   const persistence = options.statePath ? new Persistence(world, options.statePath) : undefined;
   await persistence?.load();
 
@@ -259,3 +261,8 @@ export async function startPlayground(options: PlaygroundOptions = {}): Promise<
     },
   };
 }
+    restrict(channelId, nsfw) {
+      const channel = { ...world.channels.get(channelId)!, nsfw };
+      world.addChannel(channel);
+      gateway.dispatch('CHANNEL_UPDATE', channelObject(presenter, channel), { guildId: GUILD_ID });
+    },

@@ -88,7 +88,7 @@ export function channelObject({ world }: Presenter, channel: Channel): Json {
     topic: null,
     position: 0,
     parent_id: null,
-    nsfw: false,
+    nsfw: channel.nsfw === true,
     flags: 0,
     rate_limit_per_user: 0,
     permission_overwrites: [],

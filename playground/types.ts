@@ -20,6 +20,8 @@ export interface Channel {
   name: string;
   /** Only of a DM: the person at the other end. */
   recipientId?: string;
+  /** Age-restricted. */
+  nsfw?: boolean;
 }
 
 export interface Attachment {
