@@ -57,7 +57,8 @@ export async function deliver(deps: DeliverDeps, job: Job<DeliverJob>): Promise<
     if (!posted.has(jobId)) {
       const outcome = await readOutcome(deps, data, await outcomeOf(job));
       await faultPoint('before-deliver');
-      await post(deps, data, outcome, job.attemptsMade);
+      const sent = await post(deps, data, outcome, job.attemptsMade);
+      if (data.deliver.autoDm && outcome.kind === 'done') await sendDm(deps, data, sent);
       await faultPoint('after-deliver');
       log.info({ outcome: outcome.kind }, 'delivered');
     }
@@ -111,12 +112,27 @@ export function readFailure(reason: string): Ending {
   }
 }
 
-/** Puts it on the message; where a file is too large for this channel, smaller. */
-async function post(deps: DeliverDeps, data: DeliverJob, ending: Ending, attempt: number): Promise<void> {
+/** The second copy of /prefer auto_dm. Who takes no direct messages has the picture all the same. */
+async function sendDm(
+  { discord, log }: DeliverDeps,
+  { render }: DeliverJob,
+  message: Message,
+): Promise<void> {
+  try {
+    await discord.create(await discord.openDm(render.user.id), message, `${render.jobId}d`, {});
+  } catch (error) {
+    log.info({ err: error, jobId: render.jobId }, 'no direct message');
+  }
+}
+
+/** Puts it on the message; where a file is too large for this channel, smaller. @returns what was sent */
+async function post(deps: DeliverDeps, data: DeliverJob, ending: Ending, attempt: number): Promise<Message> {
   let limit = Math.min(data.deliver.attachmentLimit, MOST_BYTES);
   for (;;) {
     try {
-      return await place(deps, data, await present(data, ending, limit), attempt);
+      const message = await present(data, ending, limit);
+      await place(deps, data, message, attempt);
+      return message;
     } catch (error) {
       if (!(error instanceof DiscordError) || error.trouble !== 'too-large' || limit < SMALLEST_BYTES)
         throw error;
@@ -147,7 +163,10 @@ async function present({ render, deliver }: DeliverJob, ending: Ending, limit: n
   };
 }
 
-/** By token while it lives, then by id, and as a new message where nothing was ever acknowledged. */
+/**
+ * By token while it lives, then by id, and as a new message where nothing was ever acknowledged. What its owner
+ * alone may see never goes to the channel: after the token's 15 minutes it is a direct message.
+ */
 async function place(deps: DeliverDeps, data: DeliverJob, message: Message, attempt: number): Promise<void> {
   const { redis, discord } = deps;
   const { jobId } = data.render;
@@ -164,7 +183,8 @@ async function place(deps: DeliverDeps, data: DeliverJob, message: Message, atte
     }
   }
   if (byId) return discord.edit(byId, message, options);
-  const { channelId } = data.deliver;
+  const { stealth, channelId: asked } = data.deliver;
+  const channelId = stealth ? await discord.openDm(data.render.user.id) : asked;
   const messageId = await discord.create(channelId, message, jobId, options);
   await rememberMessage(redis, jobId, channelId, messageId);
 }

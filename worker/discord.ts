@@ -48,6 +48,8 @@ export interface Discord {
   edit(target: Target, message: Message, options?: SendOptions): Promise<void>;
   /** @returns the id of the message; the same one when it was posted before (nonce, about five minutes). */
   create(channelId: string, message: Message, nonce: string, options?: SendOptions): Promise<string>;
+  /** The channel of direct messages with one user; the same one each time. */
+  openDm(userId: string): Promise<string>;
   /** The bot's name; proves the token. */
   whoAmI(): Promise<string>;
 }
@@ -155,6 +157,10 @@ export function openDiscord(options: DiscordOptions): Discord {
         sendOptions,
       );
       return (made as { id: string }).id;
+    },
+    openDm: async (userId) => {
+      const body = { recipient_id: userId };
+      return ((await send('POST', '/users/@me/channels', true, { body })) as { id: string }).id;
     },
     whoAmI: async () => ((await send('GET', '/users/@me', true, undefined)) as { username: string }).username,
   };

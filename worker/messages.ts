@@ -20,7 +20,8 @@ export async function findPlaces(redis: Redis, { render, deliver }: DeliverJob):
       token && (deliver.original || known)
         ? { by: 'token', applicationId, token, messageId: deliver.original ? undefined : messageId }
         : undefined,
-    byId: known ? { by: 'message', channelId, messageId } : undefined,
+    // What one person alone sees cannot be reached by its id.
+    byId: known && !deliver.stealth ? { by: 'message', channelId, messageId } : undefined,
   };
 }
 
