@@ -1,7 +1,8 @@
 import { signedUrl } from './cdn.ts';
 import { storeFile } from './compose.ts';
 import { ClientRefusal } from './errors.ts';
-import { memberObject, type Presenter, userObject } from './objects.ts';
+import { type Presenter, roles, userObject } from './objects.ts';
+import { resolvedChannel, resolvedMember } from './selects.ts';
 import { APPLICATION_ID } from './state.ts';
 import type { Json, User } from './types.ts';
 
@@ -79,26 +80,28 @@ function checkedValue(
     return new PendingFile(value.name, value.file);
   }
   if (typeof value === 'object') return refuseIt('Input a valid value.');
+  const takeUser = (): string | undefined => {
+    const user = presenter.world.users.get(String(value));
+    if (user) resolveUser(resolved, user);
+    return user?.id;
+  };
+  const takeRole = (): string | undefined => {
+    const role = roles().find((r) => r['id'] === value);
+    if (role) resolved['roles'] = { ...resolved['roles'], [role['id']]: role };
+    return role?.['id'];
+  };
   if (option['choices']?.length && !option['choices'].some((c: Json) => c['value'] === value))
     return refuseIt('Pick one of the choices.');
   if (type === 3) return checkedText(option, String(value), refuseIt);
   if (type === 4 || type === 10) return checkedNumber(option, Number(value), refuseIt);
   if (type === 5) return typeof value === 'boolean' ? value : refuseIt('Input True or False.');
-  if (type === 6 || type === 9) {
-    const user = presenter.world.users.get(String(value)) ?? refuseIt('Input a valid user.');
-    resolveUser(resolved, user);
-    return user.id;
-  }
+  if (type === 6) return takeUser() ?? refuseIt('Input a valid user.');
+  if (type === 8) return takeRole() ?? refuseIt('Input a valid role.');
+  if (type === 9) return takeUser() ?? takeRole() ?? refuseIt('Input a valid mentionable.');
   if (type === 7) {
-    const channel = presenter.world.channels.get(String(value)) ?? refuseIt('Input a valid channel.');
-    resolved['channels'] ??= {};
-    resolved['channels'][channel.id] = {
-      id: channel.id,
-      name: channel.name,
-      type: channel.type,
-      permissions: '0',
-    };
-    return channel.id;
+    const channel = resolvedChannel(presenter, String(value), 0n) ?? refuseIt('Input a valid channel.');
+    resolved['channels'] = { ...resolved['channels'], [channel['id']]: channel };
+    return channel['id'];
   }
   return value;
 }
@@ -124,11 +127,7 @@ export function resolveUser(resolved: Json, user: User): void {
   resolved['users'] ??= {};
   resolved['members'] ??= {};
   resolved['users'][user.id] = userObject(user);
-  resolved['members'][user.id] = {
-    ...memberObject(user),
-    user: undefined,
-    permissions: user.permissions.toString(),
-  };
+  resolved['members'][user.id] = resolvedMember(user);
 }
 
 function upload({ world, url }: Presenter, file: PendingFile, resolved: Json): string {

@@ -9,7 +9,7 @@ import {
   type Presenter,
   userObject,
 } from './objects.ts';
-import { APPLICATION_ID, CHANNEL_ID, GUILD_ID, type WorldEvent } from './state.ts';
+import { APPLICATION_ID, GUILD_ID, type WorldEvent } from './state.ts';
 import type { Json, Message } from './types.ts';
 
 const Op = {
@@ -223,7 +223,7 @@ export class Gateway {
     if (event.type === 'message') this.relayMessage(event.change, event.message);
     if (event.type === 'reaction') {
       const { world } = this.presenter;
-      const inGuild = event.message.channelId === CHANNEL_ID;
+      const inGuild = world.inGuild(event.message.channelId);
       const known = event.message.reactions.find((r) => r.emoji === event.emoji);
       const data = {
         user_id: event.userId,
@@ -258,7 +258,7 @@ export class Gateway {
   }
 
   private relayMessage(change: 'create' | 'update' | 'delete', message: Message): void {
-    const inGuild = message.channelId === CHANNEL_ID;
+    const inGuild = this.presenter.world.inGuild(message.channelId);
     const where = inGuild ? { guildId: GUILD_ID } : {};
     const bit = inGuild ? Intent.messages : Intent.dmMessages;
     if (change === 'delete') {

@@ -11,7 +11,17 @@ import { PageServer } from './pageServer.ts';
 import { People, type VerbOptions } from './people.ts';
 import { Persistence } from './persist.ts';
 import { httpServer } from './server.ts';
-import { APPLICATION_ID, CHANNEL_ID, GUILD_ID, type PersonName, World, type WorldEvent } from './state.ts';
+import {
+  APPLICATION_ID,
+  ARTIST_ROLE_ID,
+  CHANNEL_ID,
+  GUILD_ID,
+  LOUNGE_ID,
+  MODERATOR_ROLE_ID,
+  type PersonName,
+  World,
+  type WorldEvent,
+} from './state.ts';
 import { TroubleList, type TroubleRule } from './trouble.ts';
 import type { Command, Interaction, RecordedRequest, Violation } from './types.ts';
 
@@ -49,6 +59,9 @@ export interface Playground {
   readonly applicationId: string;
   readonly guildId: string;
   readonly channelId: string;
+  /** The guild's second channel. */
+  readonly loungeId: string;
+  readonly roles: { moderator: string; artist: string };
   readonly users: Record<PersonName, string>;
   readonly requests: RecordedRequest[];
   readonly violations: Violation[];
@@ -94,9 +107,18 @@ export interface Playground {
     name: string,
     opts?: RunOptions,
   ): Promise<InteractionHandle>;
+  /** From the menu on a person: right click → Apps. */
+  userCommand(
+    userId: string,
+    targetUserId: string,
+    name: string,
+    opts?: RunOptions,
+  ): Promise<InteractionHandle>;
   react(userId: string, messageId: string, emoji: string): void;
   say(userId: string, content: string, opts?: VerbOptions & { replyTo?: string }): MessageView;
   dismiss(userId: string, messageId: string): void;
+  /** Makes a channel of the guild age-restricted, or open again, and tells the bot. */
+  restrict(channelId: string, nsfw: boolean): void;
   /** Oldest first; with a viewer only what that person sees. */
   messages(channelId?: string, viewer?: string): MessageView[];
   message(id: string): MessageView | undefined;
@@ -117,8 +139,6 @@ export async function startPlayground(options: PlaygroundOptions = {}): Promise<
   const attachmentLimit = options.attachmentLimit ?? 10 * 1024 * 1024;
   const world = new World(clock);
   world.signSecret.key = randomBytes(16).toString('hex');
-  /** Makes a channel of the guild age-restricted, or open again, and tells the bot. */
-  restrict(channelId: string, nsfw: boolean): void;
   const persistence = options.statePath ? new Persistence(world, options.statePath) : undefined;
   await persistence?.load();
 
@@ -198,6 +218,8 @@ export async function startPlayground(options: PlaygroundOptions = {}): Promise<
     applicationId: APPLICATION_ID,
     guildId: GUILD_ID,
     channelId: CHANNEL_ID,
+    loungeId: LOUNGE_ID,
+    roles: { moderator: MODERATOR_ROLE_ID, artist: ARTIST_ROLE_ID },
     users: {
       member: world.person('member').id,
       stranger: world.person('stranger').id,
@@ -239,9 +261,17 @@ export async function startPlayground(options: PlaygroundOptions = {}): Promise<
     async messageCommand(userId, messageId, name, opts) {
       return started(people.messageCommand(userId, messageId, name, opts), opts);
     },
+    async userCommand(userId, targetUserId, name, opts) {
+      return started(people.userCommand(userId, targetUserId, name, opts), opts);
+    },
     react: (userId, messageId, emoji) => people.react(userId, messageId, emoji),
     say: (userId, content, opts) => viewOf(presenter, people.say(userId, content, opts)),
     dismiss: (userId, messageId) => people.remove(userId, messageId),
+    restrict(channelId, nsfw) {
+      const channel = { ...world.channels.get(channelId)!, nsfw };
+      world.addChannel(channel);
+      gateway.dispatch('CHANNEL_UPDATE', channelObject(presenter, channel), { guildId: GUILD_ID });
+    },
     messages: (channelId = CHANNEL_ID, viewer) =>
       world.list(channelId, viewer).map((m) => viewOf(presenter, m)),
     message(id) {
@@ -261,8 +291,3 @@ export async function startPlayground(options: PlaygroundOptions = {}): Promise<
     },
   };
 }
-    restrict(channelId, nsfw) {
-      const channel = { ...world.channels.get(channelId)!, nsfw };
-      world.addChannel(channel);
-      gateway.dispatch('CHANNEL_UPDATE', channelObject(presenter, channel), { guildId: GUILD_ID });
-    },

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { createMessage, editMessage, type NewMessage } from './compose.ts';
 import { DiscordError, refuse } from './errors.ts';
 import { channelObject, memberObject, type Presenter, userObject } from './objects.ts';
-import { APPLICATION_ID, CHANNEL_ID, GUILD_ID } from './state.ts';
+import { APPLICATION_ID, GUILD_ID } from './state.ts';
 import type { FileUpload, Interaction, Json, Message } from './types.ts';
 import { InteractionType, MessageFlags } from './types.ts';
 
@@ -30,6 +30,7 @@ export interface NewInteraction {
   source?: Message | undefined;
   sourceObject?: Json | undefined;
   targetMessageId?: string;
+  targetUserId?: string;
   locale?: string | undefined;
 }
 
@@ -60,10 +61,11 @@ export class Interactions {
       followups: [],
       ...(wanted.source ? { sourceId: wanted.source.id } : {}),
       ...(wanted.targetMessageId ? { targetMessageId: wanted.targetMessageId } : {}),
+      ...(wanted.targetUserId ? { targetUserId: wanted.targetUserId } : {}),
     };
     world.addInteraction(interaction);
     world.clock.setTimeout(() => this.fail(interaction), ACKNOWLEDGE_MS);
-    const guildId = wanted.channelId === CHANNEL_ID ? GUILD_ID : undefined;
+    const guildId = world.inGuild(wanted.channelId) ? GUILD_ID : undefined;
     this.send('INTERACTION_CREATE', this.payload(interaction, wanted), guildId ? { guildId } : {});
     return interaction;
   }
@@ -71,7 +73,7 @@ export class Interactions {
   private payload(interaction: Interaction, wanted: NewInteraction): Json {
     const { world } = this.presenter;
     const user = world.users.get(interaction.userId)!;
-    const inGuild = interaction.channelId === CHANNEL_ID;
+    const inGuild = world.inGuild(interaction.channelId);
     const permissions = user.permissions.toString();
     return {
       id: interaction.id,
@@ -186,7 +188,7 @@ export class Interactions {
           body: data,
           files,
           loading: type === Callback.defer,
-          type: source ? 19 : interaction.targetMessageId ? 23 : 20,
+          type: source ? 19 : interaction.targetMessageId || interaction.targetUserId ? 23 : 20,
           replyTo: source?.id ?? interaction.targetMessageId,
         });
       case Callback.deferUpdate:
@@ -217,6 +219,7 @@ export class Interactions {
         name: interaction.name,
         userId: interaction.userId,
         ...(interaction.targetMessageId ? { targetMessageId: interaction.targetMessageId } : {}),
+        ...(interaction.targetUserId ? { targetUserId: interaction.targetUserId } : {}),
       },
       onlyFor: hidden ? interaction.userId : undefined,
     };

@@ -104,6 +104,7 @@ function componentProblems(components: Json[], v2: boolean): Problem[] {
     }
     if (part['type'] === 2) problems.push(...buttonProblems(part, path));
     if (part['type'] === 3) problems.push(...selectProblems(part, path));
+    if (part['type'] >= 5 && part['type'] <= 8) problems.push(...defaultsProblems(part, path));
     if (part['type'] === 1) {
       const inner: Json[] = part['components'] ?? [];
       if (inner.length > 1 && inner.some((c) => c['type'] >= 3 && c['type'] <= 8))
@@ -183,6 +184,43 @@ function selectProblems(part: Json, path: PropertyKey[]): Problem[] {
       message: `int value should be less than or equal to ${values.length}.`,
     });
   return problems;
+}
+
+const DEFAULT_KINDS: Record<number, string[]> = {
+  5: ['user'],
+  6: ['role'],
+  7: ['user', 'role'],
+  8: ['channel'],
+};
+
+/** What a select of people, roles or channels shows as picked from the start. */
+function defaultsProblems(part: Json, path: PropertyKey[]): Problem[] {
+  const given: Json[] = part['default_values'] ?? [];
+  const here = [...path, 'default_values'];
+  const [least, most] = [part['min_values'] ?? 1, part['max_values'] ?? 1];
+  const kinds = DEFAULT_KINDS[part['type']] ?? [];
+  return [
+    ...(given.length > 0 && (given.length < least || given.length > most)
+      ? [
+          {
+            path: here,
+            code: 'BASE_TYPE_BAD_LENGTH',
+            message: `Must be between ${least} and ${most} in length.`,
+          },
+        ]
+      : []),
+    ...given.flatMap((d, i) =>
+      kinds.includes(d['type'])
+        ? []
+        : [
+            {
+              path: [...here, i, 'type'],
+              code: 'BASE_TYPE_CHOICES',
+              message: `Value must be one of {${kinds.join(', ')}}.`,
+            },
+          ],
+    ),
+  ];
 }
 
 /** Rules over a whole message body; `fileCount` and `keptIds` are what its attachments may name. */

@@ -1,5 +1,12 @@
 import { signedUrl } from './cdn.ts';
-import { APPLICATION_ID, CHANNEL_ID, GUILD_ID, MODERATOR_ROLE_ID, PERMISSIONS, type World } from './state.ts';
+import {
+  APPLICATION_ID,
+  ARTIST_ROLE_ID,
+  GUILD_ID,
+  MODERATOR_ROLE_ID,
+  PERMISSIONS,
+  type World,
+} from './state.ts';
 import type { Channel, Interaction, Json, Message, User } from './types.ts';
 
 /** Discord's wire objects, whole: real replies need more than one client reads. */
@@ -71,7 +78,8 @@ function role(id: string, name: string, position: number, permissions: bigint, c
 
 export const roles = (): Json[] => [
   role(GUILD_ID, '@everyone', 0, PERMISSIONS.basic, 0),
-  role(MODERATOR_ROLE_ID, 'Moderators', 1, PERMISSIONS.moderate, 0x2ecc71),
+  role(ARTIST_ROLE_ID, 'Artists', 1, PERMISSIONS.basic, 0xe67e22),
+  role(MODERATOR_ROLE_ID, 'Moderators', 2, PERMISSIONS.moderate, 0x2ecc71),
 ];
 
 export function channelObject({ world }: Presenter, channel: Channel): Json {
@@ -86,7 +94,7 @@ export function channelObject({ world }: Presenter, channel: Channel): Json {
     guild_id: GUILD_ID,
     name: channel.name,
     topic: null,
-    position: 0,
+    position: [...world.channels.keys()].indexOf(channel.id),
     parent_id: null,
     nsfw: channel.nsfw === true,
     flags: 0,
@@ -213,7 +221,8 @@ export function attachmentObject({ world, url }: Presenter, message: Message, in
   };
 }
 
-const owners = (channelId: string): Json => (channelId === CHANNEL_ID ? { 0: GUILD_ID } : { 0: '0' });
+const owners = (world: World, channelId: string): Json =>
+  world.inGuild(channelId) ? { 0: GUILD_ID } : { 0: '0' };
 
 export function messageObject(presenter: Presenter, message: Message, deep = true): Json {
   const { world } = presenter;
@@ -298,8 +307,9 @@ function interactionMetadata({ world }: Presenter, message: Message): Json {
     id: by.id,
     type: by.type,
     user,
-    authorizing_integration_owners: owners(message.channelId),
+    authorizing_integration_owners: owners(world, message.channelId),
     ...(by.type === 2 && by.targetMessageId ? { target_message_id: by.targetMessageId } : {}),
+    ...(by.targetUserId ? { target_user: userObject(world.users.get(by.targetUserId)!) } : {}),
     ...(by.type === 3 ? { interacted_message_id: message.replyTo ?? message.id } : {}),
   };
   if (by.type === 5)
@@ -307,7 +317,7 @@ function interactionMetadata({ world }: Presenter, message: Message): Json {
       id: by.id,
       type: 2,
       user,
-      authorizing_integration_owners: owners(message.channelId),
+      authorizing_integration_owners: owners(world, message.channelId),
     };
   return {
     interaction_metadata: metadata,
@@ -315,7 +325,7 @@ function interactionMetadata({ world }: Presenter, message: Message): Json {
   };
 }
 
-export function interactionObject(interaction: Interaction, response?: Message): Json {
+export function interactionObject(world: World, interaction: Interaction, response?: Message): Json {
   return {
     id: interaction.id,
     type: interaction.type,
@@ -327,6 +337,6 @@ export function interactionObject(interaction: Interaction, response?: Message):
         }
       : {}),
     channel_id: interaction.channelId,
-    ...(interaction.channelId === CHANNEL_ID ? { guild_id: GUILD_ID } : {}),
+    ...(world.inGuild(interaction.channelId) ? { guild_id: GUILD_ID } : {}),
   };
 }

@@ -41,6 +41,7 @@ export class PageActions {
       },
       messageCommand: (ask) =>
         this.outcome(people.messageCommand(me, ask['messageId'], ask['name'], opts(ask))),
+      userCommand: (ask) => this.outcome(people.userCommand(me, ask['userId'], ask['name'], opts(ask))),
       react: (ask) => {
         people.react(me, ask['messageId'], ask['emoji']);
         return {};

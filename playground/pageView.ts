@@ -1,8 +1,8 @@
 import type { Gateway } from './gateway.ts';
 import type { Interactions } from './interactions.ts';
-import { messageObject, type Presenter } from './objects.ts';
+import { messageObject, type Presenter, roles } from './objects.ts';
 import type { People } from './people.ts';
-import { CHANNEL_ID } from './state.ts';
+import { CHANNEL_ID, LOUNGE_ID } from './state.ts';
 import type { TroubleList } from './trouble.ts';
 import type { Json, Message } from './types.ts';
 
@@ -72,13 +72,15 @@ export function snapshot(parts: PageParts, me: string): Json {
       bot: u.bot,
       locale: u.locale,
     })),
-    channels: { guild: CHANNEL_ID, dm },
+    channels: { guild: CHANNEL_ID, lounge: LOUNGE_ID, dm },
+    channelNames: Object.fromEntries([CHANNEL_ID, LOUNGE_ID].map((id) => [id, world.channels.get(id)!.name])),
+    roles: roles().map((r) => ({ id: r['id'], name: r['name'], color: r['color'] })),
     attachmentLimit: parts.interactions.attachmentLimit,
     commands: {
       guild: parts.people.visibleCommands(me, CHANNEL_ID),
       dm: parts.people.visibleCommands(me, dm),
     },
-    pages: { [CHANNEL_ID]: pageOfMessages(parts, me, CHANNEL_ID), [dm]: pageOfMessages(parts, me, dm) },
+    pages: Object.fromEntries([CHANNEL_ID, LOUNGE_ID, dm].map((id) => [id, pageOfMessages(parts, me, id)])),
     online: parts.gateway.connected,
   };
 }

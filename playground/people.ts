@@ -2,8 +2,9 @@ import { type OptionValue, optionValues } from './commandOptions.ts';
 import { ClientRefusal, DiscordError } from './errors.ts';
 import type { Interactions } from './interactions.ts';
 import { walkComponents } from './messageRules.ts';
-import { memberObject, messageObject, type Presenter, userObject } from './objects.ts';
+import { messageObject, type Presenter, userObject } from './objects.ts';
 import { addReaction, removeReaction } from './rest/channels.ts';
+import { checkSelection, isSelect, resolvedMember, selectResolved } from './selects.ts';
 import { CHANNEL_ID, canSee, GUILD_ID } from './state.ts';
 import type { Command, Interaction, Json, Message, User } from './types.ts';
 import { InteractionType } from './types.ts';
@@ -38,7 +39,7 @@ export class People {
 
   visibleCommands(userId: string, channelId: string = CHANNEL_ID): Command[] {
     const { permissions } = this.user(userId);
-    const context = channelId === CHANNEL_ID ? 0 : 1;
+    const context = this.presenter.world.inGuild(channelId) ? 0 : 1;
     return this.presenter.world.commands().filter((c) => {
       if (c['contexts'] && !c['contexts'].includes(context)) return false;
       if (context === 1 && (c['dm_permission'] === false || c['guild_id'])) return false;
@@ -155,7 +156,15 @@ export class People {
     if (!part)
       throw new ClientRefusal(`There is no button ${which}; there are: ${parts.map(labelOf).join(', ')}`);
     if ((part as Json)['disabled']) throw new ClientRefusal('This button is disabled.');
-    if (part['type'] === 3) this.checkSelection(part as Json, opts.values ?? []);
+    const values = opts.values ?? [];
+    if (isSelect(part['type'])) checkSelection(this.presenter, part as Json, values);
+    const resolved = selectResolved(
+      this.presenter,
+      part as Json,
+      values,
+      this.user(userId),
+      this.presenter.world.inGuild(message.channelId),
+    );
     return this.interactions.start({
       type: InteractionType.component,
       userId,
@@ -167,33 +176,10 @@ export class People {
         custom_id: part['custom_id'],
         component_type: part['type'],
         id: part['id'],
-        ...(part['type'] === 2
-          ? {}
-          : { values: opts.values ?? [], resolved: this.selectResolved(part as Json, opts.values ?? []) }),
+        ...(part['type'] === 2 ? {} : { values, ...(resolved ? { resolved } : {}) }),
       },
       locale: opts.locale,
     });
-  }
-
-  private checkSelection(part: Json, values: string[]): void {
-    const known = part['options'].map((o: Json) => o['value']);
-    if (values.some((v) => !known.includes(v))) throw new ClientRefusal('Pick one of the choices.');
-    if (values.length < part['min_values'] || values.length > part['max_values'])
-      throw new ClientRefusal(`Pick ${part['min_values']} to ${part['max_values']}.`);
-  }
-
-  private selectResolved(part: Json, values: string[]): Json | undefined {
-    if (part['type'] !== 5) return undefined;
-    const users = values.flatMap((v) => this.presenter.world.users.get(v) ?? []);
-    return {
-      users: Object.fromEntries(users.map((u) => [u.id, userObject(u)])),
-      members: Object.fromEntries(
-        users.map((u) => [
-          u.id,
-          { ...memberObject(u), user: undefined, permissions: u.permissions.toString() },
-        ]),
-      ),
-    };
   }
 
   /** Fills in the modal that an interaction opened; fields by custom id, the rest keep their prefilled value. */
@@ -207,6 +193,7 @@ export class People {
     for (const key of Object.keys(fields))
       if (![...walkComponents(modal['components'])].some((w) => w.part['custom_id'] === key))
         throw new ClientRefusal(`The form has no field ${key}.`, key);
+    const chosen: [part: Json, values: string[]][] = [];
     const fill = (part: Json): Json => {
       const kept: Json = { type: part['type'], ...(part['id'] ? { id: part['id'] } : {}) };
       if (part['components']) kept['components'] = part['components'].map(fill);
@@ -228,10 +215,26 @@ export class People {
         kept['value'] = text;
       } else {
         const preset = (part['options'] ?? []).filter((o: Json) => o['default']).map((o: Json) => o['value']);
-        kept['values'] = value === undefined ? preset : [value].flat();
+        const defaults = (part['default_values'] ?? []).map((d: Json) => d['id']);
+        const picked = value === undefined ? [...preset, ...defaults] : [value].flat();
+        try {
+          checkSelection(this.presenter, part, picked);
+        } catch (error) {
+          throw new ClientRefusal((error as Error).message, part['custom_id']);
+        }
+        kept['values'] = picked;
+        chosen.push([part, picked]);
       }
       return kept;
     };
+    const components = modal['components'].map(fill);
+    const inGuild = this.presenter.world.inGuild(opener.channelId);
+    const resolved: Json = {};
+    for (const [part, values] of chosen) {
+      const more = selectResolved(this.presenter, part, values, this.user(opener.userId), inGuild);
+      for (const [kind, objects] of Object.entries(more ?? {}))
+        resolved[kind] = { ...resolved[kind], ...objects };
+    }
     const source = opener.sourceId ? this.presenter.world.messages.get(opener.sourceId) : undefined;
     return this.interactions.start({
       type: InteractionType.modal,
@@ -240,7 +243,11 @@ export class People {
       name: opener.name,
       source,
       sourceObject: source ? messageObject(this.presenter, source) : undefined,
-      data: { custom_id: modal['custom_id'], components: modal['components'].map(fill) },
+      data: {
+        custom_id: modal['custom_id'],
+        components,
+        ...(Object.keys(resolved).length ? { resolved } : {}),
+      },
       locale: opts.locale,
     });
   }
@@ -261,6 +268,33 @@ export class People {
         target_id: messageId,
         ...(command['guild_id'] ? { guild_id: GUILD_ID } : {}),
         resolved: { messages: { [messageId]: messageObject(this.presenter, message) } },
+      },
+      locale: opts.locale,
+    });
+  }
+
+  /** A command of the menu on a person's name. */
+  userCommand(userId: string, targetId: string, name: string, opts: VerbOptions = {}): Interaction {
+    const channelId = this.place(userId, opts.channelId);
+    const target = this.user(targetId);
+    const command = this.find(userId, channelId, name, 2);
+    const inGuild = this.presenter.world.inGuild(channelId);
+    return this.interactions.start({
+      type: InteractionType.command,
+      userId,
+      channelId,
+      name,
+      targetUserId: targetId,
+      data: {
+        id: command.id,
+        name,
+        type: 2,
+        target_id: targetId,
+        ...(command['guild_id'] ? { guild_id: GUILD_ID } : {}),
+        resolved: {
+          users: { [targetId]: userObject(target) },
+          ...(inGuild ? { members: { [targetId]: resolvedMember(target) } } : {}),
+        },
       },
       locale: opts.locale,
     });

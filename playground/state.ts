@@ -18,6 +18,9 @@ export const APPLICATION_ID = '1190000000000000001';
 export const GUILD_ID = '1190000000000000100';
 export const CHANNEL_ID = '1190000000000000101';
 export const MODERATOR_ROLE_ID = '1190000000000000102';
+/** A second place, so that settings for one channel can be seen not to hold in another. */
+export const LOUNGE_ID = '1190000000000000103';
+export const ARTIST_ROLE_ID = '1190000000000000104';
 
 /** VIEW, SEND, EMBED, ATTACH, HISTORY, REACT, USE_APPLICATION_COMMANDS, EXTERNAL_EMOJIS. */
 const BASIC =
@@ -46,7 +49,7 @@ function person(
   locale: string,
   permissions: bigint,
 ): User {
-  const roles = part === 'moderator' ? [MODERATOR_ROLE_ID] : [];
+  const roles = part === 'moderator' ? [MODERATOR_ROLE_ID] : part === 'member' ? [ARTIST_ROLE_ID] : [];
   return { id, part, username, global_name: name, locale, permissions, roles, bot: false };
 }
 
@@ -103,6 +106,7 @@ export class World {
     };
     for (const user of [bot, ...people]) this.users.set(user.id, user);
     this.addChannel({ id: CHANNEL_ID, type: 0, name: 'pictures' });
+    this.addChannel({ id: LOUNGE_ID, type: 0, name: 'lounge' });
   }
 
   get bot(): User {
@@ -124,6 +128,10 @@ export class World {
     this.channels.set(channel.id, channel);
     if (!this.order.has(channel.id)) this.order.set(channel.id, []);
     this.emit({ type: 'channel', channel });
+  }
+  /** A channel of the guild, not a DM. */
+  inGuild(channelId: string): boolean {
+    return this.channels.get(channelId)?.type === 0;
   }
   /** The DM between the bot and a person; made on first use. */
   dmOf(userId: string): Channel {

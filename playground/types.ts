@@ -56,7 +56,14 @@ export interface Message {
   reactions: { emoji: string; id: string | null; users: string[] }[];
   nonce?: string | number;
   replyTo?: string;
-  interaction?: { id: string; type: number; name: string; userId: string; targetMessageId?: string };
+  interaction?: {
+    id: string;
+    type: number;
+    name: string;
+    userId: string;
+    targetMessageId?: string;
+    targetUserId?: string;
+  };
   /** Set on ephemeral messages: the only one who sees it. */
   onlyFor?: string;
   tts: boolean;
@@ -89,7 +96,9 @@ export interface Interaction {
   modal?: Json;
   choices?: Json[];
   followups: string[];
+  /** What a menu command was chosen on. */
   targetMessageId?: string;
+  targetUserId?: string;
 }
 
 export interface Command extends Json {

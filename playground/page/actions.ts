@@ -30,16 +30,23 @@ function afterAnswer(result: Json, where: string): void {
     };
 }
 
-export async function runCommand(command: string, options: Json): Promise<void> {
+export const runCommand = (command: string, options: Json): Promise<void> =>
+  invoke(`/${command}`, 'run', { command, options });
+
+/** From the menu on a person. */
+export const userCommand = (userId: string, name: string): Promise<void> =>
+  invoke(name, 'userCommand', { userId, name });
+
+async function invoke(shown: string, what: string, data: Json): Promise<void> {
   const where = channelId();
-  const pending = { key: `${Date.now()}-${Math.random()}`, channelId: where, name: command, at: Date.now() };
+  const pending = { key: `${Date.now()}-${Math.random()}`, channelId: where, name: shown, at: Date.now() };
   store.pending.push(pending);
   changed();
   const drop = (): void => {
     store.pending = store.pending.filter((p) => p !== pending);
   };
   try {
-    const result = await ask('run', { command, options, channelId: where });
+    const result = await ask(what, { ...data, channelId: where });
     if (result['state'] === 'failed') Object.assign(pending, { failed: say('failed') });
     else drop();
     afterAnswer(result, where);

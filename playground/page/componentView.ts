@@ -3,7 +3,8 @@ import { click } from './actions.ts';
 import * as icons from './icons.ts';
 import { markdown } from './markdown.ts';
 import { picture } from './mediaView.ts';
-import { changed, store } from './store.ts';
+import { select } from './selectView.ts';
+import { store } from './store.ts';
 import type { Json, PageMessage } from './types.ts';
 
 /** Buttons, selects and the newer layout parts, as real form controls. */
@@ -33,81 +34,6 @@ function button(message: PageMessage, part: Json): TemplateResult {
     </button>`;
 }
 
-function choices(part: Json): Json[] {
-  if (part['type'] === 3) return part['options'];
-  if (part['type'] === 5)
-    return [...store.users.values()].map((u) => ({ label: u.name, value: u.id, description: u.username }));
-  if (part['type'] === 8) return [{ label: 'pictures', value: store.channels.guild }];
-  return [];
-}
-
-function select(message: PageMessage, part: Json): TemplateResult {
-  const key = `${message.id}:${part['custom_id']}`;
-  const list = choices(part);
-  const open = store.openSelect === key;
-  const many = (part['max_values'] ?? 1) > 1;
-  const picked = store.selects.get(key) ?? list.filter((o) => o['default']).map((o) => o['value'] as string);
-  const shown = list
-    .filter((o) => picked.includes(o['value']))
-    .map((o) => o['label'])
-    .join(', ');
-  const name = part['placeholder'] ?? 'Make a selection';
-  const toggle = (): void => {
-    store.openSelect = open ? undefined : key;
-    changed();
-  };
-  const send = (values: string[]): void => {
-    store.openSelect = undefined;
-    void click(message, part['custom_id'], values).finally(() => store.selects.delete(key));
-  };
-  const pick = (value: string): void => {
-    const next = many
-      ? picked.includes(value)
-        ? picked.filter((v) => v !== value)
-        : [...picked, value].slice(0, part['max_values'])
-      : [value];
-    store.selects.set(key, next);
-    if (!many) send(next);
-    changed();
-  };
-  const keys = (e: KeyboardEvent): void => {
-    const items = [
-      ...((e.currentTarget as HTMLElement).querySelectorAll('[role=option]') as NodeListOf<HTMLElement>),
-    ];
-    const at = items.indexOf(document.activeElement as HTMLElement);
-    if (e.key === 'Escape' && open) toggle();
-    else if (e.key === 'ArrowDown') (items[at + 1] ?? items[0])?.focus();
-    else if (e.key === 'ArrowUp') (items[at - 1] ?? items.at(-1))?.focus();
-    else return;
-    e.preventDefault();
-  };
-  return html`<div class="select" @keydown=${keys}>
-    <button type="button" class="select-head" ?disabled=${part['disabled'] === true} aria-haspopup="listbox" aria-expanded=${open ? 'true' : 'false'}
-      aria-label=${name} @click=${toggle}><span class=${shown ? '' : 'faint'}>${shown || name}</span>${icons.down()}</button>
-    ${
-      open
-        ? html`<div class="select-list" role="listbox" aria-label=${name} aria-multiselectable=${many ? 'true' : 'false'}>
-          ${list.map(
-            (
-              o,
-            ) => html`<div role="option" tabindex="0" class="select-option" aria-selected=${picked.includes(o['value']) ? 'true' : 'false'} @click=${() => pick(o['value'])}
-              @keydown=${(e: KeyboardEvent) => pickKey(e, () => pick(o['value']))}>
-              ${emoji(o['emoji'])}<span class="grow">${o['label']}${o['description'] ? html`<small>${o['description']}</small>` : nothing}</span>
-              ${picked.includes(o['value']) ? icons.check() : nothing}</div>`,
-          )}
-          ${many ? html`<button type="button" class="btn primary" @click=${() => send(picked)}>OK</button>` : nothing}
-        </div>`
-        : nothing
-    }
-  </div>`;
-}
-
-function pickKey(e: KeyboardEvent, run: () => void): void {
-  if (e.key !== 'Enter' && e.key !== ' ') return;
-  e.preventDefault();
-  run();
-}
-
 function media(item: Json | undefined, max = 550) {
   const m = item?.['media'];
   return m?.url
@@ -131,7 +57,11 @@ export function component(message: PageMessage, part: Json): unknown {
     case 6:
     case 7:
     case 8:
-      return select(message, part);
+      return select(
+        `${message.id}:${part['custom_id']}`,
+        part,
+        (values) => void click(message, part['custom_id'], values),
+      );
     case 9:
       return html`<div class="section"><div class="grow">${inner()}</div>${part['accessory'] ? component(message, part['accessory']) : nothing}</div>`;
     case 10:

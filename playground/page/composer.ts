@@ -29,14 +29,17 @@ export const composer = {
 };
 
 const AUTOCOMPLETE_WAIT_MS = 120;
+const people = (): Json[] => [...store.users.values()].map((u) => ({ name: u.name, value: u.id }));
+const roles = (): Json[] => store.roles.map((r) => ({ name: r.name, value: r.id }));
 const SMALL_LISTS: Record<number, () => Json[]> = {
   5: () => [
     { name: 'True', value: 'true' },
     { name: 'False', value: 'false' },
   ],
-  6: () => [...store.users.values()].map((u) => ({ name: u.name, value: u.id })),
-  9: () => [...store.users.values()].map((u) => ({ name: u.name, value: u.id })),
-  7: () => [{ name: 'pictures', value: store.channels.guild }],
+  6: people,
+  7: () => Object.entries(store.channelNames).map(([value, name]) => ({ name, value })),
+  8: roles,
+  9: () => [...people(), ...roles()],
 };
 
 export function typed(): Typed | undefined {

@@ -1,5 +1,6 @@
 import { html, nothing, type TemplateResult } from 'lit';
 import { live } from 'lit/directives/live.js';
+import { avatar } from './avatarView.ts';
 import {
   addFiles,
   composer,
@@ -15,8 +16,7 @@ import {
   typed,
 } from './composer.ts';
 import * as icons from './icons.ts';
-import { avatar } from './messageView.ts';
-import { changed, messageById, nameOf, store } from './store.ts';
+import { changed, inDm, messageById, nameOf, placeName, store } from './store.ts';
 import type { Json } from './types.ts';
 import { locale, say } from './words.ts';
 
@@ -164,8 +164,7 @@ export function composerView() {
     changed();
   };
   const target = store.replyTo ? messageById(store.replyTo) : undefined;
-  const placeholder =
-    store.current === 'guild' ? say('placeholder', { channel: 'pictures' }) : say('placeholderDm');
+  const placeholder = inDm() ? say('placeholderDm') : say('placeholder', { channel: placeName() });
   return html`<div class="composer-wrap">
     ${picker()}
     ${store.online || !store.connected ? nothing : html`<p class="bar-note" role="status">${icons.warn()} ${say('botAway')}</p>`}

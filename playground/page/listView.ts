@@ -4,7 +4,7 @@ import { repeat } from 'lit/directives/repeat.js';
 import { loadOlder, runCommand } from './actions.ts';
 import * as icons from './icons.ts';
 import { joins, message, pendingMessage } from './messageView.ts';
-import { changed, channelId, commands, store, view } from './store.ts';
+import { changed, channelId, commands, inDm, placeName, store, view } from './store.ts';
 import type { PageMessage } from './types.ts';
 import { locale, say } from './words.ts';
 
@@ -32,9 +32,9 @@ const PROMPTS: Record<string, string[]> = {
 function firstRun() {
   const imagine = commands().find((c) => c['name'] === 'imagine');
   const prompts = PROMPTS[locale()] ?? PROMPTS['en-US']!;
-  return html`<section class="welcome" aria-label=${say('welcome')}>
-    <div class="welcome-icon">${store.current === 'guild' ? icons.hash() : icons.at()}</div>
-    <h2>${store.current === 'guild' ? say('welcome') : 'Dreamgrid'}</h2>
+  return html`<section class="welcome" aria-label=${say('welcome', { channel: placeName() })}>
+    <div class="welcome-icon">${inDm() ? icons.at() : icons.hash()}</div>
+    <h2>${inDm() ? placeName() : say('welcome', { channel: placeName() })}</h2>
     <p>${say('welcomeText')}</p>
     ${
       imagine
@@ -60,8 +60,8 @@ function depends(m: PageMessage, joined: boolean): unknown[] {
     locale(),
     store.notices.get(m.id),
     mine(store.busy),
-    mine(store.openSelect ? [store.openSelect] : []),
-    mine(store.selects.keys()) && [...store.selects.entries()].join(),
+    store.openSelect?.key.startsWith(m.id) ? `${store.openSelect.key}|${store.openSelect.search}` : '',
+    mine([...store.selects].map(([key, values]) => `${key}|${values}`)),
   ];
 }
 
@@ -148,7 +148,7 @@ export function list() {
   const pending = store.pending.filter((p) => p.channelId === channelId());
   const atEnd = start + WINDOW >= v.messages.length;
   const unreadFrom = v.unread ? v.messages.at(-v.unread)?.id : undefined;
-  return html`<div class="scroller" tabindex="0" role="region" aria-label=${store.current === 'guild' ? '#pictures' : 'Dreamgrid'} @scroll=${onScroll}>
+  return html`<div class="scroller" tabindex="0" role="region" aria-label=${inDm() ? placeName() : `#${placeName()}`} @scroll=${onScroll}>
     ${start === 0 && !v.more && v.messages.length === 0 && pending.length === 0 && store.connected ? firstRun() : nothing}
     ${v.loading ? html`<p class="faint loading">…</p>` : nothing}
     <ol class="messages" aria-live="off">

@@ -10,6 +10,7 @@ import { lightbox } from './mediaView.ts';
 import { closeMenu, menu } from './menuView.ts';
 import { modal } from './modalView.ts';
 import { panel } from './panelView.ts';
+import { closeSelect } from './selectView.ts';
 import { side, topBar } from './sideView.ts';
 import { changed, onChange, store, view } from './store.ts';
 import { connect } from './wire.ts';
@@ -106,8 +107,5 @@ addEventListener('click', (e) => {
     store.sidebar = false;
     changed();
   }
-  if (store.openSelect && !(e.target as Element).closest('.select')) {
-    store.openSelect = undefined;
-    changed();
-  }
+  if (store.openSelect && !(e.target as Element).closest('.select')) closeSelect();
 });

@@ -74,10 +74,13 @@ const RULES: Rule[] = [
     make: (m) => html`<code>${m[2]!.replace(/^ (?=`)|(?<=`) $/g, '')}</code>`,
   },
   { match: /^<@!?(\d{15,20})>/, make: (m) => mention(nameOf(m[1]!)) },
-  { match: /^<@&(\d{15,20})>/, make: () => mention('role', 'role') },
+  {
+    match: /^<@&(\d{15,20})>/,
+    make: (m) => mention(store.roles.find((r) => r.id === m[1])?.name ?? 'unknown-role', 'role'),
+  },
   {
     match: /^<#(\d{15,20})>/,
-    make: (m) => mention(m[1] === store.channels.guild ? 'pictures' : 'unknown', 'channel'),
+    make: (m) => mention(store.channelNames[m[1]!] ?? 'unknown', 'channel'),
   },
   { match: /^<\/([-_\p{L}\p{N} ]{1,100}):(\d{15,20})>/u, make: (m) => mention(m[1]!, 'slash') },
   {

@@ -1,5 +1,6 @@
 import { html, nothing } from 'lit';
 import { act } from './actions.ts';
+import { avatar } from './avatarView.ts';
 import { components } from './componentView.ts';
 import { embed } from './embedView.ts';
 import * as icons from './icons.ts';
@@ -12,10 +13,6 @@ import { locale, say } from './words.ts';
 const LOADING = 128;
 const GROUP_MS = 7 * 60_000;
 const QUICK = ['👍', '❤️', '❌', '✉️'];
-
-export function avatar(userId: string, size: number, cls = 'avatar') {
-  return html`<img class=${cls} src="/avatars/${userId}/0" alt="" width=${size} height=${size}>`;
-}
 
 function stamp(iso: string): string {
   const date = new Date(iso);
@@ -65,14 +62,15 @@ function context(m: PageMessage) {
   </button>`;
 }
 
-function openMenu(e: Event, id: string): void {
+function openMenu(e: Event, of: { messageId: string } | { userId: string }): void {
   e.preventDefault();
+  e.stopPropagation();
   const box = (e.currentTarget as HTMLElement).getBoundingClientRect();
   const mouse = e instanceof MouseEvent && e.clientX > 0 ? e : undefined;
   store.menu = {
     x: mouse?.clientX ?? box.left,
     y: mouse?.clientY ?? box.bottom,
-    messageId: id,
+    ...of,
     level: 'main',
   };
   changed();
@@ -82,7 +80,7 @@ function toolbar(m: PageMessage) {
   return html`<div class="toolbar">
     ${m.only ? nothing : QUICK.map((e) => html`<button type="button" aria-label="${say('react')} ${e}" @click=${() => void act('react', { messageId: m.id, emoji: e })}>${e}</button>`)}
     <button type="button" aria-label=${say('reply')} @click=${() => startReply(m.id)}>${icons.reply()}</button>
-    <button type="button" aria-label="More" aria-haspopup="menu" @click=${(e: Event) => openMenu(e, m.id)}>${icons.dots()}</button>
+    <button type="button" aria-label="More" aria-haspopup="menu" @click=${(e: Event) => openMenu(e, { messageId: m.id })}>${icons.dots()}</button>
   </div>`;
 }
 
@@ -108,12 +106,12 @@ export function message(m: PageMessage, joined: boolean) {
   const notice = store.notices.get(m.id);
   return html`<li id="m-${m.id}" class="message ${joined ? 'joined' : 'first'} ${m.mentionsMe ? 'highlight' : ''} ${m.only ? 'only' : ''}"
       data-testid="message" data-message-id=${m.id} data-author=${m.author.username} data-ephemeral=${m.only ? 'true' : 'false'}
-      @contextmenu=${(e: Event) => openMenu(e, m.id)}>
+      @contextmenu=${(e: Event) => openMenu(e, { messageId: m.id })}>
     <article aria-label="${name}, ${stamp(m.timestamp)}">
       ${joined ? nothing : context(m)}
       ${joined ? html`<time class="side-time" datetime=${m.timestamp}>${new Date(m.timestamp).toLocaleTimeString(locale(), { hour: 'numeric', minute: '2-digit' })}</time>` : avatar(m.author.id, 40)}
       <div class="body">
-        ${joined ? nothing : html`<header><span class="name ${part ?? ''}">${name}</span>${m.author.bot ? html`<span class="badge">${icons.check()}${say('app')}</span>` : nothing}<time datetime=${m.timestamp}>${stamp(m.timestamp)}</time></header>`}
+        ${joined ? nothing : html`<header><button type="button" class="name ${part ?? ''}" aria-haspopup="menu" data-testid="author" @click=${(e: Event) => openMenu(e, { userId: m.author.id })} @contextmenu=${(e: Event) => openMenu(e, { userId: m.author.id })}>${name}</button>${m.author.bot ? html`<span class="badge">${icons.check()}${say('app')}</span>` : nothing}<time datetime=${m.timestamp}>${stamp(m.timestamp)}</time></header>`}
         ${content(m)}
         ${attachments(m.attachments)}
         ${m.embeds.map((e) => embed(e))}
@@ -144,7 +142,7 @@ export function pendingMessage(p: Pending) {
     changed();
   };
   return html`<li class="message first only" data-testid="pending"><article>
-    <div class="context"><span class="spine" aria-hidden="true"></span>${avatar(store.me, 16, 'mini')}<span class="who">${nameOf(store.me)}</span> <span class="faint">${say('used')}</span> <span class="command">/${p.name}</span></div>
+    <div class="context"><span class="spine" aria-hidden="true"></span>${avatar(store.me, 16, 'mini')}<span class="who">${nameOf(store.me)}</span> <span class="faint">${say('used')}</span> <span class="command">${p.name}</span></div>
     ${bot ? avatar(bot.id, 40) : nothing}
     <div class="body"><header><span class="name">${bot?.name}</span><span class="badge">${icons.check()}${say('app')}</span></header>
       ${

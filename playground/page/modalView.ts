@@ -1,13 +1,16 @@
 import { html, nothing } from 'lit';
 import { submitModal } from './actions.ts';
+import { avatar } from './avatarView.ts';
 import * as icons from './icons.ts';
 import { markdown } from './markdown.ts';
-import { avatar } from './messageView.ts';
+import { closeSelect, pickedOf, select } from './selectView.ts';
 import { changed, store } from './store.ts';
 import type { Json } from './types.ts';
 import { say } from './words.ts';
 
 /** A form that the bot opened. */
+
+const SELECTS = new Set([3, 5, 6, 7, 8]);
 
 function shut(): void {
   store.modal = undefined;
@@ -16,12 +19,10 @@ function shut(): void {
 
 function fields(form: HTMLFormElement): Record<string, string | string[]> {
   const out: Record<string, string | string[]> = {};
-  for (const el of form.querySelectorAll<HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement>(
-    '[data-field]',
-  )) {
-    const id = el.dataset['field']!;
-    out[id] = el instanceof HTMLSelectElement ? [...el.selectedOptions].map((o) => o.value) : el.value;
-  }
+  for (const el of form.querySelectorAll<HTMLInputElement | HTMLTextAreaElement>('[data-field]'))
+    out[el.dataset['field']!] = el.value;
+  for (const part of selectsIn(store.modal?.modal['components'] ?? []))
+    out[part['custom_id']] = pickedOf(fieldKey(part), part);
   return out;
 }
 
@@ -44,18 +45,22 @@ function textInput(part: Json, label: string | undefined, help: string | undefin
   </div>`;
 }
 
+const fieldKey = (part: Json): string => `modal:${store.modal?.opener}:${part['custom_id']}`;
+
 function selectInput(part: Json, label: string | undefined, help: string | undefined) {
-  const id = `f-${part['custom_id']}`;
-  const options: Json[] =
-    part['type'] === 3
-      ? part['options']
-      : [...store.users.values()].map((u) => ({ label: u.name, value: u.id }));
-  const many = (part['max_values'] ?? 1) > 1;
-  return html`<div class="field"><label for=${id}>${label ?? part['placeholder'] ?? ''}</label>${help ? html`<p class="help">${help}</p>` : nothing}
-    <select id=${id} data-field=${part['custom_id']} ?multiple=${many} ?required=${part['required'] !== false}>
-      ${many || part['required'] !== false ? nothing : html`<option value=""></option>`}
-      ${options.map((o) => html`<option value=${o['value']} ?selected=${o['default'] === true}>${o['label']}</option>`)}
-    </select></div>`;
+  const error = store.modal?.errors[part['custom_id']];
+  return html`<div class="field" role="group" aria-label=${label ?? part['placeholder'] ?? ''}>
+    ${label ? html`<span class="field-label">${label}${part['required'] === false ? nothing : html` <span class="star" aria-hidden="true">*</span>`}</span>` : nothing}
+    ${help ? html`<p class="help">${help}</p>` : nothing}
+    ${select(fieldKey(part), part, () => {})}
+    ${error ? html`<p class="error" role="alert">${error}</p>` : nothing}</div>`;
+}
+
+function* selectsIn(parts: Json[]): Generator<Json> {
+  for (const p of parts) {
+    if (SELECTS.has(p['type'])) yield p;
+    yield* selectsIn([...(p['components'] ?? []), ...(p['component'] ? [p['component']] : [])]);
+  }
 }
 
 function part(p: Json, label?: string, help?: string): unknown {
@@ -63,7 +68,7 @@ function part(p: Json, label?: string, help?: string): unknown {
   if (p['type'] === 18) return part(p['component'], p['label'], p['description']);
   if (p['type'] === 10) return html`<div class="markup">${markdown(p['content'])}</div>`;
   if (p['type'] === 4) return textInput(p, label, help);
-  if (p['type'] === 3 || p['type'] === 5) return selectInput(p, label, help);
+  if (SELECTS.has(p['type'])) return selectInput(p, label, help);
   return nothing;
 }
 
@@ -72,6 +77,7 @@ export function modal() {
   if (!open) return nothing;
   const submit = (e: SubmitEvent): void => {
     e.preventDefault();
+    closeSelect();
     void submitModal(fields(e.currentTarget as HTMLFormElement));
   };
   const bot = [...store.users.values()].find((u) => u.bot);

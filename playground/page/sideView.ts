@@ -1,15 +1,15 @@
 import { html, nothing } from 'lit';
 import { setLocale, setTheme } from './actions.ts';
+import { avatar } from './avatarView.ts';
 import * as icons from './icons.ts';
-import { avatar } from './messageView.ts';
 import { togglePanel } from './panelView.ts';
-import { changed, me, store, view } from './store.ts';
+import { changed, inDm, me, placeName, store, view } from './store.ts';
 import { switchTo } from './wire.ts';
 import { say } from './words.ts';
 
 /** Channels, and the person one is. */
 
-function open(which: 'guild' | 'dm'): void {
+function open(which: typeof store.current): void {
   store.current = which;
   store.replyTo = undefined;
   store.sidebar = false;
@@ -17,7 +17,7 @@ function open(which: 'guild' | 'dm'): void {
   changed();
 }
 
-function entry(which: 'guild' | 'dm', icon: unknown, name: string) {
+function entry(which: typeof store.current, icon: unknown, name: string) {
   const unread = store.views.get(store.channels[which])?.unread ?? 0;
   const here = store.current === which;
   return html`<li><button type="button" class="channel ${here ? 'here' : ''} ${unread ? 'unread' : ''}" data-testid="channel-${which}" aria-current=${here ? 'page' : nothing} @click=${() => open(which)}>
@@ -36,7 +36,7 @@ export function side() {
     <div class="side-head">Dreamgrid Playground</div>
     <div class="side-body">
       <h2>${say('channels')}</h2>
-      <ul>${entry('guild', icons.hash(), 'pictures')}</ul>
+      <ul>${entry('guild', icons.hash(), 'pictures')}${entry('lounge', icons.hash(), 'lounge')}</ul>
       <h2>${say('direct')}</h2>
       <ul>${entry('dm', bot ? avatar(bot.id, 24, 'mini') : nothing, bot?.name ?? 'Dreamgrid')}</ul>
     </div>
@@ -55,13 +55,13 @@ export function side() {
 }
 
 export function topBar() {
-  const guild = store.current === 'guild';
+  const guild = !inDm();
   return html`<header class="top">
     <button type="button" class="ghost burger" aria-label=${say('channels')} aria-expanded=${store.sidebar ? 'true' : 'false'} @click=${() => {
       store.sidebar = !store.sidebar;
       changed();
     }}>${icons.menu()}</button>
-    ${guild ? icons.hash() : icons.at()}<h1>${guild ? 'pictures' : 'Dreamgrid'}</h1><span class="topic">${guild ? say('channelTopic') : ''}</span>
+    ${guild ? icons.hash() : icons.at()}<h1>${placeName()}</h1><span class="topic">${store.current === 'guild' ? say('channelTopic') : ''}</span>
     <span class="grow"></span>
     <span class="dot ${store.online ? 'on' : ''}" title=${store.online ? 'online' : 'offline'} role="img" aria-label=${store.online ? 'Bot online' : 'Bot offline'}></span>
     <button type="button" class="ghost" aria-label=${say('theme')} data-testid="theme" @click=${() => setTheme(store.theme === 'dark' ? 'light' : 'dark')}>${store.theme === 'dark' ? icons.sun() : icons.moon()}</button>

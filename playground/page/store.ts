@@ -1,4 +1,4 @@
-import type { ChannelView, Json, OpenModal, PageMessage, Pending, Person } from './types.ts';
+import type { ChannelView, Json, OpenMenu, OpenModal, PageMessage, Pending, Person } from './types.ts';
 
 /** All that the page knows. Views read it, actions change it and call `changed()`. */
 export const store = {
@@ -7,8 +7,11 @@ export const store = {
   online: false,
   me: '',
   users: new Map<string, Person>(),
-  channels: { guild: '', dm: '' },
-  current: 'guild' as 'guild' | 'dm',
+  channels: { guild: '', lounge: '', dm: '' },
+  /** The guild's channels by id. */
+  channelNames: {} as Record<string, string>,
+  roles: [] as { id: string; name: string; color: number }[],
+  current: 'guild' as 'guild' | 'lounge' | 'dm',
   views: new Map<string, ChannelView>(),
   commands: { guild: [] as Json[], dm: [] as Json[] },
   attachmentLimit: 10 * 1024 * 1024,
@@ -19,10 +22,10 @@ export const store = {
   notices: new Map<string, string>(),
   modal: undefined as OpenModal | undefined,
   lightbox: undefined as { url: string; alt: string; name: string } | undefined,
-  menu: undefined as { x: number; y: number; messageId: string; level: 'main' | 'apps' } | undefined,
+  menu: undefined as OpenMenu | undefined,
   replyTo: undefined as string | undefined,
   selects: new Map<string, string[]>(),
-  openSelect: undefined as string | undefined,
+  openSelect: undefined as { key: string; search: string; above: boolean } | undefined,
   panel: {
     open: false,
     requests: [] as Json[],
@@ -57,6 +60,13 @@ export function channelId(): string {
   return store.channels[store.current];
 }
 
+export const inDm = (): boolean => store.current === 'dm';
+
+/** `pictures`, without its mark; the bot's name in a DM. */
+export function placeName(): string {
+  return store.channelNames[channelId()] ?? 'Dreamgrid';
+}
+
 export function view(id = channelId()): ChannelView {
   let found = store.views.get(id);
   if (!found) {
@@ -67,7 +77,7 @@ export function view(id = channelId()): ChannelView {
 }
 
 export function commands(): Json[] {
-  return store.commands[store.current];
+  return store.commands[inDm() ? 'dm' : 'guild'];
 }
 
 export function me(): Person | undefined {

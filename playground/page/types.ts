@@ -46,6 +46,15 @@ export interface ChannelView {
   unread: number;
 }
 
+/** The menu on a message, or on a person. */
+export interface OpenMenu {
+  x: number;
+  y: number;
+  messageId?: string;
+  userId?: string;
+  level: 'main' | 'apps';
+}
+
 export interface OpenModal {
   opener: string;
   modal: Json;

@@ -80,6 +80,8 @@ function hello(data: Json): void {
   store.me = data['me'];
   store.users = new Map(data['users'].map((u: Json) => [u['id'], u]));
   store.channels = data['channels'];
+  store.channelNames = data['channelNames'];
+  store.roles = data['roles'];
   store.commands = data['commands'];
   store.attachmentLimit = data['attachmentLimit'];
   store.online = data['online'];
@@ -106,6 +108,9 @@ function receive(data: Json): void {
       const v = view(message.channel_id);
       const isNew = data['change'] === 'create' && !v.messages.some((m) => m.id === message.id);
       place(message);
+      // What the bot says is picked counts from now on.
+      for (const key of store.selects.keys())
+        if (key.startsWith(`${message.id}:`) && store.openSelect?.key !== key) store.selects.delete(key);
       const seen =
         document.hasFocus() && store.atBottom && store.channels[store.current] === message.channel_id;
       if (seen) v.readUpTo = v.messages.at(-1)?.id;

@@ -12,7 +12,7 @@ const EN = {
   app: 'APP',
   placeholder: 'Message #{channel}, or / for commands',
   placeholderDm: 'Message @Dreamgrid, or / for commands',
-  welcome: 'Welcome to #pictures!',
+  welcome: 'Welcome to #{channel}!',
   welcomeText:
     'Type what you would like to see. A grid of four pictures appears; the buttons below it make more of one.',
   tryOne: 'Try one of these',
@@ -50,6 +50,12 @@ const EN = {
   close: 'Close',
   channelTopic: 'Pictures from words',
   more: 'Load older messages',
+  makeSelection: 'Make a selection',
+  search: 'Search',
+  clear: 'Clear',
+  copyUser: 'Copy user ID',
+  noUserApps: 'No apps for this person.',
+  mention: 'Mention',
   deleted: 'Original message was deleted',
 };
 type Key = keyof typeof EN;
@@ -65,7 +71,7 @@ const VI: Record<Key, string> = {
   app: 'ỨNG DỤNG',
   placeholder: 'Nhắn #{channel}, hoặc gõ / để xem lệnh',
   placeholderDm: 'Nhắn @Dreamgrid, hoặc gõ / để xem lệnh',
-  welcome: 'Chào mừng đến với #pictures!',
+  welcome: 'Chào mừng đến với #{channel}!',
   welcomeText: 'Hãy gõ điều bạn muốn thấy. Bốn bức tranh sẽ hiện ra; các nút bên dưới làm tiếp từ một bức.',
   tryOne: 'Thử một trong những câu này',
   tryMore: 'Hoặc gõ / để xem mọi lệnh.',
@@ -103,6 +109,12 @@ const VI: Record<Key, string> = {
   close: 'Đóng',
   channelTopic: 'Tranh từ lời',
   more: 'Tải tin nhắn cũ hơn',
+  makeSelection: 'Hãy chọn',
+  search: 'Tìm kiếm',
+  clear: 'Xóa lựa chọn',
+  copyUser: 'Sao chép ID người dùng',
+  noUserApps: 'Không có ứng dụng cho người này.',
+  mention: 'Nhắc đến',
   deleted: 'Tin nhắn gốc đã bị xóa',
 };
 

@@ -1,7 +1,7 @@
 import { createMessage, editMessage } from '../compose.ts';
 import { refuse } from '../errors.ts';
 import { channelObject, messageObject, userObject } from '../objects.ts';
-import { APPLICATION_ID, CHANNEL_ID, isEphemeral } from '../state.ts';
+import { APPLICATION_ID, isEphemeral } from '../state.ts';
 import type { Channel, Message } from '../types.ts';
 import { check } from '../validate.ts';
 import { messageBody, notePings } from './bodies.ts';
@@ -154,7 +154,7 @@ export const channelRoutes: Route[] = [
     path: MESSAGE,
     handle(call) {
       const found = message(call);
-      if (found.authorId !== APPLICATION_ID && found.channelId !== CHANNEL_ID)
+      if (found.authorId !== APPLICATION_ID && !call.world.inGuild(found.channelId))
         throw refuse.missingPermissions();
       call.world.removeMessage(found);
       return nothing();

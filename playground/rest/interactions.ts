@@ -42,7 +42,7 @@ export const interactionRoutes: Route[] = [
       if (message && (type === Callback.reply || type === Callback.update)) notePings(call, data);
       if (call.query.get('with_response') !== 'true') return nothing();
       return ok({
-        interaction: interactionObject(interaction, message),
+        interaction: interactionObject(call.world, interaction, message),
         ...(message && (type === Callback.reply || type === Callback.defer || type === Callback.update)
           ? { resource: { type, message: messageObject(call.presenter, message) } }
           : { resource: { type } }),

@@ -16,7 +16,15 @@ afterAll(async () => {
 });
 
 test('a real discord.js client registers its commands', () => {
-  expect(pg.commands.map((c) => c.name)).toEqual(['imagine', 'info', 'model', 'prefer', 'Show recipe']);
+  expect(pg.commands.map((c) => c.name)).toEqual([
+    'imagine',
+    'info',
+    'model',
+    'prefer',
+    'setup',
+    'Show recipe',
+    'Invite',
+  ]);
   expect(pg.gatewayConnected).toBe(true);
 });
 

@@ -1,21 +1,28 @@
 import {
   ActionRowBuilder,
+  type AnySelectMenuInteraction,
   ApplicationCommandType,
   AttachmentBuilder,
   ButtonBuilder,
   ButtonStyle,
+  ChannelSelectMenuBuilder,
+  ChannelType,
   Client,
   ContextMenuCommandBuilder,
   EmbedBuilder,
   GatewayIntentBits,
   type Interaction,
+  LabelBuilder,
+  MentionableSelectMenuBuilder,
   MessageFlags,
   ModalBuilder,
   Partials,
+  RoleSelectMenuBuilder,
   SlashCommandBuilder,
   StringSelectMenuBuilder,
   TextInputBuilder,
   TextInputStyle,
+  UserSelectMenuBuilder,
 } from 'discord.js';
 import sharp from 'sharp';
 import type { Playground } from '../../playground/index.ts';
@@ -60,7 +67,9 @@ const commands = [
         .setDescription('Appended to every prompt')
         .addStringOption((o) => o.setName('text').setDescription('Parameters')),
     ),
+  new SlashCommandBuilder().setName('setup').setDescription('One select of each kind'),
   new ContextMenuCommandBuilder().setName('Show recipe').setType(ApplicationCommandType.Message),
+  new ContextMenuCommandBuilder().setName('Invite').setType(ApplicationCommandType.User),
 ];
 
 export function gridRows() {
@@ -76,6 +85,58 @@ export function gridRows() {
     ),
   ];
 }
+
+/** One select of each kind. */
+function setupRows() {
+  const menus = [
+    new StringSelectMenuBuilder()
+      .setCustomId('lanes')
+      .setPlaceholder('Lanes')
+      .setMinValues(2)
+      .setMaxValues(3)
+      .addOptions(['turbo', 'fast', 'relax', 'off'].map((value) => ({ label: `Lane ${value}`, value }))),
+    new UserSelectMenuBuilder().setCustomId('who').setPlaceholder('Who').setMaxValues(2),
+    new RoleSelectMenuBuilder().setCustomId('role').setPlaceholder('Role').setMinValues(0),
+    new MentionableSelectMenuBuilder().setCustomId('either').setPlaceholder('Either').setMaxValues(3),
+    new ChannelSelectMenuBuilder()
+      .setCustomId('where')
+      .setPlaceholder('Where')
+      .setMaxValues(2)
+      .setChannelTypes(ChannelType.GuildText),
+  ];
+  return menus.map((menu) => new ActionRowBuilder<(typeof menus)[number]>().addComponents(menu));
+}
+
+/** What discord.js makes of a select's answer: kind, ids, and the names it found in `resolved`. */
+function heard(interaction: AnySelectMenuInteraction): string {
+  const names = [
+    ...('users' in interaction ? interaction.users.map((u) => `@${u.username}`) : []),
+    ...('roles' in interaction ? interaction.roles.map((r) => `&${r.name}`) : []),
+    ...('channels' in interaction ? interaction.channels.map((c) => `#${'name' in c ? c.name : c.id}`) : []),
+  ];
+  return `${interaction.customId} [${interaction.values.join()}] ${names.join(' ')}`;
+}
+
+const inviteForm = (id: string) =>
+  new ModalBuilder()
+    .setCustomId(`invite ${id}`)
+    .setTitle('Invite')
+    .addLabelComponents(
+      new LabelBuilder()
+        .setLabel('Words')
+        .setTextInputComponent(new TextInputBuilder().setCustomId('words').setStyle(TextInputStyle.Short)),
+      new LabelBuilder()
+        .setLabel('With')
+        .setDescription('Up to two')
+        .setUserSelectMenuComponent(new UserSelectMenuBuilder().setCustomId('with').setMaxValues(2)),
+      new LabelBuilder()
+        .setLabel('Lane')
+        .setStringSelectMenuComponent(
+          new StringSelectMenuBuilder()
+            .setCustomId('lane')
+            .addOptions({ label: 'Fast', value: 'fast', default: true }, { label: 'Relax', value: 'relax' }),
+        ),
+    );
 
 async function handle(interaction: Interaction): Promise<void> {
   if (interaction.isAutocomplete()) {
@@ -138,6 +199,30 @@ async function handle(interaction: Interaction): Promise<void> {
       embeds: [embed],
       components: [new ActionRowBuilder<StringSelectMenuBuilder>().addComponents(select)],
       flags: MessageFlags.Ephemeral,
+    });
+    return;
+  }
+  if (interaction.isChatInputCommand() && interaction.commandName === 'setup') {
+    await interaction.reply({ content: 'Setup', components: setupRows(), flags: MessageFlags.Ephemeral });
+    return;
+  }
+  if (interaction.isUserContextMenuCommand()) {
+    await interaction.showModal(inviteForm(interaction.targetId));
+    return;
+  }
+  if (interaction.isModalSubmit() && interaction.customId.startsWith('invite')) {
+    const { fields } = interaction;
+    const guests = fields.getSelectedUsers('with', true).map((u) => u.username);
+    await interaction.reply({
+      content: `${interaction.customId}: ${fields.getTextInputValue('words')} with ${guests.join()} ${fields.getStringSelectValues('lane').join()}`,
+      flags: MessageFlags.Ephemeral,
+    });
+    return;
+  }
+  if (interaction.isAnySelectMenu() && interaction.message.content.startsWith('Setup')) {
+    await interaction.update({
+      content: `${interaction.message.content}\n${heard(interaction)}`,
+      allowedMentions: { parse: [] },
     });
     return;
   }
