@@ -1,5 +1,6 @@
-// The launcher behind `npm start`, `npm test`, `npm run check` and `npm run bench`: plain JavaScript without
-// dependencies, because it is what installs them. npm runs no pre- and post-scripts under `ignore-scripts`.
+// The launcher behind `npm start`, `npm test`, `npm run check`, `npm run bench` and `npm run storm`: plain
+// JavaScript without dependencies, because it is what installs them. npm runs no pre- and post-scripts under
+// `ignore-scripts`.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -376,6 +377,10 @@ switch (command) {
     prepareTests();
     tool('tsx/dist/cli.mjs', 'test/bench/main.ts', ...rest);
     break;
+  case 'storm':
+    prepareTests();
+    tool('tsx/dist/cli.mjs', 'test/storm/main.ts', ...rest);
+    break;
   default:
-    fail(`Unknown command ${JSON.stringify(command)}; expected start, test, check or bench.`);
+    fail(`Unknown command ${JSON.stringify(command)}; expected start, test, check, bench or storm.`);
 }

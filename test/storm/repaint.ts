@@ -1,0 +1,36 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { MessageView } from '../../playground/index.ts';
+import { readRecipe } from '../../shared/png.ts';
+import { openFolderStore } from '../../shared/store.ts';
+import { openEngine } from '../../worker/engineHost.ts';
+import { composeGrid, encodePng } from '../../worker/grid.ts';
+import { readModels } from '../../worker/models.ts';
+import { paint } from '../../worker/paint.ts';
+
+/** Paints each message's picture again, from the recipe in its own file and nothing else. @returns which differ */
+export async function repaint(modelsRoot: string, messages: readonly MessageView[]): Promise<string[]> {
+  const folder = await mkdtemp(join(tmpdir(), 'dreamgrid-repaint-'));
+  const models = await readModels(modelsRoot);
+  const engine = openEngine({ providers: ['cpu'], threads: 1, deadlineMs: 60_000 });
+  const wrong: string[] = [];
+  try {
+    const deps = { engine, store: await openFolderStore(folder), model: models.get };
+    for (const { id, attachments } of messages) {
+      const file = attachments[0];
+      const recipe = file && readRecipe(file.data);
+      if (!recipe) {
+        wrong.push(`${id}: no recipe in ${file?.filename}`);
+        continue;
+      }
+      const { pictures } = await paint(deps, recipe);
+      const again = await encodePng(await composeGrid(pictures), recipe, 0);
+      if (!again.equals(file.data)) wrong.push(`${id}: ${recipe.action} painted again is another picture`);
+    }
+  } finally {
+    await engine.close();
+    await rm(folder, { recursive: true, force: true });
+  }
+  return wrong;
+}

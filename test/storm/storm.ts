@@ -1,0 +1,215 @@
+import { utimes } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { MessageView } from '../../playground/index.ts';
+import { readRecipe } from '../../shared/png.ts';
+import { CANARY, countOpen, startFaultStack, until } from '../support/faults.ts';
+import { startProxy } from '../support/proxy.ts';
+import { startRelay } from '../support/relay.ts';
+import { isGrid, isSingle } from '../support/stack.ts';
+import { type Entry, isFinal, judge } from './model.ts';
+import { type Asked, act, type Channel } from './people.ts';
+import { openRandom } from './random.ts';
+import { repaint } from './repaint.ts';
+import { openWeather } from './weather.ts';
+
+export interface StormOptions {
+  /** Interactions that ask for a picture. */
+  jobs: number;
+  seed: number;
+  workers?: number;
+  /** Also the troubles that take long to pass. */
+  long?: boolean;
+  /** Pictures that are painted again and compared. */
+  samples?: number;
+  log?: (line: string) => void;
+}
+
+export interface StormReport {
+  wrong: string[];
+  figures: Record<string, number>;
+  troubles: Record<string, number>;
+}
+
+/** People in the channel at a time: enough to keep the workers busy while one of them is being replaced. */
+const CROWD = 24;
+/** Acts from one trouble to the next, at most. */
+const LULL = 24;
+/** A job that nothing holds up any more is done by then. */
+const CALM_MS = 180_000;
+
+/** Plays a storm and asks the reference model what it left. Everything real, the order of events from the seed. */
+export async function playStorm(options: StormOptions): Promise<StormReport> {
+  const { jobs, seed, workers = 2, long = false, samples = 8, log = () => undefined } = options;
+  const began = performance.now();
+  const random = openRandom(seed);
+  const stack = await startFaultStack({
+    env: { MAX_OPEN_JOBS: '40', MAX_RUNNING_JOBS: '40', SLOW_MODE_WAIT_S: '0' },
+  });
+  const relay = await startRelay(stack.playground.url);
+  const [botProxy, workerProxy] = await Promise.all([
+    startProxy(stack.redis.port),
+    startProxy(stack.redis.port),
+  ]);
+  const through = (port: number): string => stack.redis.url.replace(String(stack.redis.port), String(port));
+  try {
+    const weather = await openWeather(
+      {
+        stack,
+        relay,
+        proxies: { bot: botProxy, workers: workerProxy },
+        workers,
+        startBot: () => stack.startBot({ DISCORD_API: relay.api, REDIS_URL: through(botProxy.port) }),
+        startWorker: () => stack.startWorker({ REDIS_URL: through(workerProxy.port) }),
+      },
+      long,
+    );
+    const channel: Channel = { finished: [], open: new Set() };
+    const all: Asked[] = [];
+
+    const follow = async (asked: Asked): Promise<void> => {
+      const { handle } = asked;
+      if (handle.state === 'acknowledged')
+        await stack.playground
+          .waitFor(() => !handle.message || isFinal(handle.message), CALM_MS)
+          .catch(() => undefined); // the model will say what it is left as
+      asked.endedAt = performance.now();
+      channel.open.delete(asked);
+      if (handle.message && isGrid(handle.message)) channel.finished.push(handle.message.id);
+      if (channel.finished.length > 200) channel.finished.shift();
+    };
+    let untilTrouble = random.between(4, LULL);
+    let n = 0;
+    const person = async (): Promise<void> => {
+      while (all.length < jobs) {
+        if (--untilTrouble <= 0) {
+          untilTrouble = random.between(4, LULL);
+          weather.strike(random);
+        }
+        const asked = await act(stack, channel, random, n++).catch((error: Error) => {
+          if (error.name === 'ClientRefusal') return [];
+          throw error;
+        });
+        all.push(...asked);
+        if (all.length % 500 < asked.length)
+          log(`${all.length} jobs, ${((performance.now() - began) / 1000).toFixed(0)} s`);
+        await Promise.all(asked.map(follow));
+      }
+    };
+    await Promise.all(Array.from({ length: CROWD }, person));
+    await weather.calm();
+    log('calm; waiting for the last jobs');
+    await until(async () => (await countOpen(stack.queues)) === 0, 'an empty queue', CALM_MS).catch(
+      () => undefined, // the model will say so
+    );
+    // A reservation of a killed bot falls when its owner next asks, 10 s later.
+    const { client } = stack.redis;
+    const reserved = (): Promise<string[]> => client.zrange('{dreamgrid}:open', '0', '-1');
+    const left = await reserved();
+    if (left.length > 0) log(`${left.length} reservations of killed bots; their owners ask once more`);
+    const last: Asked[] = [];
+    await until(async () => {
+      if ((await reserved()).length === 0) return true;
+      for (const who of ['member', 'stranger', 'moderator', 'owner'] as const) {
+        const handle = await stack.imagine('last word', who);
+        const at = performance.now();
+        const asked = {
+          handle,
+          who,
+          mark: 'last word',
+          repeat: 1,
+          cancelAsked: false,
+          at,
+          endedAt: undefined,
+        };
+        last.push(asked);
+        await follow(asked);
+      }
+      return (await reserved()).length === 0;
+    }, 'no reservation').catch(() => undefined);
+    all.push(...last);
+    // Files of killed writers fall when a process starts an hour later.
+    const half = await stack.temporaryFiles();
+    const anHourAgo = Date.now() / 1000 - 3_700;
+    await Promise.all(half.map((name) => utimes(join(stack.dataDir, name), anHourAgo, anHourAgo)));
+    if (half.length > 0) await stack.startWorker();
+
+    // What the processes logged: starts, and secrets that should not be there.
+    const starts = new Map<string, number>();
+    let painted = 0;
+    for (const { events } of stack.processes)
+      for (const { msg, jobId, engineMs } of events) {
+        if (msg === 'painting') starts.set(String(jobId), (starts.get(String(jobId)) ?? 0) + 1);
+        if (msg === 'painted' && engineMs !== 0) painted++;
+      }
+    const { kills } = weather;
+    const entries: Entry[] = all.map(({ handle, mark, repeat, cancelAsked, at, endedAt }) => ({
+      id: handle.id,
+      mark,
+      state: handle.state,
+      repeat,
+      cancelAsked,
+      starts: starts.get(handle.id) ?? 0,
+      kills: kills.filter((time) => time > at - 5_000 && time < (endedAt ?? Infinity)).length,
+    }));
+    const messages = stack.playground.messages();
+    const promptIn = ({ attachments: [file] }: MessageView): string | undefined =>
+      file && readRecipe(file.data)?.prompt;
+    const wrong = judge({
+      entries,
+      messages,
+      promptIn,
+      reservations: await reserved(),
+      queued: await countOpen(stack.queues),
+      temporary: await stack.temporaryFiles(),
+    });
+    wrong.push(
+      ...stack.playground.violations.map((one) => `refused by Discord's rules: ${JSON.stringify(one)}`),
+    );
+    wrong.push(
+      ...leaks(
+        stack.processes.map(({ lines }) => lines),
+        all,
+      ),
+    );
+
+    const pictures = messages.filter((message) => isGrid(message) || isSingle(message));
+    const drawn = Array.from({ length: Math.min(samples, pictures.length) }, () => random.pick(pictures));
+    wrong.push(...(await repaint(stack.env['MODELS_DIR'] as string, drawn)));
+    const counted = (match: (message: MessageView) => boolean): number => messages.filter(match).length;
+    return {
+      wrong,
+      troubles: weather.counts,
+      figures: {
+        'interactions that asked for a picture': all.length,
+        'not answered by a dead or late bot': all.filter(({ handle }) => handle.state === 'failed').length,
+        'refused in private': counted(({ ephemeral, loading }) => ephemeral && !loading),
+        'messages with a picture': pictures.length,
+        'messages that say cancelled': counted(({ content }) => content.includes('(Cancelled)')),
+        'messages that say failed': counted(({ content }) => content.includes('(Failed)')),
+        'pictures painted': painted,
+        'starts of a job beyond its first': [...starts.values()].reduce((sum, n) => sum + n - 1, 0),
+        'reservations that waited for their owner': left.length,
+        'temporary files of killed writers': half.length,
+        'pictures painted again and compared': drawn.length,
+        'processes started': stack.processes.length,
+        seconds: Math.round((performance.now() - began) / 1000),
+      },
+    };
+  } finally {
+    await stack.close();
+    await relay.close();
+    await Promise.all([botProxy.close(), workerProxy.close()]);
+  }
+}
+
+/** Secrets and interaction tokens in any line of any process. */
+function leaks(logs: readonly string[][], all: readonly Asked[]): string[] {
+  const tokens = new Set(all.map(({ handle }) => handle.token));
+  const found = new Set<string>();
+  for (const line of logs.flat()) {
+    for (const secret of Object.values(CANARY)) if (line.includes(secret)) found.add(`${secret} is in a log`);
+    for (const [word] of line.matchAll(/[\w.-]{20,}/g))
+      if (tokens.has(word)) found.add(`an interaction's token is in a log: ${line.slice(0, 200)}`);
+  }
+  return [...found];
+}
