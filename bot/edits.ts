@@ -131,6 +131,8 @@ function takeZoom(typed: string, otherwise: number): { zoom: number; text: strin
 
 async function send(filled: Filled, wish: Draft, typed: string): Promise<void> {
   const { app, asker, id } = filled;
+  // First what is wrong with the prompt: mending it is not a second click.
+  const wanted = await remix(app, asker, id, typed, wish);
   await claim(app, asker, id);
-  await queue(filled, await remix(app, asker, id, typed, wish));
+  await queue(filled, wanted);
 }

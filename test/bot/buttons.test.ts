@@ -61,6 +61,14 @@ describe('buttons', { timeout: 60_000 }, () => {
       '✨ Upscale (Creative)',
       '🪄 Vary (Subtle)',
       '🎲 Vary (Strong)',
+      '🖌️ Vary (Region)',
+      '🔎 Zoom Out 2x',
+      '🔎 Zoom Out 1.5x',
+      '🔎 Custom Zoom',
+      '⬅️',
+      '➡️',
+      '⬆️',
+      '⬇️',
     ]);
     const again = await click(picture.messageId, 'Upscale (Creative)');
     expect(again.message?.content).toContain('Upscaled (Creative) by');
