@@ -18,19 +18,21 @@ RUN npm ci --omit=dev \
  && rm -rf darwin win32 \
  && find linux -mindepth 1 -maxdepth 1 ! -name "$(node -p process.arch)" -exec rm -rf {} +
 
+# Bot and workers share the volume at /data, so all of them are user 1000, whatever its name is.
 FROM node:20-bookworm-slim AS base
 ENV NODE_ENV=production
 WORKDIR /app
 COPY package.json ./
 COPY --from=packages /app/node_modules node_modules
 COPY --from=build /app/dist dist
-RUN mkdir -p /data && chown node:node /data
-USER node
+RUN mkdir -p /data && chown 1000:1000 /data
+USER 1000:1000
 
 FROM base AS bot
 CMD ["node", "--enable-source-maps", "dist/bot/main.js"]
 
 FROM base AS worker
+COPY worker/cli/bin.mjs worker/cli/bin.mjs
 COPY models models
 CMD ["node", "--enable-source-maps", "dist/worker/main.js"]
 
@@ -45,8 +47,8 @@ COPY --from=packages /app/node_modules node_modules
 # The opt-in: this script downloads ONNX Runtime's CUDA provider from NuGet.
 RUN node node_modules/onnxruntime-node/script/install.js
 COPY --from=build /app/dist dist
+COPY worker/cli/bin.mjs worker/cli/bin.mjs
 COPY models models
-RUN groupadd --gid 10001 dreamgrid && useradd --uid 10001 --gid 10001 --no-create-home dreamgrid \
- && mkdir -p /data && chown dreamgrid:dreamgrid /data
-USER dreamgrid
+RUN mkdir -p /data && chown 1000:1000 /data
+USER 1000:1000
 CMD ["node", "--enable-source-maps", "dist/worker/main.js"]

@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import type { Answers, Ask, FromChild, Painted, StepNews, ToChild } from './engineProtocol.ts';
+import type { Answers, Ask, FromChild, LoadNews, Painted, StepNews, ToChild } from './engineProtocol.ts';
 import type { Pixels } from './pixels.ts';
 
 /** `crashed`, `hung`, `aborted`, or a code of the engine's own (`out-of-memory`, `not-a-number`, `bad-model` …). */
@@ -17,6 +17,7 @@ export class EngineFailure extends Error {
 export interface AskOptions {
   signal?: AbortSignal | undefined;
   onStep?: ((news: StepNews) => void) | undefined;
+  onLoading?: ((news: LoadNews) => void) | undefined;
   /** After this the process is killed. */
   deadlineMs: number;
 }
@@ -32,13 +33,15 @@ export interface EngineProcess {
 interface Pending {
   pictures: Pixels[];
   onStep: ((news: StepNews) => void) | undefined;
+  onLoading: ((news: LoadNews) => void) | undefined;
   resolve(answer: unknown): void;
   reject(error: EngineFailure): void;
 }
 
 /** Between two steps the child sees the request to stop; one that does not within this time is killed. */
 const ABORT_GRACE_MS = 5_000;
-const SECRETS = ['DISCORD_TOKEN', 'REDIS_URL'];
+/** A model is a stranger's file: its process gets no secret that it could give away. */
+const SECRET = /TOKEN|PASSWORD|SECRET|REDIS_URL|_KEY$/i;
 
 /** One child with one model. */
 export function startEngineProcess(abortGraceMs = ABORT_GRACE_MS): EngineProcess {
@@ -72,6 +75,7 @@ export function startEngineProcess(abortGraceMs = ABORT_GRACE_MS): EngineProcess
     const question = pending.get(message.id);
     if (!question) return;
     if (message.kind === 'step') return question.onStep?.(message.news);
+    if (message.kind === 'loading') return question.onLoading?.(message.news);
     if (message.kind === 'picture') {
       question.pictures.push(asPixels(message.picture));
       return;
@@ -102,7 +106,7 @@ export function startEngineProcess(abortGraceMs = ABORT_GRACE_MS): EngineProcess
       return ended === undefined;
     },
     kill,
-    ask: async (ask, { signal, onStep, deadlineMs }) => {
+    ask: async (ask, { signal, onStep, onLoading, deadlineMs }) => {
       if (ended !== undefined) throw new EngineFailure('crashed', `the engine process ended (${ended})`);
       if (signal?.aborted) throw new EngineFailure('aborted', 'stopped before it began');
       const id = nextId++;
@@ -119,7 +123,8 @@ export function startEngineProcess(abortGraceMs = ABORT_GRACE_MS): EngineProcess
       };
       try {
         return await new Promise<never>((resolve, reject) => {
-          pending.set(id, { pictures: [], onStep, resolve: resolve as (answer: unknown) => void, reject });
+          const answer = resolve as (answer: unknown) => void;
+          pending.set(id, { pictures: [], onStep, onLoading, resolve: answer, reject });
           signal?.addEventListener('abort', onAbort, { once: true });
           timers.push(setTimeout(() => giveUp('hung', `no answer within ${deadlineMs} ms`), deadlineMs));
           send({ id, ask });
@@ -141,8 +146,7 @@ function forkChild(): ChildProcess {
   const fromSource = self.endsWith('.ts');
   const file = fileURLToPath(new URL(fromSource ? './engineChild.ts' : './engineChild.js', import.meta.url));
   const tsx = (): string => pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
-  const env = { ...process.env };
-  for (const name of SECRETS) delete env[name];
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !SECRET.test(name)));
   return fork(file, [], {
     serialization: 'advanced',
     execArgv: fromSource ? ['--import', tsx()] : [],

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 
 /** One of our processes under test: started as `npm start` starts it, its log lines kept. */
@@ -21,9 +21,10 @@ export interface TestProcess {
 
 const root = resolve(import.meta.dirname, '../..');
 
-/** @param file e.g. `worker/main.ts` */
+/** @param file e.g. `worker/main.ts`, or the whole path of one that was built */
 export function startProcess(file: string, env: Record<string, string>): TestProcess {
-  const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), join(root, file)], {
+  const loader = file.endsWith('.ts') ? ['--import', import.meta.resolve('tsx')] : [];
+  const child = spawn(process.execPath, [...loader, resolve(root, file)], {
     cwd: root,
     env: {
       PATH: process.env.PATH ?? '',

@@ -18,6 +18,8 @@ export interface Stack {
   env: Record<string, string>;
   /** Every process that was started, also those that were killed: for looking through all log lines. */
   processes: TestProcess[];
+  /** @param file as `startProcess` takes it; resolves when it logs `ready` */
+  start(file: string, ready: string, env?: Record<string, string>): Promise<TestProcess>;
   startBot(env?: Record<string, string>): Promise<TestProcess>;
   startWorker(env?: Record<string, string>): Promise<TestProcess>;
   /** Files of writers that did not finish. */
@@ -59,6 +61,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     dataDir,
     env,
     processes,
+    start,
     startBot: (extra) => start('bot/main.ts', 'bot ready', extra),
     startWorker: (extra) => start('worker/main.ts', 'worker ready', extra),
     temporaryFiles: async () =>

@@ -1,0 +1,180 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { envTable } from '../../shared/env.ts';
+import { startFaultStack } from '../support/faults.ts';
+
+/** No engine for containers is needed: what the images are made of is built and started as they would. */
+const root = resolve(import.meta.dirname, '../..');
+const read = (path: string): string => readFileSync(join(root, path), 'utf8');
+
+interface Service {
+  image?: string;
+  user?: string;
+  read_only?: boolean;
+  tmpfs?: string[];
+  cap_drop?: string[];
+  security_opt?: string[];
+  ports?: unknown;
+  privileged?: unknown;
+  network_mode?: unknown;
+  volumes?: string[];
+  command?: string;
+  build?: { target: string };
+  environment?: Record<string, string | number>;
+  healthcheck?: { test: string[] };
+}
+const { services } = parse(read('docker-compose.yml'), { merge: true }) as {
+  services: Record<string, Service>;
+};
+
+describe('docker-compose.yml', () => {
+  it.each(Object.entries(services))(
+    '%s: read-only root, no capability, no new privileges, no port',
+    (_, service) => {
+      expect(service.read_only).toBe(true);
+      expect(service.cap_drop).toEqual(['ALL']);
+      expect(service.security_opt).toEqual(['no-new-privileges:true']);
+      for (const opening of ['ports', 'privileged', 'network_mode'] as const)
+        expect(service[opening]).toBeUndefined();
+      // Nothing of the machine itself, above all not the engine's socket.
+      for (const volume of service.volumes ?? []) expect(volume).toMatch(/^(?:pictures|redis):\/data$/);
+      expect(service.healthcheck?.test[0]).toBe('CMD');
+    },
+  );
+
+  it.each(['bot', 'worker', 'worker-gpu'])('%s: production, a password, room for temporary files', (name) => {
+    const { environment = {}, tmpfs } = services[name] as Service;
+    expect(environment['NODE_ENV']).toBe('production');
+    expect(environment['REDIS_URL']).toMatch(/^redis:\/\/:\$\{REDIS_PASSWORD:\?.+\}@redis:6379$/);
+    expect(environment['HEALTH_HOST']).toBe('${HEALTH_HOST:-127.0.0.1}');
+    expect(tmpfs).toEqual(['/tmp']);
+    for (const key of Object.keys(environment)) expect(Object.keys(envTable)).toContain(key);
+  });
+
+  it('Redis keeps what it is given, asks for a password and is not root', () => {
+    const { command, user } = services['redis'] as Service;
+    expect(user).toBe('redis');
+    for (const part of [
+      '--appendonly yes',
+      '--maxmemory-policy noeviction',
+      '--requirepass ${REDIS_PASSWORD:?',
+    ])
+      expect(command).toContain(part);
+  });
+});
+
+interface Stage {
+  name: string;
+  from: string;
+  lines: string[];
+}
+function stages(): Stage[] {
+  const found: Stage[] = [];
+  for (const line of read('Dockerfile').replace(/\\\n/g, ' ').split('\n')) {
+    const from = /^FROM (\S+) AS (\S+)$/.exec(line);
+    if (from) found.push({ from: from[1] as string, name: from[2] as string, lines: [] });
+    else if (line !== '' && !line.startsWith('#')) found.at(-1)?.lines.push(line);
+  }
+  return found;
+}
+/** All lines of an image, those of its base first. */
+const linesOf = (name: string): string[] => {
+  const stage = stages().find((one) => one.name === name);
+  return stage ? [...linesOf(stage.from), ...stage.lines] : [];
+};
+
+describe('Dockerfile', () => {
+  const targets = Object.values(services).flatMap(({ build }) => (build ? [build.target] : []));
+
+  it.each(targets)('%s runs as user 1000, who owns /data, and its command was built', (target) => {
+    const lines = linesOf(target);
+    const user = lines.findLastIndex((line) => line.startsWith('USER '));
+    expect(lines[user]).toBe('USER 1000:1000');
+    expect(lines.slice(user + 1).filter((line) => line.startsWith('RUN'))).toEqual([]);
+    expect(lines.join('\n')).toContain('chown 1000:1000 /data');
+    expect(lines.join('\n')).not.toMatch(/^(?:ADD|EXPOSE|ENV .*(?:TOKEN|PASSWORD)=)/m);
+    const [, command] =
+      /^CMD \["node", "--enable-source-maps", "dist\/(.+)\.js"\]$/.exec(lines.at(-1) ?? '') ?? [];
+    expect(existsSync(join(root, `${command}.ts`))).toBe(true);
+  });
+
+  it('copies only what is there and what .dockerignore lets in', () => {
+    const ignored = read('.dockerignore').split('\n').filter(Boolean);
+    expect(ignored).toEqual(expect.arrayContaining(['node_modules', 'dist', '.git', '.env', '.dreamgrid']));
+    for (const { lines } of stages())
+      for (const line of lines.filter((one) => one.startsWith('COPY ') && !one.includes('--from=')))
+        for (const source of line.split(' ').slice(1, -1)) {
+          expect(existsSync(join(root, source)), source).toBe(true);
+          expect(ignored).not.toContain(source.split('/')[0]);
+        }
+  });
+});
+
+/** `npm run build` into a folder with the production packages alone, as the images have them. */
+describe('what the images start', () => {
+  let app: string;
+  beforeAll(() => {
+    app = mkdtempSync(join(tmpdir(), 'dreamgrid-image-'));
+    const tsc = join(root, 'node_modules/typescript/bin/tsc');
+    const built = spawnSync(
+      process.execPath,
+      [tsc, '-p', 'tsconfig.build.json', '--outDir', join(app, 'dist')],
+      {
+        cwd: root,
+        encoding: 'utf8',
+      },
+    );
+    expect(built.status, built.stdout).toBe(0);
+    const { packages } = JSON.parse(read('package-lock.json')) as {
+      packages: Record<string, { dev?: boolean; devOptional?: boolean }>;
+    };
+    for (const [path, { dev, devOptional }] of Object.entries(packages)) {
+      if (!/^node_modules\/(?:@[^/]+\/)?[^/]+$/.test(path) || dev || devOptional) continue;
+      if (!existsSync(join(root, path))) continue; // of another platform
+      mkdirSync(dirname(join(app, path)), { recursive: true });
+      symlinkSync(join(root, path), join(app, path));
+    }
+    mkdirSync(join(app, 'worker/cli'), { recursive: true });
+    for (const path of ['package.json', 'worker/cli/bin.mjs', 'models'])
+      symlinkSync(join(root, path), join(app, path));
+  });
+  afterAll(() => rmSync(app, { recursive: true, force: true }));
+
+  it('has none of the tools that build it', () => {
+    const there = readdirSync(join(app, 'node_modules'));
+    expect(there).toContain('discord.js');
+    for (const tool of ['typescript', 'tsx', 'vitest', 'yaml', '@biomejs']) expect(there).not.toContain(tool);
+  });
+
+  it('the command line answers', () => {
+    const cli = (...args: string[]) =>
+      spawnSync(process.execPath, ['--preserve-symlinks-main', join(app, 'worker/cli/bin.mjs'), ...args], {
+        cwd: app,
+        encoding: 'utf8',
+        env: { PATH: process.env['PATH'] },
+      });
+    const help = cli('help');
+    expect(help.stdout + help.stderr).toMatch(/^dreamgrid <command>/);
+    const models = cli('models', '--json');
+    expect(models.status, models.stderr).toBe(0);
+    expect(models.stdout).toContain('pocket');
+  });
+
+  it('bot and worker paint a grid', async () => {
+    const stack = await startFaultStack();
+    try {
+      await Promise.all([
+        stack.start(join(app, 'dist/bot/main.js'), 'bot ready'),
+        stack.start(join(app, 'dist/worker/main.js'), 'worker ready'),
+      ]);
+      await stack.grid(await stack.imagine('out of the box'));
+      await stack.expectClean();
+    } finally {
+      await stack.close();
+    }
+  });
+});
