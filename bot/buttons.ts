@@ -10,12 +10,14 @@ import type { App, Asker } from './app.ts';
 import { cancel } from './cancel.ts';
 import { editOf, rerollOf, retryOf, upscaleOf, variationOf } from './drafts.ts';
 import { pickCells, region, regionPrompt, zoomCustom } from './edits.ts';
+import { favourite } from './favourite.ts';
 import { dropFix, FIX_INPUT, findFix, fixModal } from './fix.ts';
 import { imagine } from './imagine.ts';
 import { claim, queue } from './press.ts';
 import { findRecipe, findRequest } from './recipes.ts';
 import { onRedis } from './redisAway.ts';
 import { remix, remixModal } from './remix.ts';
+import { settingsButtons } from './settingsPanel.ts';
 import type { Draft } from './submit.ts';
 
 /**
@@ -201,6 +203,8 @@ export const buttons = {
   fix,
   confirm,
   dismiss,
+  favourite,
+  ...settingsButtons,
 } satisfies Record<ButtonAction, Button>;
 
 export const buttonOf = (action: ButtonAction): Button => buttons[action];

@@ -7,6 +7,7 @@ import type { App, Asker } from './app.ts';
 import { keepFix, type Pending } from './fix.ts';
 import { describeProblems } from './promptProblems.ts';
 import { onRedis } from './redisAway.ts';
+import { readServer } from './server/settings.ts';
 
 /** Jobs out of one prompt, by `{a, b}` and `--repeat`. */
 export const MAX_JOBS = 10;
@@ -18,8 +19,9 @@ export interface Prompts {
 }
 
 /**
- * What one member typed, with their options, suffix and settings: typed > suffix > settings. What is kept beside
- * the mended text comes back with the Fix it form. @throws UserError empty, prompt
+ * What one member typed, with their options, suffix and settings: typed > suffix > settings > the server's
+ * model > the operator's. What is kept beside the mended text comes back with the Fix it form.
+ * @throws UserError empty, prompt
  */
 export async function readPrompts(
   app: App,
@@ -28,10 +30,16 @@ export async function readPrompts(
   keep: Omit<Pending, 'text'> = {},
 ): Promise<Prompts> {
   const { redis } = app;
-  const [models, settings, customOptions] = await onRedis(
-    Promise.all([app.models(), readSettings(redis, asker.user.id), readOptions(redis, asker.user.id)]),
+  const [models, settings, customOptions, server] = await onRedis(
+    Promise.all([
+      app.models(),
+      readSettings(redis, asker.user.id),
+      readOptions(redis, asker.user.id),
+      readServer(redis, asker.guildId),
+    ]),
   );
-  const defaultModel = modelFor(models, app.env.DEFAULT_MODEL);
+  const chosen = models.has(server.model) ? server.model : app.env.DEFAULT_MODEL;
+  const defaultModel = modelFor(models, chosen);
   const parsed = parsePrompt(typed, {
     // While nobody has said what there is, every name may be right; the worker that comes will know.
     models: models.size === 0 ? undefined : models,

@@ -27,6 +27,18 @@ export const BUTTON_ACTIONS = [
   'fix', // opens a modal with the mended prompt
   'confirm', // Yes to a permutation
   'dismiss', // and no
+  'favourite', // ❤️
+  // the panel of /settings; the id carries the member's own id as its job
+  'set-model',
+  'set-stylize',
+  'set-quality',
+  'set-raw',
+  'set-remix',
+  'set-variability',
+  'set-auto-dm',
+  'set-reset',
+  'set-lane', // index: place in LANES
+  'set-visibility', // index: place in VISIBILITIES
 ] as const;
 export type ButtonAction = (typeof BUTTON_ACTIONS)[number];
 

@@ -256,6 +256,12 @@ function singleRows(jobId: string, locale: string, { width, height }: RenderResu
       named('zoom-custom', '🔎'),
       ...(width === height ? [] : [named('make-square', '↔️')]),
     ),
-    row(plain('pan-left', '⬅️'), plain('pan-right', '➡️'), plain('pan-up', '⬆️'), plain('pan-down', '⬇️')),
+    row(
+      plain('pan-left', '⬅️'),
+      plain('pan-right', '➡️'),
+      plain('pan-up', '⬆️'),
+      plain('pan-down', '⬇️'),
+      plain('favourite', '❤️'),
+    ),
   ];
 }

@@ -3,19 +3,34 @@ import { dreamgridCommand } from './dreamgrid.ts';
 import { helpCommand } from './help.ts';
 import { imagineCommand } from './imagine.ts';
 import { infoCommand } from './info.ts';
+import { laneCommands } from './lanes.ts';
 import { modelsCommand } from './models.ts';
+import { preferCommand } from './prefer.ts';
+import { settingsCommand } from './settings.ts';
+import { visibilityCommands } from './visibility.ts';
+
+const table: readonly Command[] = [
+  imagineCommand,
+  infoCommand,
+  helpCommand,
+  modelsCommand,
+  settingsCommand,
+  preferCommand,
+  ...laneCommands,
+  ...visibilityCommands,
+  dreamgridCommand,
+];
+
+const apps: readonly MessageApp[] = [];
 
 /** All slash commands by name; adding one is a file and a line. */
 export const commands: ReadonlyMap<string, Command> = new Map(
-  [imagineCommand, infoCommand, helpCommand, modelsCommand, dreamgridCommand].map((command) => [
-    command.definition.name,
-    command,
-  ]),
+  table.map((command) => [command.definition.name, command]),
 );
 
 /** What a right click on a message offers, by its English name. */
 export const messageApps: ReadonlyMap<string, MessageApp> = new Map(
-  ([] as MessageApp[]).map((app) => [app.definition.name, app]),
+  apps.map((app) => [app.definition.name, app]),
 );
 
 /** What Discord is told at start. */

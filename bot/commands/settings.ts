@@ -1,0 +1,8 @@
+import { showSettings } from '../settingsPanel.ts';
+import { type Command, EVERYWHERE, named } from './command.ts';
+
+export const settingsCommand: Command = {
+  kind: 'private',
+  definition: { ...named('settings'), ...EVERYWHERE },
+  run: ({ app, asker, answer }) => showSettings(app, asker, answer),
+};

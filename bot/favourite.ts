@@ -1,0 +1,16 @@
+import { toggleFavourite } from '../shared/memory/pictures.ts';
+import { say } from '../shared/messages/index.ts';
+import type { Button } from './buttons.ts';
+import { onRedis } from './redisAway.ts';
+
+/** ❤️: anyone may keep anyone's picture; a second press takes it out again. */
+export const favourite: Button = {
+  kind: 'private',
+  async press({ app, asker: { user, locale }, answer, id }) {
+    const kept = await onRedis(toggleFavourite(app.redis, user.id, id, Date.now()));
+    await answer.send({
+      content: say(locale, kept ? 'favourite.on' : 'favourite.off'),
+      allowed_mentions: { parse: [] },
+    });
+  },
+};
