@@ -83,7 +83,7 @@ async function repaint(
 ): Promise<Painting> {
   const source = await keptPicture(deps, recipe, options);
   const frame = frameOf(recipe, source, model.manifest);
-  const { canvas, mask, share } = await prepare(source, frame, recipe.action === 'vary-region', recipe.seed);
+  const { canvas, mask, share } = await prepare(source, frame, recipe.action === 'vary-region');
   const init = { image: windowOf(canvas, frame), strength: engineSettings(recipe).strength ?? 1 };
   const { width, height } = frame.window;
   const { pictures, ms } = await generate(deps, model, { ...recipe, width, height }, init, options, mask);

@@ -24,10 +24,10 @@ export const featherOf = ({ width, height }: Size, inward: boolean): number => {
   return Math.max(LATENT, Math.min(64, Math.round(part / LATENT) * LATENT));
 };
 
-export async function prepare(source: Pixels, frame: Frame, inward: boolean, seed: number): Promise<Repaint> {
+export async function prepare(source: Pixels, frame: Frame, inward: boolean): Promise<Repaint> {
   const { kept, fresh } = frame;
   const inside = await resizePixels(source, kept.width, kept.height);
-  const canvas = await surround(inside, frame, seed);
+  const canvas = await surround(inside, frame);
   const painted = new Uint8Array(frame.width * frame.height);
   for (const rect of fresh) fill(painted, frame.width, rect);
   return {
@@ -64,7 +64,7 @@ export function lay(canvas: Pixels, painted: Pixels, share: Float32Array, { wind
 }
 
 /** Its edges drawn out, softened the more the further off, with a grain: noise that has the picture's colours. */
-async function surround(inside: Pixels, { width, height, kept }: Frame, seed: number): Promise<Pixels> {
+async function surround(inside: Pixels, { width, height, kept }: Frame): Promise<Pixels> {
   if (kept.width === width && kept.height === height) return inside;
   const extended = await sharp(inside.data, { raw: { width: kept.width, height: kept.height, channels: 3 } })
     .extend({
@@ -81,7 +81,7 @@ async function surround(inside: Pixels, { width, height, kept }: Frame, seed: nu
     .raw()
     .toBuffer();
   const data = new Uint8Array(extended);
-  const random = grain(seed);
+  const random = grain();
   const reach = Math.min(width, height) / 8;
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
@@ -102,9 +102,9 @@ async function surround(inside: Pixels, { width, height, kept }: Frame, seed: nu
 
 const GRAIN = 24;
 
-/** Marsaglia's xorshift32 (2003): the same picture gets the same grain. */
-function grain(seed: number): () => number {
-  let x = (seed ^ 0x9e3779b9) >>> 0 || 1;
+/** Marsaglia's xorshift32 (2003): one grain for all seeds, so that a picture is the same with its grid and alone. */
+function grain(): () => number {
+  let x = 0x9e3779b9;
   return () => {
     x ^= x << 13;
     x ^= x >>> 17;

@@ -1,0 +1,154 @@
+import { mkdtemp, rm, symlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { ModelCard } from '../../shared/job.ts';
+import type { Recipe } from '../../shared/recipe.ts';
+import { resolveRecipe } from '../../shared/resolve.ts';
+import { openFolderStore, type Store } from '../../shared/store.ts';
+import { type Engine, openEngine } from '../../worker/engineHost.ts';
+import { decodePng, encodePng, resizePixels } from '../../worker/grid.ts';
+import { type InstalledModel, readModels, toCard } from '../../worker/models.ts';
+import { type Painting, paint, storePainting } from '../../worker/paint.ts';
+import type { Pixels } from '../../worker/pixels.ts';
+import { featherOf } from '../../worker/repaint.ts';
+import { makeRequest, snowflake } from './jobs.ts';
+
+/** A network with mask channels and a plain one, both with random weights: what is kept does not hang on them. */
+let root: string;
+let store: Store;
+let engine: Engine;
+let models: Map<string, InstalledModel>;
+
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'dreamgrid-repaint-'));
+  const reference = resolve(import.meta.dirname, '../data/reference/pipelines');
+  for (const name of ['sd15', 'inpaint'])
+    await symlink(join(reference, name, 'model'), join(root, name), 'dir');
+  models = new Map((await readModels(root)).all.map((model) => [model.name, model]));
+  store = await openFolderStore(join(root, '.store'));
+  engine = openEngine({ providers: ['cpu'], threads: 1, deadlineMs: 120_000, maxLoaded: 2 });
+});
+afterAll(async () => {
+  await engine?.close();
+  await rm(root, { recursive: true, force: true });
+});
+
+const deps = () => ({ engine, store, model: (name: string) => models.get(name) });
+const cardOf = (name: string): ModelCard => ({
+  ...toCard(models.get(name) as InstalledModel),
+  defaults: { steps: 3, guidance: 2, scheduler: 'DDIMScheduler' },
+});
+
+/** A picture that anybody might have made, in the store as `paint` leaves it. */
+async function pictureOf(model: string): Promise<{ jobId: string; recipe: Recipe; picture: Pixels }> {
+  const { width, height } = cardOf(model).native;
+  const data = Uint8Array.from({ length: width * height * 3 }, (_, i) => (i * 7 + (i >> 5) * 13) % 251);
+  const picture = { width, height, data };
+  const jobId = snowflake();
+  const recipe = resolveRecipe(makeRequest({ jobId, model, count: 1 }), cardOf(model));
+  await storePainting(store, jobId, recipe, { pictures: [picture], latents: [new Float32Array(4)] });
+  return { jobId, recipe, picture };
+}
+
+async function edited(
+  model: string,
+  parent: { jobId: string; recipe: Recipe },
+  wish: Partial<Parameters<typeof makeRequest>[0]>,
+): Promise<{ recipe: Recipe; painting: Painting; jobId: string }> {
+  const jobId = snowflake();
+  const request = makeRequest({ jobId, model, count: 2, parent: { ...parent, index: 0 }, ...wish });
+  const recipe = resolveRecipe(request, cardOf(model));
+  return { jobId, recipe, painting: await paint(deps(), recipe) };
+}
+
+const pixel = ({ data, width }: Pixels, x: number, y: number): string =>
+  data.subarray(3 * (y * width + x), 3 * (y * width + x) + 3).join();
+
+describe.each(['sd15', 'inpaint'])('%s keeps', (model) => {
+  it('every byte outside of a region, and paints inside of it', async () => {
+    const parent = await pictureOf(model);
+    const { painting } = await edited(model, parent, { action: 'vary-region', cells: 0b0000_0110_0110_0000 });
+    const { width, height } = parent.picture;
+    for (const picture of painting.pictures) {
+      let changed = 0;
+      for (let y = 0; y < height; y++)
+        for (let x = 0; x < width; x++) {
+          const inside = x >= width / 4 && x < (3 * width) / 4 && y >= height / 4 && y < (3 * height) / 4;
+          const same = pixel(picture, x, y) === pixel(parent.picture, x, y);
+          if (!inside) expect(same, `${x},${y}`).toBe(true);
+          else if (!same) changed++;
+        }
+      expect(changed).toBeGreaterThan((width * height) / 16);
+    }
+    expect(painting.pictures[0]?.data).not.toEqual(painting.pictures[1]?.data);
+    expect(painting.latents).toEqual([]);
+  });
+
+  it('every byte of a picture that is panned, but for the feather', async () => {
+    const parent = await pictureOf(model);
+    const { painting } = await edited(model, parent, { action: 'pan-left' });
+    const { width, height } = parent.picture;
+    const [picture] = painting.pictures as [Pixels];
+    const grown = picture.width - width;
+    const feather = featherOf(picture, false);
+    expect(grown).toBeGreaterThan(0);
+    for (let y = 0; y < height; y++)
+      for (let x = feather; x < width; x++)
+        expect(pixel(picture, grown + x, y), `${x},${y}`).toBe(pixel(parent.picture, x, y));
+  });
+
+  it('the shrunk picture in the middle of a wider frame', async () => {
+    const parent = await pictureOf(model);
+    const { painting } = await edited(model, parent, { action: 'zoom-out', zoom: 2 });
+    const [picture] = painting.pictures as [Pixels];
+    const small = await resizePixels(parent.picture, picture.width / 2, picture.height / 2);
+    const feather = featherOf(picture, false);
+    for (let y = feather; y < small.height - feather; y++)
+      for (let x = feather; x < small.width - feather; x++)
+        expect(pixel(picture, picture.width / 4 + x, picture.height / 4 + y)).toBe(pixel(small, x, y));
+  });
+
+  it('gives the same bytes again, one at a time and from the recipe alone', async () => {
+    const parent = await pictureOf(model);
+    const { recipe, painting } = await edited(model, parent, { action: 'pan-down' });
+    const again = await paint(deps(), JSON.parse(JSON.stringify(recipe)));
+    expect(again.pictures).toEqual(painting.pictures);
+    const second = await paint(deps(), { ...recipe, count: 1, seed: recipe.seed + 1 });
+    expect(second.pictures[0]).toEqual(painting.pictures[1]);
+  });
+});
+
+it('a picture that was enlarged is edited as it was painted', async () => {
+  const parent = await pictureOf('sd15');
+  const jobId = snowflake();
+  const request = makeRequest({
+    jobId,
+    model: 'sd15',
+    action: 'upscale-subtle',
+    count: 1,
+    parent: { jobId: parent.jobId, index: 0, recipe: parent.recipe },
+  });
+  const recipe = resolveRecipe(request, cardOf('sd15'));
+  expect(recipe.width).toBe(2 * parent.recipe.width);
+  const direct = await edited('sd15', parent, { action: 'pan-right', seed: 5 });
+  const { painting } = await edited('sd15', { jobId, recipe }, { action: 'pan-right', seed: 5 });
+  expect(painting.pictures).toEqual(direct.painting.pictures);
+});
+
+it('picture i of a weird grid is painted alone with its seed', async () => {
+  const recipe = resolveRecipe(makeRequest({ model: 'sd15', params: { weird: 900 } }), cardOf('sd15'));
+  const grid = await paint(deps(), recipe);
+  const alone = await paint(deps(), { ...recipe, count: 1, seed: recipe.seed + 2 });
+  expect(alone.pictures[0]).toEqual(grid.pictures[2]);
+});
+
+it('an edited picture is stored whole: nothing is missing that another picture starts from', async () => {
+  const parent = await pictureOf('sd15');
+  const { jobId, recipe, painting } = await edited('sd15', parent, { action: 'pan-up' });
+  await storePainting(store, jobId, recipe, painting);
+  const varied = await edited('sd15', { jobId, recipe }, { action: 'vary-subtle' });
+  expect(varied.painting.pictures).toHaveLength(2);
+  const kept = await decodePng(await encodePng(painting.pictures[0] as Pixels, recipe, 0));
+  expect(Buffer.from(kept.data).equals(Buffer.from(painting.pictures[0]?.data as Uint8Array))).toBe(true);
+});
