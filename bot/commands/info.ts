@@ -2,6 +2,7 @@ import { say } from '../../shared/messages/index.ts';
 import { keys } from '../../shared/redis.ts';
 import { listWorkers } from '../../shared/registry.ts';
 import { onRedis } from '../redisAway.ts';
+import { sayToday } from '../server/today.ts';
 import { type Command, EVERYWHERE, named } from './command.ts';
 
 export const infoCommand: Command = {
@@ -9,16 +10,17 @@ export const infoCommand: Command = {
   definition: { ...named('info'), ...EVERYWHERE },
   async run({ app, asker, answer }) {
     const { locale } = asker;
-    const [open, counts, workers, models] = await onRedis(
+    const [open, counts, workers, models, today] = await onRedis(
       Promise.all([
         app.redis.zcard(keys.open(asker.user.id)),
         app.queues.render.getJobCounts('active', 'prioritized', 'waiting', 'delayed'),
         listWorkers(app.redis),
         app.models(),
+        sayToday(app, asker),
       ]),
     );
     const waiting = (counts['prioritized'] ?? 0) + (counts['waiting'] ?? 0) + (counts['delayed'] ?? 0);
-    const field = (key: 'mine' | 'queue' | 'workers' | 'models', value: string) => ({
+    const field = (key: 'mine' | 'queue' | 'today' | 'workers' | 'models', value: string) => ({
       name: say(locale, `info.${key}`),
       value,
       inline: key !== 'models',
@@ -30,6 +32,7 @@ export const infoCommand: Command = {
           fields: [
             field('mine', say(locale, 'info.mine.value', { n: open, max: app.env.MAX_OPEN_JOBS })),
             field('queue', say(locale, 'info.queue.value', { active: counts['active'] ?? 0, waiting })),
+            ...(today ? [field('today', today)] : []),
             field('workers', String(workers.length)),
             field('models', [...models.keys()].join(', ').slice(0, 1000) || say(locale, 'info.none')),
           ],

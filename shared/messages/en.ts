@@ -139,10 +139,8 @@ export const en = {
   'error.slow-server.title': 'Slow mode',
   'error.slow-server.text': 'This server lets one request through every {every}. Yours may come in {time}.',
   'error.slow-wait.title': 'A long line',
-  'error.slow-wait.text': {
-    one: 'The wait is about {time}, so everybody has one job at a time just now, and yours is in line.',
-    other: 'The wait is about {time}, so everybody has one job at a time just now; you have {n} in line.',
-  },
+  'error.slow-wait.text':
+    'The wait is about {time}, so everybody has one job at a time just now. Yours in line: {n}.',
   'error.quota.title': 'Enough for today',
   'error.quota.text': 'You have asked for {n} of {max} jobs today. The count starts anew at midnight UTC.',
   'error.quota-server.title': 'Enough for today',
@@ -175,7 +173,7 @@ export const en = {
   'setup.no-limit': 'no limit',
   'setup.on': 'on',
   'setup.off': 'off',
-  'setup.seconds': { one: 'one request a second', other: 'one request in {n} seconds' },
+  'setup.seconds': { one: 'one request in {n} second', other: 'one request in {n} seconds' },
   'setup.own-words': { one: '{n} word of your own', other: '{n} words of your own' },
   'setup.channels': 'Painting in:',
   'setup.channels.pick': 'Channels to paint in (none: everywhere)',

@@ -130,9 +130,8 @@ export const vi = {
   'error.slow-server.title': 'Chế độ chậm',
   'error.slow-server.text': 'Máy chủ này nhận mỗi {every} một yêu cầu. Sau {time} nữa là đến bạn.',
   'error.slow-wait.title': 'Hàng chờ dài',
-  'error.slow-wait.text': {
-    other: 'Đang phải chờ khoảng {time}, nên lúc này mỗi người chỉ có một lượt; bạn đang có {n} trong hàng.',
-  },
+  'error.slow-wait.text':
+    'Đang phải chờ khoảng {time}, nên lúc này mỗi người chỉ có một lượt. Bạn đang có {n} trong hàng.',
   'error.quota.title': 'Hôm nay đủ rồi',
   'error.quota.text': 'Hôm nay bạn đã dùng {n} trong {max} lượt. Đếm lại từ đầu lúc nửa đêm UTC.',
   'error.quota-server.title': 'Hôm nay đủ rồi',
