@@ -112,7 +112,9 @@ describe('the life of a message', () => {
     );
     expect(labels(payload)).toEqual([
       ['Upscale (Subtle)', 'Upscale (Creative)'],
-      ['Vary (Subtle)', 'Vary (Strong)'],
+      ['Vary (Subtle)', 'Vary (Strong)', 'Vary (Region)'],
+      ['Zoom Out 2x', 'Zoom Out 1.5x', 'Custom Zoom', 'Make Square'],
+      ['⬅️', '➡️', '⬆️', '⬇️', '❤️'],
     ]);
   });
 
@@ -121,6 +123,10 @@ describe('the life of a message', () => {
     ['vary-subtle', 1, 'Variations (Subtle) by <@'],
     ['upscale-subtle', 1, 'Upscaled (Subtle) by <@'],
     ['upscale-creative', 1, 'Upscaled (Creative) by <@'],
+    ['vary-region', 1, 'Variations (Region) by <@'],
+    ['zoom-out', 1, 'Zoom Out by <@'],
+    ['pan-left', 1, 'Pan Left by <@'],
+    ['make-square', 1, 'Make Square by <@'],
   ] as const)('%s says so', (action, parentCount, words) => {
     expect(presentQueued({ render: child(action, parentCount, 0), ...en }).content).toContain(words);
   });
