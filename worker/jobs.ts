@@ -1,13 +1,12 @@
-import { DelayedError, type Job, UnrecoverableError, WaitingError } from 'bullmq';
+import { type Job, UnrecoverableError, WaitingError } from 'bullmq';
 import { PermanentError } from '../shared/errors.ts';
-import { endTurn, started, takeTurn } from '../shared/fairness.ts';
+import { started } from '../shared/fairness.ts';
 import {
   type DeliverJob,
   deliverId,
   deliverJobSchema,
   type RenderRequest,
   type RenderResult,
-  renderId,
 } from '../shared/job.ts';
 import type { Log } from '../shared/log.ts';
 import type { DeliverHandler, Queues, RenderHandler } from '../shared/queue.ts';
@@ -17,6 +16,7 @@ import { type Discord, DiscordError } from './discord.ts';
 import type { Metrics } from './metrics.ts';
 import { openProgress, type Progress } from './progress.ts';
 import { type RenderDeps, render } from './render.ts';
+import { holdBack, wakeNext } from './turns.ts';
 
 /** The two queues' handlers, and the ways to stop the job that runs: cancelled, or given back at shutdown. */
 export interface JobsDeps extends RenderDeps, Omit<DeliverDeps, 'redis' | 'store' | 'posted'> {
@@ -27,9 +27,6 @@ export interface JobsDeps extends RenderDeps, Omit<DeliverDeps, 'redis' | 'store
   /** Jobs of one user that may run at the same time, over all workers. */
   maxRunning: number;
 }
-
-/** A job that is held back looks again by itself after this long, should nobody wake it. */
-const HOLD_MS = 5_000;
 
 export interface Jobs {
   onRender: RenderHandler;
@@ -85,20 +82,10 @@ export function openJobs(deps: JobsDeps): Jobs {
     }
   };
 
-  /** The next of the same owner's jobs that was held back runs when this one is over. */
-  const wakeNext = async (userId: string, jobId: string): Promise<void> => {
-    const next = await endTurn(redis, userId, jobId);
-    const job = next === undefined ? undefined : await deps.queues.render.getJob(renderId(next));
-    await job?.promote();
-  };
-
   const onRender: RenderHandler = async (job, token, _signal) => {
     const jobId = String(job.data?.jobId ?? job.id).slice(0, 40);
     const userId = String(job.data?.user?.id ?? '0').slice(0, 40);
-    if (!(await takeTurn(redis, userId, jobId, deps.maxRunning))) {
-      await job.moveToDelayed(Date.now() + HOLD_MS, token);
-      throw new DelayedError();
-    }
+    await holdBack(redis, job, token, { userId, jobId, maxRunning: deps.maxRunning });
     const mine: Running = { jobId, abort: new AbortController(), why: undefined };
     running = mine;
     const jobLog = log.child({ jobId });
@@ -107,7 +94,11 @@ export function openJobs(deps: JobsDeps): Jobs {
     try {
       const result = await paint(job, mine);
       const ms = Math.round(performance.now() - began);
-      jobLog.info({ ms, engineMs: result.paintMs, model: result.recipe.model }, 'painted');
+      const { flagged, safety } = result;
+      jobLog.info(
+        { ms, engineMs: result.paintMs, model: result.recipe.model, ...(flagged ? { flagged, safety } : {}) },
+        'painted',
+      );
       metrics.painted(result.recipe.model, ms);
       return result;
     } catch (error) {
@@ -133,7 +124,9 @@ export function openJobs(deps: JobsDeps): Jobs {
       throw error;
     } finally {
       if (running === mine) running = undefined;
-      await wakeNext(userId, jobId).catch((error) => jobLog.debug({ err: error }, 'nobody woken'));
+      await wakeNext(deps.queues, redis, userId, jobId).catch((error) =>
+        jobLog.debug({ err: error }, 'nobody woken'),
+      );
     }
   };
 

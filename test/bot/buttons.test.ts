@@ -69,6 +69,7 @@ describe('buttons', { timeout: 60_000 }, () => {
       '➡️',
       '⬆️',
       '⬇️',
+      '❤️',
     ]);
     const again = await click(picture.messageId, 'Upscale (Creative)');
     expect(again.message?.content).toContain('Upscaled (Creative) by');
