@@ -113,7 +113,7 @@ const reroll = remixable(({ app, id, files }) =>
 const fix: Button = {
   kind: 'modal',
   async press({ app, asker, answer, id }) {
-    const { text } = await findFix(app, id.jobId);
+    const { text } = await findFix(app, asker, id.jobId);
     await answer.openModal(fixModal(asker.locale, id.jobId, text));
   },
   form: {
@@ -122,7 +122,7 @@ const fix: Button = {
     async submit(filled) {
       const { app, asker, answer, id, field } = filled;
       // What belonged to the first try; when it is forgotten, the words alone still work.
-      const kept = await findFix(app, id.jobId).catch((error: unknown) => {
+      const kept = await findFix(app, asker, id.jobId).catch((error: unknown) => {
         if (error instanceof UserError && error.code === 'fix-gone') return undefined;
         throw error;
       });
@@ -139,9 +139,9 @@ const confirm: Button = {
   kind: 'message',
   async press({ app, asker, answer, id }) {
     await claim(app, asker, id);
-    const { text, image, token } = await findFix(app, id.jobId);
+    const { text, image, token } = await findFix(app, asker, id.jobId);
     await imagine(app, asker, answer, text, image, true);
-    await dropFix(app, id.jobId);
+    await dropFix(app, asker, id.jobId);
     if (token === undefined) return;
     const question = Routes.webhookMessage(asker.applicationId, token, '@original');
     await app.rest
@@ -152,9 +152,9 @@ const confirm: Button = {
 
 const dismiss: Button = {
   kind: 'update',
-  async press({ app, asker: { locale }, answer, id }) {
-    await dropFix(app, id.jobId);
-    await answer.send({ content: say(locale, 'confirm.dismissed'), embeds: [], components: [] });
+  async press({ app, asker, answer, id }) {
+    await dropFix(app, asker, id.jobId);
+    await answer.send({ content: say(asker.locale, 'confirm.dismissed'), embeds: [], components: [] });
   },
 };
 

@@ -19,6 +19,7 @@ import { audit } from './audit.ts';
 import { buttonOf } from './buttons.ts';
 import { commands, messageApps } from './commands/index.ts';
 import { presentError } from './errorReply.ts';
+import { checkShown } from './ownership.ts';
 import { isRedisAway } from './redisAway.ts';
 import { type Control, parseControl } from './server/controls.ts';
 import { kindOf, touchPanel } from './server/setup.ts';
@@ -178,7 +179,13 @@ function planButton(
   const button = buttonOf(id.action);
   const files = filesOf(interaction.message);
   const values = interaction.isStringSelectMenu() ? interaction.values : [];
-  return { kind: button.kind, run: (answer) => button.press({ app, asker, answer, id, files, values }) };
+  return {
+    kind: button.kind,
+    run: async (answer) => {
+      await checkShown(app, asker, id);
+      await button.press({ app, asker, answer, id, files, values });
+    },
+  };
 }
 
 /** A form carries the custom id of the button that opened it. */
@@ -192,6 +199,9 @@ function planModal(app: App, asker: Asker, interaction: ModalSubmitInteraction):
   return {
     kind: form.kind,
     typed: form.prompt === undefined ? undefined : field(form.prompt),
-    run: (answer) => form.submit({ app, asker, answer, id, files, values: [], field }),
+    run: async (answer) => {
+      await checkShown(app, asker, id);
+      await form.submit({ app, asker, answer, id, files, values: [], field });
+    },
   };
 }

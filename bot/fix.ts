@@ -3,7 +3,7 @@ import { type CustomId, printCustomId } from '../shared/customId.ts';
 import { UserError } from '../shared/errors.ts';
 import { say } from '../shared/messages/index.ts';
 import { PREFIX } from '../shared/redis.ts';
-import type { App } from './app.ts';
+import type { App, Asker } from './app.ts';
 import { onRedis } from './redisAway.ts';
 
 /**
@@ -14,7 +14,8 @@ const TTL_S = 15 * 60;
 const INPUT_MAX = 4000;
 export const FIX_INPUT = 'prompt';
 
-const keyOf = (interactionId: string): string => `${PREFIX}:fix:${interactionId}`;
+/** Whoever was not asked finds nothing under the same id. */
+const keyOf = (userId: string, interactionId: string): string => `${PREFIX}:fix:${userId}:${interactionId}`;
 
 const pendingSchema = z.object({
   text: z.string(),
@@ -27,23 +28,27 @@ const pendingSchema = z.object({
 export type Pending = z.infer<typeof pendingSchema>;
 
 /** Gives false where there is nothing to offer; the error then goes without a button. */
-export async function keepFix(app: App, interactionId: string, pending: Pending): Promise<boolean> {
+export async function keepFix(
+  { redis }: App,
+  { user, interactionId }: Asker,
+  pending: Pending,
+): Promise<boolean> {
   if (pending.text.length > INPUT_MAX) return false;
-  const kept = await app.redis
-    .set(keyOf(interactionId), JSON.stringify(pending), 'EX', TTL_S)
+  const kept = await redis
+    .set(keyOf(user.id, interactionId), JSON.stringify(pending), 'EX', TTL_S)
     .catch(() => undefined);
   return kept === 'OK';
 }
 
 /** @throws UserError('fix-gone') */
-export async function findFix(app: App, interactionId: string): Promise<Pending> {
-  const kept = await onRedis(app.redis.get(keyOf(interactionId)));
+export async function findFix({ redis }: App, { user }: Asker, interactionId: string): Promise<Pending> {
+  const kept = await onRedis(redis.get(keyOf(user.id, interactionId)));
   if (kept === null) throw new UserError('fix-gone');
   return pendingSchema.parse(JSON.parse(kept));
 }
 
-export async function dropFix(app: App, interactionId: string): Promise<void> {
-  await onRedis(app.redis.del(keyOf(interactionId)));
+export async function dropFix({ redis }: App, { user }: Asker, interactionId: string): Promise<void> {
+  await onRedis(redis.del(keyOf(user.id, interactionId)));
 }
 
 /** The form with the mended prompt in it. */

@@ -42,13 +42,14 @@ export async function imagine(
 /** A permutation asks first: how many, which, and how long they take. */
 async function ask(
   app: App,
-  { locale, interactionId, token }: Asker,
+  asker: Asker,
   answer: Answer,
   text: string,
   image: Attached | undefined,
   drafts: readonly Draft[],
 ): Promise<void> {
-  const kept = await keepFix(app, interactionId, { text, token, ...(image ? { image } : {}) });
+  const { locale, interactionId, token } = asker;
+  const kept = await keepFix(app, asker, { text, token, ...(image ? { image } : {}) });
   if (!kept) throw new UserError('too-long-to-ask');
   const waitMs = await onRedis(expectedWait(app.redis, drafts[0]?.model ?? '', drafts.length - 1));
   const lines = [...new Set(drafts.map(({ prompt }) => prompt))]

@@ -53,7 +53,7 @@ export async function readPrompts(
   const only = parsed.problems.length === 1 ? parsed.problems[0]?.code : undefined;
   if (only === 'empty-prompt') throw new UserError('empty');
   const text = (parsed.fixed ?? typed).trim();
-  const offered = await keepFix(app, asker.interactionId, { ...keep, text });
+  const offered = await keepFix(app, asker, { ...keep, text });
   throw new UserError('prompt', {
     lines: describeProblems(asker.locale, typed, parsed.problems),
     ...(offered ? { fix: asker.interactionId } : {}),

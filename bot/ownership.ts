@@ -1,0 +1,18 @@
+import type { CustomId } from '../shared/customId.ts';
+import { UserError } from '../shared/errors.ts';
+import { readJobs } from '../shared/memory/pictures.ts';
+import type { App, Asker } from './app.ts';
+import { onRedis } from './redisAway.ts';
+
+/**
+ * Some buttons were shown to one person alone: those of a picture in stealth, and those of a settings panel.
+ * Anybody else who presses one has written its id themselves. @throws UserError('forged')
+ */
+export async function checkShown(app: App, { user }: Asker, { action, jobId }: CustomId): Promise<void> {
+  if (action.startsWith('set-')) {
+    if (jobId !== user.id) throw new UserError('forged');
+    return;
+  }
+  const [job] = await onRedis(readJobs(app.redis, [jobId]));
+  if (job?.stealth && job.userId !== user.id) throw new UserError('forged');
+}
