@@ -113,6 +113,9 @@ export const renderResultSchema = z.strictObject({
   /** Store keys of the single pictures (PNG), and of the grid (absent for one picture). */
   pictures: z.array(storeKeySchema).min(1).max(4),
   grid: storeKeySchema.optional(),
+  /** Which pictures the safety checker flagged, and what was done about it. */
+  flagged: z.array(z.int().min(0).max(3)).max(4).optional(),
+  safety: z.enum(SAFETIES).optional(),
   /** Size of the file that is shown, pixels. */
   width: z.int(),
   height: z.int(),

@@ -103,6 +103,8 @@ export function presentResult({
         }),
       ]
     : [];
+  const { flagged, safety } = result;
+  if (flagged && safety) facts.push(say(locale, `safety.${safety}`, { n: flagged.length }));
   return {
     content: headline(render, locale, withLane('', render, locale), small(facts)),
     components: single

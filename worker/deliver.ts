@@ -150,15 +150,17 @@ async function present({ render, deliver }: DeliverJob, ending: Ending, limit: n
       body: presentFailure({
         render,
         locale,
-        ping: true,
+        ping: !deliver.quiet,
         ...(rest as { code: string; params: MessageParams }),
       }),
     };
   const { result, png } = ending;
   const { bytes, extension } = await fitUnder(png, limit, result.recipe);
-  const name = fileName(render.user.name, render.prompt, render.jobId, extension);
+  // Discord hides a file of this name until it is clicked.
+  const veil = result.safety === 'spoiler' ? 'SPOILER_' : '';
+  const name = `${veil}${fileName(render.user.name, render.prompt, render.jobId, extension)}`;
   return {
-    body: presentResult({ render, result, locale, ping: true, fileName: name }),
+    body: presentResult({ render, result, locale, ping: !deliver.quiet, fileName: name }),
     file: { name, bytes, type: `image/${extension}` },
   };
 }

@@ -60,6 +60,9 @@ async function answer(id: number, ask: Ask, signal: AbortSignal): Promise<unknow
   if (ask.kind === 'upscale') return toPixels(await model.upscale(toFloats(ask.picture), ask.factor));
 
   const { init, mask, ...request } = ask.request;
+  if (ask.kind === 'check') return (await model.check?.(toFloats(ask.picture))) ?? false;
+
+  if (ask.kind === 'embed') return model.embed(ask.texts, ask.pictures.map(toFloats));
   const began = performance.now();
   let shown = Number.NEGATIVE_INFINITY;
   const onStep = async ({ step, steps, preview }: Step): Promise<void> => {
@@ -74,19 +77,28 @@ async function answer(id: number, ask: Ask, signal: AbortSignal): Promise<unknow
   const painted = await model.generate(
     {
       ...request,
-      ...(init ? { init: { ...rest, ...(image ? { image: toFloats(image) } : {}) } } : {}),
+      // What is shown may be more than this: enlarged, laid into another picture. The parent asks for the whole.
+      check: false,
+      ...(init
+        ? {
+            init: {
+              ...rest,
+              ...(image ? { image: toFloats(image) } : {}),
+              ...(images ? { images: images.map(toFloats) } : {}),
+            },
+          }
+        : {}),
       ...(mask ? { mask: Float32Array.from(mask, (value) => value / 255), softMask: true } : {}),
     },
     { signal, onStep },
   );
   // One message each: a clone of four large pictures at once would hold up the parent's event loop.
   for (const picture of painted.pictures) await tell({ id, kind: 'picture', picture: toPixels(picture) });
-  const { latents, latentShape, flagged } = painted;
+  const { latents, latentShape } = painted;
   return {
     pictures: [],
     latents,
     latentShape,
-    ...(flagged ? { flagged } : {}),
     ms: performance.now() - began,
   };
 }

@@ -15,6 +15,8 @@ export interface EngineOptions {
   /** 0 = the engine decides. */
   threads: number;
   deadlineMs: number;
+  /** false: no model's safety checker is loaded. */
+  safetyChecker?: boolean;
   /** Models held at a time; the least recently used one goes, with its process. */
   maxLoaded?: number;
   /** Kinder to tests than 1 s. */
@@ -37,6 +39,15 @@ export interface Engine {
     factor: 2 | 4,
     options?: Pick<PaintOptions, 'signal'>,
   ): Promise<Pixels>;
+  /** See the engine's `embed`. */
+  embed(
+    model: InstalledModel,
+    texts: readonly string[],
+    pictures?: readonly Pixels[],
+    options?: Pick<PaintOptions, 'signal'>,
+  ): Promise<Embeddings>;
+  /** Whether the model's safety checker flags a picture; false where it has none. */
+  check(model: InstalledModel, picture: Pixels, options?: Pick<PaintOptions, 'signal'>): Promise<boolean>;
   /** Why it could not paint right now; empty when it could. */
   problems(): string[];
   /** Of the process in use; for tests and logs. */
@@ -165,6 +176,12 @@ export function openEngine(options: EngineOptions): Engine {
     close: async () => {
       closed = true;
       for (const key of [...loaded.keys()]) await drop(key);
+    embed: (model, texts, pictures = [], { signal } = {}) =>
+      withRetry(model, signal, (process) =>
+        process.ask({ kind: 'embed', texts, pictures }, { deadlineMs, signal }),
+      ),
+    check: (model, picture, { signal } = {}) =>
+      withRetry(model, signal, (process) => process.ask({ kind: 'check', picture }, { deadlineMs, signal })),
     },
   };
 }
@@ -172,7 +189,7 @@ export function openEngine(options: EngineOptions): Engine {
 /** `safe`: what gave not-a-number on a GPU in half precision is tried on the processor. */
 function loadOptions(
   { manifest }: InstalledModel,
-  { providers, threads }: EngineOptions,
+  { providers, threads, safetyChecker = true }: EngineOptions,
   safe: boolean,
 ): LoadOptions {
   const { latentRgb, upscaler, imageEncoder } = manifest;
@@ -184,5 +201,6 @@ function loadOptions(
       : {}),
     ...(upscaler ? { upscaler } : {}),
     ...(imageEncoder ? { imageEncoder } : {}),
+    ...(safetyChecker ? {} : { safetyChecker }),
   };
 }

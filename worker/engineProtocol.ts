@@ -5,13 +5,15 @@ import type { Pixels } from './pixels.ts';
 export type Ask =
   | { kind: 'load'; dir: string; options: Omit<LoadOptions, 'onProgress'> }
   | { kind: 'generate'; request: PaintRequest; previewEveryMs: number }
-  | { kind: 'upscale'; picture: Pixels; factor: 2 | 4 };
+  | { kind: 'upscale'; picture: Pixels; factor: 2 | 4 }
+  | { kind: 'check'; picture: Pixels }
+  | { kind: 'embed'; texts: readonly string[]; pictures: readonly Pixels[] };
 
 export type ToChild = { id: number; ask: Ask } | { id: number; abort: true };
 
 /** As the engine takes it, with pictures in 8 bits, so that a stored PNG and a fresh picture are the same. */
-export type PaintRequest = Omit<GenerateRequest, 'init' | 'mask'> & {
-  init?: { image?: Pixels; latents?: readonly Float32Array[]; strength: number };
+export type PaintRequest = Omit<GenerateRequest, 'init' | 'mask' | 'check'> & {
+  init?: { image?: Pixels; images?: readonly Pixels[]; latents?: readonly Float32Array[]; strength: number };
   /** Of the request's size: 255 = painted anew, 0 = kept, between = kept at first (see the engine's softMask). */
   mask?: Uint8Array;
 };
@@ -43,3 +45,5 @@ export type FromChild =
   | { id: number; kind: 'picture'; picture: Pixels }
   | { id: number; kind: 'done'; answer: unknown }
   | { id: number; kind: 'failed'; code: string; message: string; stack?: string | undefined };
+  check: boolean;
+  embed: Embeddings;

@@ -41,6 +41,7 @@ async function main(): Promise<void> {
     threads: env.THREADS,
     deadlineMs: env.JOB_DEADLINE_S * 1000,
     onRestart: (failure) => {
+    safetyChecker: env.SAFETY !== 'off',
       metrics.restarted(failure.code);
       log.error({ err: failure }, 'the engine process is replaced');
     },
@@ -56,7 +57,17 @@ async function main(): Promise<void> {
     botToken: env.DISCORD_TOKEN,
     onAnswer: metrics.answered,
   });
-  const deps = { engine, store, redis, queues, discord, log, metrics, deadlineS: env.JOB_DEADLINE_S };
+  const deps = {
+    engine,
+    store,
+    redis,
+    queues,
+    discord,
+    log,
+    metrics,
+    deadlineS: env.JOB_DEADLINE_S,
+    safety: env.SAFETY,
+  };
   const jobs = openJobs({ ...deps, model: models.get, maxRunning: env.MAX_RUNNING_JOBS });
   const renders = openRenderWorker(connection, jobs.onRender);
   const delivers = openDeliverWorker(connection, jobs.onDeliver);

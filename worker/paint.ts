@@ -9,6 +9,7 @@ import { decodePng, encodePng, fitImage, resizePixels } from './grid.ts';
 import type { InstalledModel } from './models.ts';
 import type { Pixels } from './pixels.ts';
 import { lay, prepare, windowOf } from './repaint.ts';
+import { guard, type SafetySwitch } from './safety.ts';
 
 /**
  * From a recipe to pixels. What a recipe starts from is taken out of the store; if it is gone it is painted
@@ -18,21 +19,36 @@ export interface PaintDeps {
   engine: Engine;
   store: Store;
   model(name: string): InstalledModel | undefined;
+  /** What happens to what the model's safety checker flags; off where left out. */
+  safety?: SafetySwitch;
 }
 
 export interface Painting {
   pictures: Pixels[];
   /** As the sampler left them; none after an upscaler. */
   latents: Float32Array[];
+  /** Which pictures the safety checker flagged. */
+  flagged?: number[];
   ms: number;
 }
 
 /** Creative upscaling paints a last quarter of the schedule again before it enlarges. */
 const CREATIVE_STRENGTH = 0.25;
 
+/** Every picture that leaves, or that another one starts from, has passed the safety checker. */
 export async function paint(deps: PaintDeps, recipe: Recipe, options: PaintOptions = {}): Promise<Painting> {
   const model = deps.model(recipe.model);
   if (!model) throw new PermanentError('no-model', { model: recipe.model });
+  const painting = await paintUnchecked(deps, model, recipe, options);
+  return { ...painting, ...(await guard(deps.engine, model, painting.pictures, deps.safety, options)) };
+}
+
+async function paintUnchecked(
+  deps: PaintDeps,
+  model: InstalledModel,
+  recipe: Recipe,
+  options: PaintOptions,
+): Promise<Painting> {
   switch (recipe.action) {
     case 'imagine':
       return generate(deps, model, recipe, await imageInit(deps, recipe), options);

@@ -5,13 +5,13 @@ import {
   type RenderRequest,
   type RenderResult,
   renderRequestSchema,
-  renderResultSchema,
   SCHEMA_VERSION,
 } from '../shared/job.ts';
 import type { Recipe } from '../shared/recipe.ts';
 import { keys, RECIPE_TTL_S } from '../shared/redis.ts';
 import { recordPace } from '../shared/registry.ts';
 import { resolveRecipe } from '../shared/resolve.ts';
+import { readResult } from '../shared/results.ts';
 import { pictureKeys, type Store } from '../shared/store.ts';
 import { EngineFailure } from './engineProcess.ts';
 import type { StepNews } from './engineProtocol.ts';
@@ -19,6 +19,7 @@ import { faultPoint } from './fault.ts';
 import { composeGrid, encodePng } from './grid.ts';
 import { type InstalledModel, toCard } from './models.ts';
 import { type PaintDeps, type Painting, paint, storePainting } from './paint.ts';
+import { hasChecker, type SafetySwitch, strictest } from './safety.ts';
 
 /** One render job. Jobs run at least once, so all of it may happen again: what is stored is not painted twice. */
 export interface RenderDeps extends PaintDeps {
@@ -53,18 +54,21 @@ export async function render(
   if (!model) throw new PermanentError('no-model', { model: request.model });
   const recipe = resolved(request, model);
   options.onRecipe?.(recipe);
-  const painting = await paint(deps, recipe, {
+  const safety = strictest(deps.safety ?? 'off', request.safety);
+  const shy = safety !== 'off' && hasChecker(model);
+  const painting = await paint({ ...deps, safety }, recipe, {
     signal: options.signal,
-    onStep: (news) => {
+    onStep: ({ previews, ...news }) => {
       void faultPoint('mid-step');
-      options.onStep?.(news);
+      // A preview is a picture that nothing has checked.
+      options.onStep?.(previews && !shy ? { ...news, previews } : news);
     },
   }).catch((error: unknown) => {
     throw explain(error, deps.deadlineS, recipe.model);
   });
 
   await stopIfCancelled(deps.redis, jobId);
-  const result = await storeResult(deps.store, jobId, recipe, painting);
+  const result = await storeResult(deps.store, jobId, recipe, painting, safety);
   await faultPoint('after-store');
   await rememberRecipe(deps.redis, jobId, recipe);
   await recordPace(deps.redis, recipe.model, painting.ms);
@@ -91,25 +95,14 @@ async function stopIfCancelled(redis: Redis, jobId: string): Promise<void> {
   if ((await redis.exists(keys.cancelled(jobId))) === 1) throw new PermanentError('cancelled');
 }
 
-/** Where the result is, everything is: it is written last. A damaged one counts as none. */
-export async function readResult(store: Store, jobId: string): Promise<RenderResult | undefined> {
-  const bytes = await store.get(pictureKeys.result(jobId));
-  if (!bytes) return undefined;
-  try {
-    const parsed = renderResultSchema.safeParse(JSON.parse(bytes.toString('utf8')));
-    return parsed.success ? (parsed.data as RenderResult) : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
 async function storeResult(
   store: Store,
   jobId: string,
   recipe: Recipe,
   painting: Painting,
+  safety: SafetySwitch,
 ): Promise<RenderResult> {
-  const { pictures } = painting;
+  const { pictures, flagged = [] } = painting;
   const stored = await storePainting(store, jobId, recipe, painting);
   const shown = await composeGrid(pictures);
   const grid = pictures.length > 1 ? pictureKeys.grid(jobId) : undefined;
@@ -120,6 +113,7 @@ async function storeResult(
     recipe,
     pictures: stored,
     ...(grid ? { grid } : {}),
+    ...(flagged.length > 0 && safety !== 'off' ? { flagged, safety } : {}),
     width: shown.width,
     height: shown.height,
     paintMs: Math.round(painting.ms),

@@ -31,6 +31,18 @@ export const en = {
   'title.pan-up': 'Pan Up by {user}',
   'title.pan-down': 'Pan Down by {user}',
   'title.make-square': 'Make Square by {user}',
+  'safety.spoiler': {
+    one: '{n} picture flagged by the safety check',
+    other: '{n} pictures flagged by the safety check',
+  },
+  'safety.blur': {
+    one: '{n} picture blurred by the safety check',
+    other: '{n} pictures blurred by the safety check',
+  },
+  'safety.block': {
+    one: '{n} picture withheld by the safety check',
+    other: '{n} pictures withheld by the safety check',
+  },
   'picture.facts': 'Seed {seed} · {width} × {height} · {model}',
 
   // buttons
@@ -422,6 +434,9 @@ export const en = {
   'error.blank.text': 'The model gave an empty picture. Try another seed.',
   'error.no-model.title': 'Model missing',
   'error.no-model.text': 'No worker has the model {model} any more.',
+  'error.unsafe.title': 'Not shown',
+  'error.unsafe.text':
+    'The safety check withheld this. If it was wrong, another seed or other words may pass.',
   'error.no-parent.title': 'Picture gone',
   'error.no-parent.text': 'The picture this starts from cannot be painted again.',
   'error.frame-limit.title': 'Wide enough',

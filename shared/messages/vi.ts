@@ -27,6 +27,9 @@ export const vi = {
   'title.pan-up': 'Mở rộng lên trên bởi {user}',
   'title.pan-down': 'Mở rộng xuống dưới bởi {user}',
   'title.make-square': 'Mở thành hình vuông bởi {user}',
+  'safety.spoiler': { other: '{n} ảnh bị bộ kiểm tra an toàn gắn cờ' },
+  'safety.blur': { other: '{n} ảnh bị bộ kiểm tra an toàn làm mờ' },
+  'safety.block': { other: '{n} ảnh bị bộ kiểm tra an toàn giữ lại' },
   'picture.facts': 'Seed {seed} · {width} × {height} · {model}',
 
   'button.cancel': 'Hủy',
@@ -401,6 +404,9 @@ export const vi = {
   'error.blank.text': 'Mô hình cho ra ảnh trống. Hãy thử seed khác.',
   'error.no-model.title': 'Thiếu mô hình',
   'error.no-model.text': 'Không còn máy vẽ nào có mô hình {model}.',
+  'error.unsafe.title': 'Không hiển thị',
+  'error.unsafe.text':
+    'Bộ kiểm tra an toàn đã giữ lại. Nếu nó nhầm, seed khác hoặc lời khác có thể qua được.',
   'error.no-parent.title': 'Ảnh không còn',
   'error.no-parent.text': 'Không thể vẽ lại bức ảnh gốc.',
   'error.frame-limit.title': 'Đã đủ rộng',

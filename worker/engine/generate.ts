@@ -117,6 +117,7 @@ export async function generate(
   const decoder = request.decoder === 'tiny' ? (tiny ?? vae) : vae;
   const pictures: Picture[] = [];
   const flagged: boolean[] = [];
+  const check = request.check === false ? undefined : parts.check;
   for (const [i, latent] of latents.entries()) {
     if (!allFinite(latent)) throw notANumber(request.seeds[i]!, 'the latents');
     const picture = await decoder.decode(latent, height, width, request.tile === true);
@@ -125,14 +126,14 @@ export async function generate(
       throw new EngineError('not-a-number', `seed ${request.seeds[i]} came out all black`);
     }
     pictures.push(picture);
-    if (parts.check) flagged.push(await parts.check(picture));
+    if (check) flagged.push(await check(picture));
     throwIfAborted(hooks);
   }
   return {
     pictures,
     latents,
     latentShape: [vae.channels, height, width],
-    ...(parts.check ? { flagged } : {}),
+    ...(check ? { flagged } : {}),
     timings: {
       encodeMs,
       stepMs,

@@ -22,6 +22,8 @@ export async function loadModel(dir: string, options: LoadOptions = {}): Promise
     },
     ...(parts.encodeImage ? { encodeImage: parts.encodeImage } : {}),
     async encodeText(text) {
+    embed: (texts, pictures = []) => embed(parts, texts, pictures),
+    ...(parts.check ? { check: parts.check } : {}),
       const encoder = encoders.at(-1)!;
       const { pooled, hidden } = await encoder.encode(encoder.rows(text, false), 1);
       return { pooled, hidden };

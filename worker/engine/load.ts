@@ -82,9 +82,13 @@ export async function loadParts(dir: string, options: LoadOptions): Promise<Part
 }
 
 /** The parts that a model may do without, where they are there. */
-function extraFiles(folder: Folder, { upscaler, imageEncoder }: LoadOptions): Record<string, string> {
+function extraFiles(
+  folder: Folder,
+  { upscaler, imageEncoder, safetyChecker = true }: LoadOptions,
+): Record<string, string> {
   const files: Record<string, string> = {};
-  for (const part of ['vae_encoder', 'tiny_decoder', 'upscaler', 'image_encoder', 'safety_checker']) {
+  const parts = ['vae_encoder', 'tiny_decoder', 'upscaler', 'image_encoder'];
+  for (const part of safetyChecker ? [...parts, 'safety_checker'] : parts) {
     if (folder.has(part)) files[part] = folder.onnx(part);
   }
   if (upscaler) files['upscaler'] = path.resolve(folder.dir, upscaler.path);

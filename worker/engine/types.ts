@@ -28,6 +28,8 @@ export interface LoadOptions {
     readonly mean: readonly number[];
     readonly std: readonly number[];
   };
+  /** false leaves the safety checker out, where the model has one. */
+  readonly safetyChecker?: boolean;
   readonly onProgress?: (part: string, index: number, total: number) => void;
 }
 
@@ -78,6 +80,8 @@ export interface GenerateRequest {
   /** 'tiny' takes the tiny decoder for the final pictures too, where the model has one: a draft. */
   readonly decoder?: 'full' | 'tiny';
   /** DDIM's eta and TCD's gamma. */
+  /** false where the caller makes something else of the pictures and has that checked. */
+  readonly check?: boolean;
   readonly eta?: number;
 }
 
@@ -149,3 +153,7 @@ export interface Model {
   tokenCount(text: string): number;
   release(): Promise<void>;
 }
+  /** Vectors of length one, from the last text encoder and the image encoder. */
+  embed(texts: readonly string[], pictures?: readonly Picture[]): Promise<Embeddings>;
+  /** Whether the safety checker flags it; present where the model has one. */
+  check?(picture: Picture): Promise<boolean>;

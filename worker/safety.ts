@@ -1,0 +1,52 @@
+import sharp from 'sharp';
+import { PermanentError } from '../shared/errors.ts';
+import { SAFETIES, type Safety } from '../shared/job.ts';
+import type { Engine } from './engineHost.ts';
+import type { InstalledModel } from './models.ts';
+import type { Pixels } from './pixels.ts';
+
+/** What the operator (and, more strictly, a server) wants done with a picture that the safety checker flags. */
+export type SafetySwitch = Safety | 'off';
+
+/** Of a blocked picture nothing is left but its place in the grid: Discord's own dark grey. */
+const PLATE = [0x2b, 0x2d, 0x31] as const;
+/** So wide that shapes are gone too: a sixth of the shorter side. */
+const BLUR = 1 / 6;
+
+/** The operator's `off` is off: no checker is loaded. Else whoever wants more gets it. */
+export function strictest(operator: SafetySwitch, server: Safety | undefined): SafetySwitch {
+  if (operator === 'off' || server === undefined) return operator;
+  return SAFETIES.indexOf(server) > SAFETIES.indexOf(operator) ? server : operator;
+}
+
+export const hasChecker = ({ manifest }: InstalledModel): boolean =>
+  Object.keys(manifest.files).some((file) => /^safety_checker\/.*\.onnx$/.test(file));
+
+/** The pictures as they may leave. @throws PermanentError('unsafe') where none may */
+export async function guard(
+  engine: Engine,
+  model: InstalledModel,
+  pictures: readonly Pixels[],
+  safety: SafetySwitch = 'off',
+  { signal }: { signal?: AbortSignal | undefined } = {},
+): Promise<{ pictures: Pixels[]; flagged?: number[] }> {
+  if (safety === 'off' || !hasChecker(model)) return { pictures: [...pictures] };
+  const flagged: number[] = [];
+  for (const [i, picture] of pictures.entries())
+    if (await engine.check(model, picture, { signal })) flagged.push(i);
+  if (safety === 'block' && flagged.length === pictures.length) throw new PermanentError('unsafe');
+  const shown = pictures.map((picture, i) => (flagged.includes(i) ? treat(picture, safety) : picture));
+  return { pictures: await Promise.all(shown), flagged };
+}
+
+async function treat(picture: Pixels, safety: Safety): Promise<Pixels> {
+  const { width, height, data } = picture;
+  if (safety === 'spoiler') return picture;
+  if (safety === 'block')
+    return { width, height, data: Uint8Array.from(data, (_, i) => PLATE[i % 3] as number) };
+  const blurred = await sharp(data, { raw: { width, height, channels: 3 } })
+    .blur(Math.max(2, Math.min(width, height) * BLUR))
+    .raw()
+    .toBuffer();
+  return { width, height, data: blurred };
+}
