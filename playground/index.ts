@@ -44,6 +44,8 @@ export interface PlaygroundOptions {
   /** The bot token that is accepted. */
   token?: string;
   attachmentLimit?: number;
+  /** What people may do here, where it is not the usual: Discord's permission bits. */
+  rights?: Partial<Record<PersonName, bigint>>;
 }
 
 /** `early` hands the interaction out at once instead of when it was acknowledged or failed. */
@@ -139,6 +141,8 @@ export async function startPlayground(options: PlaygroundOptions = {}): Promise<
   const attachmentLimit = options.attachmentLimit ?? 10 * 1024 * 1024;
   const world = new World(clock);
   world.signSecret.key = randomBytes(16).toString('hex');
+  for (const [name, bits] of Object.entries(options.rights ?? {}))
+    world.person(name as PersonName).permissions = bits;
   const persistence = options.statePath ? new Persistence(world, options.statePath) : undefined;
   await persistence?.load();
 
