@@ -153,6 +153,7 @@ const confirm: Button = {
 const dismiss: Button = {
   kind: 'update',
   async press({ app, asker, answer, id }) {
+    await findFix(app, asker, id.jobId);
     await dropFix(app, asker, id.jobId);
     await answer.send({ content: say(asker.locale, 'confirm.dismissed'), embeds: [], components: [] });
   },
