@@ -107,6 +107,13 @@ export function rerollOf(recipe: Recipe): Draft {
   };
 }
 
+/** The very same picture once more. */
+export const repaintOf = (recipe: Recipe): Draft => ({
+  ...rerollOf(recipe),
+  ...again(recipe, ({ repeat: _, ...params }) => params),
+  seed: recipe.seed,
+});
+
 /** A job that failed left no recipe, but its request is still known. */
 export function retryOf(request: RenderRequest): Draft {
   const { v: _v, jobId: _jobId, user: _user, createdAt: _at, seed, ...rest } = request;

@@ -1,31 +1,45 @@
 import type { Client, MessageReaction, PartialMessageReaction, PartialUser, User } from 'discord.js';
 import { Routes } from 'discord.js';
-import { parseCustomId } from '../shared/customId.ts';
 import { UserError } from '../shared/errors.ts';
+import { readJobs } from '../shared/memory/pictures.ts';
 import { keys } from '../shared/redis.ts';
 import type { App } from './app.ts';
 import { cancel } from './cancel.ts';
+import { sendResults } from './dmResults.ts';
+import { jobOf, type OurMessage, readMessage } from './messages.ts';
 
-interface RawMessage {
-  author: { id: string };
-  components?: { components?: { custom_id?: string }[] }[];
+interface Reacted {
+  channelId: string;
+  messageId: string;
+  message: OurMessage;
+  jobId: string;
+  user: User | PartialUser;
 }
 
-/** ❌ by the owner stops a job; on a picture that is finished it takes the message away. */
+/** ❌ and ✉️, with and without the sign that asks for a coloured picture. */
+const reactions: Readonly<Record<string, (app: App, reacted: Reacted) => Promise<void>>> = {
+  '❌': stopOrDelete,
+  '✉️': sendByDm,
+  '✉': sendByDm,
+};
+
 export async function onReaction(
   app: App,
   client: Client<true>,
   reaction: MessageReaction | PartialMessageReaction,
   user: User | PartialUser,
 ): Promise<void> {
-  if (reaction.emoji.name !== '❌' || user.id === client.user.id) return;
-  const { id, channelId } = reaction.message;
-  const message = (await app.rest.get(Routes.channelMessage(channelId, id)).catch(() => undefined)) as
-    | RawMessage
-    | undefined;
+  const act = reactions[reaction.emoji.name ?? ''];
+  if (!act || user.id === client.user.id) return;
+  const { id: messageId, channelId } = reaction.message;
+  const message = await readMessage(app.rest, channelId, messageId);
   if (message?.author.id !== client.user.id) return;
   const jobId = jobOf(message);
-  if (jobId === undefined) return;
+  if (jobId !== undefined) await act(app, { channelId, messageId, message, jobId, user });
+}
+
+/** By the owner: stops a job; on a picture that is finished it takes the message away. */
+async function stopOrDelete(app: App, { channelId, messageId, jobId, user }: Reacted): Promise<void> {
   if ((await app.redis.get(keys.owner(jobId))) !== user.id) return;
   try {
     await cancel(app, jobId, { user: { id: user.id, name: '' }, moderator: false });
@@ -33,17 +47,21 @@ export async function onReaction(
     if (!(error instanceof UserError) || error.code !== 'already-done') throw error;
     // Just stopped, perhaps by a twin of ours that heard of it first: the worker says so on the message.
     if ((await app.redis.exists(keys.cancelled(jobId))) === 1) return;
-    await app.rest.delete(Routes.channelMessage(channelId, id));
+    await app.rest.delete(Routes.channelMessage(channelId, messageId));
     app.log.info({ jobId }, 'deleted');
   }
 }
 
-/** Every button of a message names its job. */
-function jobOf(message: RawMessage): string | undefined {
-  for (const row of message.components ?? [])
-    for (const { custom_id } of row.components ?? []) {
-      const parsed = parseCustomId(custom_id ?? '');
-      if (parsed.ok) return parsed.id.jobId;
-    }
-  return undefined;
+/** By anyone who sees it: the pictures and their seeds by direct message. There is nowhere to say why not. */
+async function sendByDm(app: App, { message, jobId, user }: Reacted): Promise<void> {
+  const [record] = await readJobs(app.redis, [jobId]);
+  const locale = record?.locale ?? 'en-US';
+  const files = message.attachments.map(({ url }) => url);
+  try {
+    await sendResults(app, { userId: user.id, name: user.username ?? '', locale }, jobId, files);
+    app.log.info({ jobId }, 'sent by direct message');
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    app.log.info({ jobId, code: error.code }, 'not sent by direct message');
+  }
 }

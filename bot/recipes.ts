@@ -4,18 +4,21 @@ import { deliverId, type RenderRequest } from '../shared/job.ts';
 import { readRecipe } from '../shared/png.ts';
 import { type Recipe, recipeSchema } from '../shared/recipe.ts';
 import { keys } from '../shared/redis.ts';
+import { readResult } from '../shared/results.ts';
 import type { App } from './app.ts';
 import { fetchRules } from './imagePrompt.ts';
 import { onRedis } from './redisAway.ts';
 
 /**
- * How a picture was painted: from Redis, and where Redis forgot it, from the message's own file. So buttons
- * never die. @throws UserError('recipe-gone')
+ * How a picture was painted: from Redis, and where Redis forgot it, from the store or the message's own file. So
+ * buttons never die. @throws UserError('recipe-gone')
  */
 export async function findRecipe(app: App, jobId: string, files: readonly string[]): Promise<Recipe> {
   const kept = await onRedis(app.redis.get(keys.recipe(jobId)));
   const parsed = kept === null ? undefined : recipeSchema.safeParse(JSON.parse(kept));
   if (parsed?.success) return parsed.data;
+  const stored = await readResult(app.store, jobId);
+  if (stored) return stored.recipe;
   for (const url of files) {
     const bytes = await fetchPicture(url, fetchRules(app.env)).catch(() => undefined);
     const recipe = bytes && readRecipe(bytes);

@@ -1,18 +1,13 @@
 import type { Redis } from 'ioredis';
 import { PermanentError, UserError } from '../shared/errors.ts';
-import {
-  hasProtoKey,
-  type RenderRequest,
-  type RenderResult,
-  renderRequestSchema,
-  SCHEMA_VERSION,
-} from '../shared/job.ts';
+import { parseRender, type RenderRequest, type RenderResult, SCHEMA_VERSION } from '../shared/job.ts';
 import type { Recipe } from '../shared/recipe.ts';
 import { keys, RECIPE_TTL_S } from '../shared/redis.ts';
 import { recordPace } from '../shared/registry.ts';
 import { resolveRecipe } from '../shared/resolve.ts';
 import { readResult } from '../shared/results.ts';
 import { pictureKeys, type Store } from '../shared/store.ts';
+import { worded } from './blend.ts';
 import { EngineFailure } from './engineProcess.ts';
 import type { StepNews } from './engineProtocol.ts';
 import { faultPoint } from './fault.ts';
@@ -52,7 +47,9 @@ export async function render(
 
   const model = deps.model(request.model);
   if (!model) throw new PermanentError('no-model', { model: request.model });
-  const recipe = resolved(request, model);
+  const recipe = await worded(deps, model, resolved(request, model), options.signal).catch((error: unknown) => {
+    throw explain(error, deps.deadlineS, request.model);
+  });
   options.onRecipe?.(recipe);
   const safety = strictest(deps.safety ?? 'off', request.safety);
   const shy = safety !== 'off' && hasChecker(model);
@@ -85,10 +82,10 @@ function resolved(request: RenderRequest, model: InstalledModel): Recipe {
 }
 
 function parseRequest(data: unknown): RenderRequest {
-  const parsed = renderRequestSchema.safeParse(data);
-  if (!parsed.success || hasProtoKey(data))
+  const request = parseRender(data);
+  if (!request)
     throw new PermanentError('failed', {}, { cause: new Error('render job of another version, or forged') });
-  return parsed.data as RenderRequest;
+  return request;
 }
 
 async function stopIfCancelled(redis: Redis, jobId: string): Promise<void> {
@@ -129,7 +126,7 @@ const rememberRecipe = (redis: Redis, jobId: string, recipe: Recipe) =>
  * The engine has tried twice where that could help, so its failures are final; only a stop (cancelled, or given
  * back at shutdown) is the caller's to name.
  */
-function explain(error: unknown, deadlineS: number, model: string): unknown {
+export function explain(error: unknown, deadlineS: number, model: string): unknown {
   if (error instanceof UserError) return new PermanentError(error.code, error.params, { cause: error });
   if (!(error instanceof EngineFailure)) return error;
   const because = { cause: error };

@@ -1,12 +1,16 @@
+import { cancelJobApp } from './cancelJob.ts';
 import type { Command, MessageApp } from './command.ts';
+import { dmResultsApp } from './dmResults.ts';
 import { dreamgridCommand } from './dreamgrid.ts';
 import { helpCommand } from './help.ts';
 import { imagineCommand } from './imagine.ts';
 import { infoCommand } from './info.ts';
+import { inspectApp } from './inspectApp.ts';
 import { laneCommands } from './lanes.ts';
 import { modelsCommand } from './models.ts';
 import { preferCommand } from './prefer.ts';
 import { settingsCommand } from './settings.ts';
+import { showCommand } from './show.ts';
 import { visibilityCommands } from './visibility.ts';
 
 const table: readonly Command[] = [
@@ -18,10 +22,11 @@ const table: readonly Command[] = [
   preferCommand,
   ...laneCommands,
   ...visibilityCommands,
+  showCommand,
   dreamgridCommand,
 ];
 
-const apps: readonly MessageApp[] = [];
+const apps: readonly MessageApp[] = [cancelJobApp, dmResultsApp, inspectApp];
 
 /** All slash commands by name; adding one is a file and a line. */
 export const commands: ReadonlyMap<string, Command> = new Map(

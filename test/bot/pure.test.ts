@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { commands, definitions } from '../../bot/commands/index.ts';
+import { commands, definitions, messageApps } from '../../bot/commands/index.ts';
 import { draftsOf, rerollOf, upscaleOf, variationOf } from '../../bot/drafts.ts';
 import { presentError } from '../../bot/errorReply.ts';
 import { describeProblems } from '../../bot/promptProblems.ts';
@@ -154,7 +154,7 @@ describe('commands', () => {
       const names = definitions().map(({ name_localizations }) => Object.entries(name_localizations ?? {}));
       for (const entries of names) expect(entries.map(([locale]) => locale)).toContain(language);
       const own = names.map((entries) => entries.find(([locale]) => locale === language)?.[1]);
-      expect(new Set(own).size).toBe(commands.size);
+      expect(new Set(own).size).toBe(commands.size + messageApps.size);
     }
   });
 });

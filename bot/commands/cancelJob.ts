@@ -1,0 +1,14 @@
+import { say } from '../../shared/messages/index.ts';
+import { cancel } from '../cancel.ts';
+import { appNamed, EVERYWHERE, type MessageApp } from './command.ts';
+import { jobOfTarget } from './target.ts';
+
+/** Right click → Cancel Job: for its owner and for moderators, waiting or running. */
+export const cancelJobApp: MessageApp = {
+  kind: 'private',
+  definition: { ...appNamed('cancel-job'), ...EVERYWHERE },
+  async run({ app, asker, answer, interaction }) {
+    await cancel(app, jobOfTarget(interaction), asker);
+    await answer.send({ content: say(asker.locale, 'app.cancel-job.done'), allowed_mentions: { parse: [] } });
+  },
+};

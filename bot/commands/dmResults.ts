@@ -1,0 +1,15 @@
+import { say } from '../../shared/messages/index.ts';
+import { sendResults } from '../dmResults.ts';
+import { appNamed, EVERYWHERE, type MessageApp } from './command.ts';
+import { filesOfTarget, jobOfTarget } from './target.ts';
+
+/** Right click → DM Results: as ✉️ does. */
+export const dmResultsApp: MessageApp = {
+  kind: 'private',
+  definition: { ...appNamed('dm-results'), ...EVERYWHERE },
+  async run({ app, asker: { user, locale }, answer, interaction }) {
+    const to = { userId: user.id, name: user.name, locale };
+    await sendResults(app, to, jobOfTarget(interaction), filesOfTarget(interaction));
+    await answer.send({ content: say(locale, 'app.dm-results.done'), allowed_mentions: { parse: [] } });
+  },
+};

@@ -1,0 +1,15 @@
+import { presentRecipe } from '../inspectView.ts';
+import { findRecipe } from '../recipes.ts';
+import { appNamed, EVERYWHERE, type MessageApp } from './command.ts';
+import { filesOfTarget, jobOfTarget } from './target.ts';
+
+/** Right click → Inspect: how this was painted. */
+export const inspectApp: MessageApp = {
+  kind: 'private',
+  definition: { ...appNamed('inspect'), ...EVERYWHERE },
+  async run({ app, asker: { locale }, answer, interaction }) {
+    const jobId = jobOfTarget(interaction);
+    const recipe = await findRecipe(app, jobId, filesOfTarget(interaction));
+    await answer.send(presentRecipe(locale, recipe, jobId));
+  },
+};

@@ -1,0 +1,55 @@
+import { type APIMessage, type REST, Routes } from 'discord.js';
+import { parseCustomId } from '../shared/customId.ts';
+import { keys } from '../shared/redis.ts';
+import type { App } from './app.ts';
+import { onRedis } from './redisAway.ts';
+
+/** Messages of ours, as Discord has them. */
+export type OurMessage = Pick<APIMessage, 'author' | 'components' | 'attachments'>;
+
+/** undefined where it is gone, or not ours to read. */
+export const readMessage = async (
+  rest: REST,
+  channelId: string,
+  messageId: string,
+): Promise<OurMessage | undefined> =>
+  (await rest.get(Routes.channelMessage(channelId, messageId)).catch(() => undefined)) as
+    | OurMessage
+    | undefined;
+
+/** Every button of a message names its job. */
+export function jobOf({ components = [] }: Pick<OurMessage, 'components'>): string | undefined {
+  for (const row of components)
+    for (const part of 'components' in row ? row.components : []) {
+      const parsed = parseCustomId('custom_id' in part ? part.custom_id : '');
+      if (parsed.ok) return parsed.id.jobId;
+    }
+  return undefined;
+}
+
+export interface Place {
+  channelId: string;
+  messageId: string;
+}
+
+/** Where a job's message is, of those whose place is known. */
+export async function placesOf({ redis }: App, jobIds: readonly string[]): Promise<Map<string, Place>> {
+  if (jobIds.length === 0) return new Map();
+  const found = await onRedis(redis.mget(jobIds.map(keys.message)));
+  return new Map(
+    found.flatMap((at, i) => {
+      const [channelId, messageId] = at?.split(':') ?? [];
+      return channelId && messageId ? [[jobIds[i] as string, { channelId, messageId }] as const] : [];
+    }),
+  );
+}
+
+/** The address of a message, as Discord's own "Copy Message Link" gives it. */
+export const linkTo = ({ channelId, messageId }: Place, guildId: string | undefined): string =>
+  `https://discord.com/channels/${guildId ?? '@me'}/${channelId}/${messageId}`;
+
+/** A message link as people paste it. */
+export function readLink(text: string): Place | undefined {
+  const found = /\/channels\/(?:\d{15,20}|@me)\/(\d{15,20})\/(\d{15,20})\/?$/.exec(text.trim());
+  return found ? { channelId: found[1] as string, messageId: found[2] as string } : undefined;
+}

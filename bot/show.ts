@@ -1,0 +1,87 @@
+import type { APIEmbed, RawFile } from 'discord.js';
+import { UserError } from '../shared/errors.ts';
+import type { RenderRequest, RenderResult } from '../shared/job.ts';
+import { readJobs } from '../shared/memory/pictures.ts';
+import { say } from '../shared/messages/index.ts';
+import { fileName, presentResult } from '../shared/present.ts';
+import { jobIdSchema, type Recipe } from '../shared/recipe.ts';
+import { keys } from '../shared/redis.ts';
+import { readResult } from '../shared/results.ts';
+import type { Answer } from './answer.ts';
+import type { App, Asker } from './app.ts';
+import { repaintOf } from './drafts.ts';
+import { drawFamily, readFamily } from './family.ts';
+import { jobOf, type Place, placesOf, readLink, readMessage } from './messages.ts';
+import { findRecipe } from './recipes.ts';
+import { onRedis } from './redisAway.ts';
+import { submit } from './submit.ts';
+
+/**
+ * /show: a job of one's own again, with live buttons and its family. From the store at once; what the store lost
+ * is painted again from its recipe, with the same seed. @throws UserError no-job, not-your-job, recipe-gone
+ */
+export async function show(app: App, asker: Asker, answer: Answer, typed: string): Promise<void> {
+  const { jobId, at } = await findJob(app, typed);
+  const [record] = await onRedis(readJobs(app.redis, [jobId]));
+  await checkOwner(app, asker, jobId, at);
+  if (record?.stealth) await answer.hide();
+  const result = await readResult(app.store, jobId);
+  const bytes = result && (await app.store.get(result.grid ?? (result.pictures[0] as string)));
+  if (result && bytes && bytes.length <= asker.attachmentLimit) {
+    const family = record && drawFamily(asker.locale, await readFamily(app, record, asker.user.id));
+    const { payload, file } = presentAgain(asker, result, bytes, family);
+    await answer.send(payload, [file]);
+    return;
+  }
+  const place = at ?? (await placesOf(app, [jobId])).get(jobId);
+  const message = place && (await readMessage(app.rest, place.channelId, place.messageId));
+  const recipe = await findRecipe(app, jobId, message?.attachments.map(({ url }) => url) ?? []);
+  const draft = repaintOf(recipe);
+  const params = { ...draft.params, ...(record?.stealth ? { visibility: 'stealth' as const } : {}) };
+  await submit(app, asker, answer, [{ ...draft, params }]);
+}
+
+/** A job's id, or the link of its message. */
+async function findJob(app: App, typed: string): Promise<{ jobId: string; at?: Place }> {
+  const text = typed.trim();
+  if (jobIdSchema.safeParse(text).success) return { jobId: text };
+  const at = readLink(text);
+  const message = at && (await readMessage(app.rest, at.channelId, at.messageId));
+  const jobId = message && jobOf(message);
+  if (!at || jobId === undefined) throw new UserError('no-job');
+  return { jobId, at };
+}
+
+/** Who is not known to have asked for it may still link to it in the channel where it stands. */
+async function checkOwner(app: App, asker: Asker, jobId: string, at: Place | undefined): Promise<void> {
+  const owner = await onRedis(app.redis.get(keys.owner(jobId)));
+  if (owner === asker.user.id) return;
+  if (owner === null && at?.channelId === asker.channelId) return;
+  throw new UserError(owner === null ? 'no-job' : 'not-your-job');
+}
+
+/** Pure. */
+function presentAgain(
+  { locale, user }: Asker,
+  result: RenderResult,
+  bytes: Buffer,
+  family: string | undefined,
+): { payload: object; file: RawFile } {
+  const { recipe, jobId } = result;
+  const veil = result.safety === 'spoiler' ? 'SPOILER_' : '';
+  const name = `${veil}${fileName(user.name, recipe.prompt, jobId, 'png')}`;
+  const render = requestOf(jobId, recipe, user);
+  const payload = presentResult({ render, result, locale, ping: false, fileName: name });
+  const embeds: APIEmbed[] = family ? [{ title: say(locale, 'family.title'), description: family }] : [];
+  return { payload: { ...payload, embeds }, file: { name, data: bytes, contentType: 'image/png' } };
+}
+
+/** As much of the request as its message shows. */
+const requestOf = (jobId: string, recipe: Recipe, user: Asker['user']): RenderRequest => ({
+  v: 1,
+  jobId,
+  ...repaintOf(recipe),
+  seed: recipe.seed,
+  user: { id: user.id, name: user.name.slice(0, 100) },
+  createdAt: 0,
+});

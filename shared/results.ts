@@ -1,0 +1,14 @@
+import { type RenderResult, renderResultSchema } from './job.ts';
+import { pictureKeys, type Store } from './store.ts';
+
+/** What the store knows of a painted job. Where this is, everything is: it is written last. A damaged one counts as none. */
+export async function readResult(store: Store, jobId: string): Promise<RenderResult | undefined> {
+  const bytes = await store.get(pictureKeys.result(jobId));
+  if (!bytes) return undefined;
+  try {
+    const parsed = renderResultSchema.safeParse(JSON.parse(bytes.toString('utf8')));
+    return parsed.success ? (parsed.data as RenderResult) : undefined;
+  } catch {
+    return undefined;
+  }
+}
