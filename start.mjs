@@ -381,6 +381,10 @@ switch (command) {
     prepareTests();
     tool('tsx/dist/cli.mjs', 'test/storm/main.ts', ...rest);
     break;
+  case 'fuzz':
+    prepareTests();
+    tool('tsx/dist/cli.mjs', 'test/fuzz/main.ts', ...rest);
+    break;
   default:
-    fail(`Unknown command ${JSON.stringify(command)}; expected start, test, check, bench or storm.`);
+    fail(`Unknown command ${JSON.stringify(command)}; expected start, test, check, bench, storm or fuzz.`);
 }

@@ -112,6 +112,12 @@ export class World {
   get bot(): User {
     return this.users.get(APPLICATION_ID)!;
   }
+  /** One more member of the server, with the rights of everybody. */
+  addPerson(name: string): User {
+    const user = person(this.nextId(), 'stranger', name.toLowerCase(), name, 'en-US', BASIC);
+    this.users.set(user.id, user);
+    return user;
+  }
   person(name: PersonName): User {
     return [...this.users.values()].find((u) => u.part === name)!;
   }

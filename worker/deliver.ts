@@ -2,13 +2,7 @@ import { type Job, UnrecoverableError } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { messageOf } from '../shared/errors.ts';
 import { release } from '../shared/fairness.ts';
-import {
-  type DeliverJob,
-  deliverJobSchema,
-  hasProtoKey,
-  type RenderResult,
-  renderResultSchema,
-} from '../shared/job.ts';
+import { type DeliverJob, parseDeliver, type RenderResult, renderResultSchema } from '../shared/job.ts';
 import type { Log } from '../shared/log.ts';
 import type { MessageParams } from '../shared/messages/index.ts';
 import { fileName, presentCancelled, presentFailure, presentResult } from '../shared/present.ts';
@@ -42,10 +36,8 @@ const SMALLEST_BYTES = 4_000;
 const ACKNOWLEDGED_BY_ATTEMPT = 4;
 
 export async function deliver(deps: DeliverDeps, job: Job<DeliverJob>): Promise<void> {
-  const parsed = deliverJobSchema.safeParse(job.data);
-  if (!parsed.success || hasProtoKey(job.data))
-    throw new UnrecoverableError('deliver job of another version, or forged');
-  const data = parsed.data as DeliverJob;
+  const data = parseDeliver(job.data);
+  if (!data) throw new UnrecoverableError('deliver job of another version, or forged');
   const { jobId, user } = data.render;
   const log = deps.log.child({ jobId });
   const { posted } = deps;

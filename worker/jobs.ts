@@ -4,7 +4,7 @@ import { started } from '../shared/fairness.ts';
 import {
   type DeliverJob,
   deliverId,
-  deliverJobSchema,
+  parseDeliver,
   type RenderRequest,
   type RenderResult,
 } from '../shared/job.ts';
@@ -174,6 +174,5 @@ function openStepClock(tell: (ms: number) => void): (step: number) => void {
 /** Where progress is shown; a render job without its parent is painted all the same. */
 async function readParent(queues: Queues, jobId: string): Promise<DeliverJob | undefined> {
   const job = await queues.deliver.getJob(deliverId(jobId));
-  const parsed = deliverJobSchema.safeParse(job?.data);
-  return parsed.success ? (parsed.data as DeliverJob) : undefined;
+  return parseDeliver(job?.data);
 }

@@ -1,15 +1,17 @@
 /**
- * `npm run bench [-- start|imagine|engine …]`: measures, never asserts. Figures that belong together come from
+ * `npm run bench [-- start|imagine|engine|load …]`: measures, never asserts. Figures that belong together come from
  * one run; machines are noisy, so read the ratios and not the third digit.
  */
 import { benchEngine } from './engine.ts';
 import { benchImagine } from './imagine.ts';
+import { benchLoad } from './load.ts';
 import { benchStart } from './start.ts';
 
 const benches: Record<string, () => Promise<void>> = {
   start: benchStart,
   imagine: benchImagine,
   engine: benchEngine,
+  load: benchLoad,
 };
 
 const wanted = process.argv.slice(2);

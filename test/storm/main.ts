@@ -1,11 +1,12 @@
 import { parseArgs } from 'node:util';
 import { playStorm } from './storm.ts';
 
-/** `npm run storm -- [--jobs 1000] [--seed 1] [--workers 2]`: ends with 1 where anything was lost or doubled. */
+/** `npm run storm -- [--jobs 1000] [--seed 1] [--minutes 60] [--workers 2]`: ends with 1 where anything was lost or doubled. */
 const { values } = parseArgs({
   options: {
     jobs: { type: 'string', default: '1000' },
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+    minutes: { type: 'string', default: '1440' },
     workers: { type: 'string', default: '2' },
     samples: { type: 'string', default: '40' },
   },
@@ -22,6 +23,7 @@ console.log(`A storm of ${values.jobs} jobs, seed ${seed}\n`);
 const { wrong, figures, troubles } = await playStorm({
   jobs: number('jobs'),
   seed,
+  minutes: number('minutes'),
   workers: number('workers'),
   samples: number('samples'),
   long: true,

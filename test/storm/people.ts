@@ -1,6 +1,6 @@
 import type { InteractionHandle, PersonName } from '../../playground/index.ts';
 import type { FaultStack } from '../support/faults.ts';
-import type { Random } from './random.ts';
+import type { Random } from '../support/random.ts';
 
 /** One interaction as it was made. */
 export interface Asked {

@@ -4,11 +4,11 @@ import type { MessageView } from '../../playground/index.ts';
 import { readRecipe } from '../../shared/png.ts';
 import { CANARY, countOpen, startFaultStack, until } from '../support/faults.ts';
 import { startProxy } from '../support/proxy.ts';
+import { openRandom } from '../support/random.ts';
 import { startRelay } from '../support/relay.ts';
 import { isGrid, isSingle } from '../support/stack.ts';
 import { type Entry, isFinal, judge } from './model.ts';
 import { type Asked, act, type Channel } from './people.ts';
-import { openRandom } from './random.ts';
 import { repaint } from './repaint.ts';
 import { openWeather } from './weather.ts';
 
@@ -16,6 +16,8 @@ export interface StormOptions {
   /** Interactions that ask for a picture. */
   jobs: number;
   seed: number;
+  /** Nobody asks for more after so long, whatever `jobs` says. */
+  minutes?: number;
   workers?: number;
   /** Also the troubles that take long to pass. */
   long?: boolean;
@@ -39,7 +41,15 @@ const CALM_MS = 180_000;
 
 /** Plays a storm and asks the reference model what it left. Everything real, the order of events from the seed. */
 export async function playStorm(options: StormOptions): Promise<StormReport> {
-  const { jobs, seed, workers = 2, long = false, samples = 8, log = () => undefined } = options;
+  const {
+    jobs,
+    seed,
+    minutes = Infinity,
+    workers = 2,
+    long = false,
+    samples = 8,
+    log = () => undefined,
+  } = options;
   const began = performance.now();
   const random = openRandom(seed);
   const stack = await startFaultStack({
@@ -80,7 +90,7 @@ export async function playStorm(options: StormOptions): Promise<StormReport> {
     let untilTrouble = random.between(4, LULL);
     let n = 0;
     const person = async (): Promise<void> => {
-      while (all.length < jobs) {
+      while (all.length < jobs && performance.now() < began + minutes * 60_000) {
         if (--untilTrouble <= 0) {
           untilTrouble = random.between(4, LULL);
           weather.strike(random);
@@ -90,7 +100,7 @@ export async function playStorm(options: StormOptions): Promise<StormReport> {
           throw error;
         });
         all.push(...asked);
-        if (all.length % 500 < asked.length)
+        if (all.length % 100 < asked.length)
           log(`${all.length} jobs, ${((performance.now() - began) / 1000).toFixed(0)} s`);
         await Promise.all(asked.map(follow));
       }

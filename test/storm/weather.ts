@@ -1,8 +1,8 @@
 import type { FaultStack } from '../support/faults.ts';
 import { engineOf, type TestProcess } from '../support/processes.ts';
 import type { FaultProxy } from '../support/proxy.ts';
+import type { Random } from '../support/random.ts';
 import { passOn, type Relay } from '../support/relay.ts';
-import type { Random } from './random.ts';
 
 /** What breaks in a storm, and mends itself. */
 export interface Weather {

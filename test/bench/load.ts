@@ -1,0 +1,104 @@
+import { readFile } from 'node:fs/promises';
+import { loadavg } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { countOpen, type FaultStack, startFaultStack, until } from '../support/faults.ts';
+import { engineOf, type TestProcess } from '../support/processes.ts';
+
+const PEOPLE = 200;
+const A_MINUTE = 1_000;
+/** The first minute warms up; what grows after it is a leak. LOAD_MINUTES=30 for a soak. */
+const MINUTES = Number(process.env['LOAD_MINUTES'] ?? 3);
+
+/**
+ * 1,000 /imagine a minute by 200 people, evenly, whether the answers keep up or not, on the smallest model; with
+ * one worker and with four. Everything, this measuring and the local Discord too, shares the machine's cores.
+ */
+export async function benchLoad(): Promise<void> {
+  for (const workers of [1, 4]) await loadWith(workers);
+}
+
+async function loadWith(count: number): Promise<void> {
+  const stack = await startFaultStack({
+    env: { LOG_LEVEL: 'warn', MAX_QUEUE: '100000', MAX_PER_SERVER: '100000', SLOW_MODE_WAIT_S: '0' },
+  });
+  try {
+    const info = { LOG_LEVEL: 'info' };
+    const bot = await stack.startBot(info);
+    const workers: TestProcess[] = [];
+    for (let i = 0; i < count; i++) workers.push(await stack.startWorker(info));
+    const people = Array.from({ length: PEOPLE }, (_, i) => stack.playground.join(`Person ${i}`));
+    const before = await redisBytes(stack);
+    const ms: number[] = [];
+    let late = 0;
+    const minutes: { depth: number; rss: Record<string, number> }[] = [];
+    let depth = 0;
+    const look = setInterval(async () => {
+      depth = Math.max(depth, await countOpen(stack.queues));
+    }, 1_000);
+    for (let minute = 0; minute < MINUTES; minute++) {
+      const began = performance.now();
+      const asked: Promise<void>[] = [];
+      for (let i = 0; i < A_MINUTE; i++) {
+        await sleep(Math.max(0, began + i * (60_000 / A_MINUTE) - performance.now()));
+        const at = performance.now();
+        const who = people[i % PEOPLE] as string;
+        const done = stack.playground
+          .run(who, 'imagine', { prompt: `load ${minute} ${i}` })
+          .then((handle) => {
+            if (handle.state === 'acknowledged') ms.push(performance.now() - at);
+            else late++;
+          });
+        asked.push(done);
+      }
+      await Promise.all(asked);
+      minutes.push({ depth, rss: await memories(bot, workers) });
+      depth = 0;
+    }
+    const queued = await countOpen(stack.queues);
+    const drained = performance.now();
+    await until(async () => (await countOpen(stack.queues)) === 0, 'an empty queue', 1_800_000);
+    clearInterval(look);
+    const jobs = A_MINUTE * MINUTES;
+    const perJob = ((await redisBytes(stack)) - before) / jobs;
+    const sorted = ms.sort((a, b) => a - b);
+    const at = (q: number): string => (sorted[Math.floor(q * (sorted.length - 1))] ?? Number.NaN).toFixed(0);
+    const load = (loadavg()[0] as number).toFixed(1);
+
+    console.log(
+      `\n### ${count} worker${count > 1 ? 's' : ''}, ${MINUTES} minutes, load average ${load} at the end\n`,
+    );
+    console.log('| | |\n|---|---|');
+    console.log(`| acknowledged within 3 s, late | ${ms.length}, ${late} |`);
+    console.log(`| acknowledgement p50, p99, max | ${at(0.5)}, ${at(0.99)}, ${at(1)} ms |`);
+    console.log(
+      `| jobs that wait or run, most in each minute | ${minutes.map((one) => one.depth).join(', ')} |`,
+    );
+    console.log(
+      `| left at the end, and how long they took | ${queued}, ${((performance.now() - drained) / 1000).toFixed(0)} s |`,
+    );
+    console.log(`| Redis for each finished job, kept for an hour | ${(perJob / 1024).toFixed(1)} KiB |`);
+    for (const name of Object.keys(minutes[0]?.rss ?? {}))
+      console.log(
+        `| ${name}, MiB after each minute | ${minutes.map(({ rss }) => rss[name]?.toFixed(0)).join(', ')} |`,
+      );
+  } finally {
+    await stack.close();
+  }
+}
+
+/** `used_memory`, bytes. */
+async function redisBytes({ redis }: FaultStack): Promise<number> {
+  return Number(/used_memory:(\d+)/.exec(await redis.client.info('memory'))?.[1]);
+}
+
+/** Resident memory of each process, MiB. */
+async function memories(bot: TestProcess, workers: readonly TestProcess[]): Promise<Record<string, number>> {
+  const rss = async (pid: number | undefined): Promise<number> =>
+    Number(/VmRSS:\s+(\d+)/.exec(await readFile(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
+  const all: Record<string, number> = { bot: await rss(bot.process.pid) };
+  for (const [i, worker] of workers.entries()) {
+    all[`worker ${i + 1}`] = await rss(worker.process.pid);
+    all[`its engine ${i + 1}`] = await rss(await engineOf(worker));
+  }
+  return all;
+}
