@@ -111,8 +111,8 @@ export function nearestUpscaler(scale: number, side?: number): Uint8Array {
   });
 }
 
-/** Says yes to pictures whose mean is above one half. */
-export const brightnessChecker = (): Uint8Array =>
+/** Says yes to pictures whose mean is above a level, 0..1. */
+export const brightnessChecker = (level = 0.5): Uint8Array =>
   buildOnnx({
     inputs: [
       { name: 'clip_input', type: 'float', shape: ['b', 3, 224, 224] },
@@ -126,9 +126,9 @@ export const brightnessChecker = (): Uint8Array =>
         outputs: ['mean'],
         attributes: { axes: [1, 2, 3], keepdims: 0 },
       },
-      { op: 'Greater', inputs: ['mean', 'half'], outputs: ['has_nsfw_concepts'] },
+      { op: 'Greater', inputs: ['mean', 'level'], outputs: ['has_nsfw_concepts'] },
     ],
-    weights: [{ name: 'half', type: 'float', dims: [1], values: [0.5] }],
+    weights: [{ name: 'level', type: 'float', dims: [1], values: [level] }],
   });
 
 /** The mean colour, as a vector of three. */
