@@ -119,6 +119,8 @@ export interface Playground {
   react(userId: string, messageId: string, emoji: string): void;
   say(userId: string, content: string, opts?: VerbOptions & { replyTo?: string }): MessageView;
   dismiss(userId: string, messageId: string): void;
+  /** One more person joins the server. @returns the user's id */
+  join(name: string): string;
   /** Makes a channel of the guild age-restricted, or open again, and tells the bot. */
   restrict(channelId: string, nsfw: boolean): void;
   /** Oldest first; with a viewer only what that person sees. */
@@ -271,6 +273,7 @@ export async function startPlayground(options: PlaygroundOptions = {}): Promise<
     react: (userId, messageId, emoji) => people.react(userId, messageId, emoji),
     say: (userId, content, opts) => viewOf(presenter, people.say(userId, content, opts)),
     dismiss: (userId, messageId) => people.remove(userId, messageId),
+    join: (name) => world.addPerson(name).id,
     restrict(channelId, nsfw) {
       const channel = { ...world.channels.get(channelId)!, nsfw };
       world.addChannel(channel);

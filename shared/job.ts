@@ -156,5 +156,34 @@ export type ModelCard = z.infer<typeof modelCardSchema>;
 export const renderId = (jobId: string): string => `g-${jobId}`;
 export const deliverId = (jobId: string): string => `d-${jobId}`;
 
-/** JSON can carry a key `__proto__`, which zod drops without a word; data of ours never has one. */
-export const hasProtoKey = (data: unknown): boolean => JSON.stringify(data ?? null).includes('"__proto__":');
+/** No job of ours is as deep: 25 generations are 50 levels. */
+const MAX_DEPTH = 100;
+
+/**
+ * Data that no version of ours wrote: with a key `__proto__`, which JSON can carry and zod drops without a word,
+ * or so deep that checking it would exhaust the stack.
+ */
+export function isForged(data: unknown): boolean {
+  const open: [value: unknown, depth: number][] = [[data, 0]];
+  for (let next = open.pop(); next; next = open.pop()) {
+    const [value, depth] = next;
+    if (typeof value !== 'object' || value === null) continue;
+    if (depth > MAX_DEPTH || Object.hasOwn(value, '__proto__')) return true;
+    for (const inner of Object.values(value)) open.push([inner, depth + 1]);
+  }
+  return false;
+}
+
+/** undefined for whatever is not a render job of this version. */
+export function parseRender(data: unknown): RenderRequest | undefined {
+  if (isForged(data)) return undefined;
+  const parsed = renderRequestSchema.safeParse(data);
+  return parsed.success ? (parsed.data as RenderRequest) : undefined;
+}
+
+/** undefined for whatever is not a deliver job of this version. */
+export function parseDeliver(data: unknown): DeliverJob | undefined {
+  if (isForged(data)) return undefined;
+  const parsed = deliverJobSchema.safeParse(data);
+  return parsed.success ? (parsed.data as DeliverJob) : undefined;
+}
