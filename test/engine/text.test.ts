@@ -46,6 +46,17 @@ describe('emphasis', () => {
   });
 });
 
+describe('special tokens', () => {
+  // Ids from transformers 5.18's CLIPTokenizer over the same folders.
+  it('cut the text where the padding is a character that people type', () => {
+    const second = loadTokenizer(path.join(modelDir('sdxl'), 'tokenizer_2'));
+    expect(second.pad).toBe(0);
+    expect(second.encode('hello world! wow')).toEqual([71, 856, 75, 334, 86, 587, 607, 0, 86, 78, 342]);
+    const first = loadTokenizer(path.join(modelDir('sdxl'), 'tokenizer'));
+    expect(first.encode('hello world! wow')).toEqual([71, 856, 75, 334, 86, 587, 607, 256, 86, 78, 342]);
+  });
+});
+
 describe('rows', () => {
   const plain = (text: string) => layOut([{ text, weight: 1 }], tokenizer);
 

@@ -66,7 +66,8 @@ export async function generate(
   const plan = planSchedule(parts.schedulerConfig, request.scheduler ?? {}, {
     steps: request.steps,
     ...(family.strengthInSchedule ? { strength } : {}),
-    ...(request.eta === undefined ? {} : { eta: request.eta }),
+    // diffusers' pipelines hand 0 to every step that takes an eta: TCD's own default of 0.3 never shows.
+    eta: request.eta ?? 0,
   });
   const whole = request.init === undefined || family.strengthInSchedule === true;
   const start = whole ? 0 : startIndex(request.steps, strength) * plan.order;

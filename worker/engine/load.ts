@@ -57,7 +57,10 @@ export async function loadParts(dir: string, options: LoadOptions): Promise<Part
     const tiny =
       sessions.get('tiny_decoder') &&
       makeVae(folder, sessions.get('tiny_decoder')!, undefined, 'tiny_decoder');
-    const schedulerConfig = folder.config('scheduler', 'scheduler_config.json');
+    const schedulerConfig = {
+      ...folder.config('scheduler', 'scheduler_config.json'),
+      ...family.schedulerRepairs,
+    };
     const map = options.latentRgb ?? defaultLatentRgb(family.name, vae.channels);
     options.onProgress?.('ready', names.length, names.length);
     return {

@@ -24,7 +24,10 @@ export function loadTokenizer(dir: string, maxPositions = 77): Tokenizer {
   const config = readOptional(path.join(dir, 'tokenizer_config.json'));
   const special = readOptional(path.join(dir, 'special_tokens_map.json'));
   const file = path.join(dir, 'tokenizer.json');
-  const description = existsSync(file) ? readJson(file) : fromVocabulary(dir);
+  const description = withSpecialTokens(
+    existsSync(file) ? readJson(file) : fromVocabulary(dir),
+    ['bos_token', 'eos_token', 'unk_token', 'pad_token'].map((key) => config[key] ?? special[key]),
+  );
   let native: HuggingFaceTokenizer;
   try {
     native = new HuggingFaceTokenizer(description, config);
@@ -54,6 +57,36 @@ export function loadTokenizer(dir: string, maxPositions = 77): Tokenizer {
   };
 }
 
+/**
+ * transformers cuts a text at every special token before anything else is done with it. That matters where the
+ * padding is a character people type: the second tokenizer of SDXL, and SD 2's, pad with "!".
+ */
+function withSpecialTokens(description: Json, special: readonly unknown[]): Json {
+  const model = description['model'] as { readonly vocab?: Readonly<Record<string, number>> } | undefined;
+  const added = (description['added_tokens'] ?? []) as readonly { readonly content: string }[];
+  const known = new Set(added.map((token) => token.content));
+  const missing = special
+    .map(tokenText)
+    .filter(
+      (text, i, all): text is string => text !== undefined && !known.has(text) && all.indexOf(text) === i,
+    )
+    .flatMap((text) => {
+      const id = model?.vocab?.[text];
+      return id === undefined ? [] : [addedToken(text, id)];
+    });
+  return { ...description, added_tokens: [...added, ...missing] };
+}
+
+const addedToken = (content: string, id: number | undefined): Json => ({
+  id,
+  content,
+  single_word: false,
+  lstrip: false,
+  rstrip: false,
+  normalized: false,
+  special: true,
+});
+
 /** A special token stands as a string, or as an object in older files. */
 function tokenText(entry: unknown): string | undefined {
   if (typeof entry === 'string') return entry;
@@ -76,20 +109,11 @@ function fromVocabulary(dir: string): Json {
     .map((line) => line.trimEnd().split(' '));
   const begin = '<|startoftext|>';
   const end = '<|endoftext|>';
-  const added = (content: string): Json => ({
-    id: vocab[content],
-    content,
-    single_word: false,
-    lstrip: false,
-    rstrip: false,
-    normalized: false,
-    special: true,
-  });
   return {
     version: '1.0',
     truncation: null,
     padding: null,
-    added_tokens: [added(begin), added(end)],
+    added_tokens: [begin, end].map((token) => addedToken(token, vocab[token])),
     normalizer: {
       type: 'Sequence',
       normalizers: [

@@ -45,6 +45,11 @@ export interface Family {
   readonly inputs: readonly string[];
   /** Image to image changes the timesteps themselves instead of leaving out the first ones. */
   readonly strengthInSchedule?: boolean;
+  /**
+   * What diffusers' pipelines of this family overrule in the folder's scheduler_config.json when they are made
+   * (a scheduler_config given with a request is taken as it stands).
+   */
+  readonly schedulerRepairs?: Readonly<Record<string, unknown>>;
   condition(request: ConditionRequest): Promise<Conditions>;
   /** Inputs that depend on a picture's guidance scale. */
   guidanceInputs?(scale: number, denoiser: Denoiser): Readonly<Record<string, Float32Array>>;

@@ -10,6 +10,8 @@ export const stableDiffusion: Family = {
   matches: (folder) => folder.has('unet') && folder.has('text_encoder') && !folder.has('text_encoder_2'),
   encoders: () => [{ part: 'text_encoder', tokenizer: 'tokenizer', layer: 'last' }],
   inputs: [],
+  // Files of 2022 lack both; StableDiffusionPipeline puts them right, and so must whoever wants its pictures.
+  schedulerRepairs: { steps_offset: 1, clip_sample: false },
 
   async condition({ encoders, prompt, negative = '', emphasis, perturb: { amount, seed } }) {
     // 1. Prompt and negative get as many rows of tokens as the longer of them needs.
