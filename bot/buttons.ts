@@ -13,12 +13,14 @@ import { pickCells, region, regionPrompt, zoomCustom } from './edits.ts';
 import { favourite } from './favourite.ts';
 import { dropFix, FIX_INPUT, findFix, fixModal } from './fix.ts';
 import { imagine } from './imagine.ts';
+import { mydataButtons } from './mydata.ts';
 import { claim, queue } from './press.ts';
 import { findRecipe, findRequest } from './recipes.ts';
 import { onRedis } from './redisAway.ts';
 import { remix, remixModal } from './remix.ts';
 import { settingsButtons } from './settingsPanel.ts';
 import type { Draft } from './submit.ts';
+import { suggest, suggestAll } from './suggest.ts';
 
 /**
  * The table of buttons. Anyone may press U, V and 🔄, and the result belongs to whoever pressed; stopping a
@@ -183,6 +185,8 @@ export const buttons = {
   'upscale-creative': upscaled('upscale-creative'),
   'vary-subtle': varied('vary-subtle'),
   'vary-strong': varied('vary-strong'),
+  suggest,
+  'suggest-all': suggestAll,
   'vary-region': region,
   'region-cells': pickCells,
   'region-prompt': regionPrompt,
@@ -206,6 +210,7 @@ export const buttons = {
   dismiss,
   favourite,
   ...settingsButtons,
+  ...mydataButtons,
 } satisfies Record<ButtonAction, Button>;
 
 export const buttonOf = (action: ButtonAction): Button => buttons[action];

@@ -27,7 +27,9 @@ async function main(): Promise<void> {
   const unsafe = await checkRedis(redis, { production, unsafe: env.REDIS_UNSAFE });
   if (unsafe.length > 0) log.warn({ missing: unsafe.join(', ') }, 'this Redis may lose jobs');
   const queues = openQueues(redis);
-  await Promise.all([queues.flow, queues.render, queues.deliver].map((queue) => queue.waitUntilReady()));
+  await Promise.all(
+    [queues.flow, queues.render, queues.deliver, queues.ask].map((queue) => queue.waitUntilReady()),
+  );
   const store = await openFolderStore(folder(env.DATA_DIR)).catch((error) => {
     throw new ConfigError(`DATA_DIR: cannot use ${folder(env.DATA_DIR)} (${messageOf(error)})`);
   });

@@ -23,6 +23,8 @@ export const BUTTON_ACTIONS = [
   'pan-up',
   'pan-down',
   'make-square',
+  'suggest', // one of the prompts that /describe or /shorten offers; which, is its value
+  'suggest-all',
   'cancel', // ❌ while it waits or runs
   'fix', // opens a modal with the mended prompt
   'confirm', // Yes to a permutation
@@ -39,6 +41,9 @@ export const BUTTON_ACTIONS = [
   'set-reset',
   'set-lane', // index: place in LANES
   'set-visibility', // index: place in VISIBILITIES
+  // the question of /mydata erase, with the member's own id as well
+  'my-erase',
+  'my-keep',
 ] as const;
 export type ButtonAction = (typeof BUTTON_ACTIONS)[number];
 

@@ -126,6 +126,35 @@ export interface RenderResult extends z.infer<typeof renderResultSchema> {
   recipe: Recipe;
 }
 
+/**
+ * A question to a model that paints nothing: what is in a picture, which words matter. The worker answers by
+ * editing the interaction's message.
+ */
+export const askSchema = z.strictObject({
+  v: z.literal(SCHEMA_VERSION),
+  /** The interaction's. */
+  id: jobIdSchema,
+  question: z.discriminatedUnion('kind', [
+    z.strictObject({
+      kind: z.literal('describe'),
+      image: z.strictObject({ key: storeKeySchema }),
+      /** Put behind each description: the picture's shape. */
+      suffix: z.string().max(100),
+    }),
+    z.strictObject({
+      kind: z.literal('shorten'),
+      text: z.string().min(1).max(6000),
+      /** Parameters as typed, put behind each shortened prompt. */
+      suffix: z.string().max(6000),
+    }),
+  ]),
+  model: z.string().max(64),
+  userId: z.string().regex(/^\d{15,20}$/),
+  applicationId: z.string().regex(/^\d{15,20}$/),
+  locale: z.string().max(10),
+});
+export type AskRequest = z.infer<typeof askSchema>;
+
 /** What a worker says of itself and its models; the bot reads ranges and defaults from here. */
 export const modelCardSchema = z.object({
   name: z.string(),
@@ -154,6 +183,7 @@ export const modelCardSchema = z.object({
 export type ModelCard = z.infer<typeof modelCardSchema>;
 
 export const renderId = (jobId: string): string => `g-${jobId}`;
+export const askId = (id: string): string => `a-${id}`;
 export const deliverId = (jobId: string): string => `d-${jobId}`;
 
 /** No job of ours is as deep: 25 generations are 50 levels. */
@@ -186,4 +216,11 @@ export function parseDeliver(data: unknown): DeliverJob | undefined {
   if (isForged(data)) return undefined;
   const parsed = deliverJobSchema.safeParse(data);
   return parsed.success ? (parsed.data as DeliverJob) : undefined;
+}
+
+/** undefined for whatever is not a question of this version. */
+export function parseAsk(data: unknown): AskRequest | undefined {
+  if (isForged(data)) return undefined;
+  const parsed = askSchema.safeParse(data);
+  return parsed.success ? parsed.data : undefined;
 }

@@ -1,6 +1,14 @@
 import { FlowProducer, Job, Queue, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
-import { type DeliverJob, deliverId, type RenderRequest, type RenderResult, renderId } from './job.ts';
+import {
+  type AskRequest,
+  askId,
+  type DeliverJob,
+  deliverId,
+  type RenderRequest,
+  type RenderResult,
+  renderId,
+} from './job.ts';
 import { type Connection, keys, PREFIX } from './redis.ts';
 
 /**
@@ -9,6 +17,7 @@ import { type Connection, keys, PREFIX } from './redis.ts';
  */
 export const RENDER = 'render';
 export const DELIVER = 'deliver';
+export const ASK = 'ask';
 
 /** De-duplication by id lasts as long as the finished job is kept. */
 const KEEP = { age: 3600, count: 5000 };
@@ -32,6 +41,7 @@ export interface Queues {
   flow: FlowProducer;
   render: Queue<RenderRequest, RenderResult>;
   deliver: Queue<DeliverJob>;
+  ask: Queue<AskRequest>;
   close(): Promise<void>;
 }
 
@@ -41,15 +51,19 @@ export function openQueues(connection: Connection | Redis): Queues {
   const flow = new FlowProducer({ connection, prefix: PREFIX });
   const render = new Queue<RenderRequest, RenderResult>(RENDER, options);
   const deliver = new Queue<DeliverJob>(DELIVER, options);
+  const ask = new Queue<AskRequest>(ASK, options);
   const quiet = () => undefined; // connection errors are shown by readiness
   flow.on('error', quiet);
   render.on('error', quiet);
   deliver.on('error', quiet);
+  ask.on('error', quiet);
   return {
     flow,
     render,
     deliver,
-    close: () => withDeadline(Promise.allSettled([flow.close(), render.close(), deliver.close()]), 3000),
+    ask,
+    close: () =>
+      withDeadline(Promise.allSettled([flow, render, deliver, ask].map((queue) => queue.close())), 3000),
   };
 }
 
@@ -91,6 +105,23 @@ export async function addJob(queues: Queues, job: DeliverJob, priority: number):
     ],
   });
 }
+
+/** Adding the same interaction again changes nothing. */
+export async function addAsk(queues: Queues, ask: AskRequest): Promise<void> {
+  await queues.ask.add('ask', ask, {
+    jobId: askId(ask.id),
+    attempts: 6,
+    backoff: { type: 'exponential', delay: 500 },
+    removeOnComplete: KEEP,
+    removeOnFail: { age: 24 * 3600 },
+  });
+}
+
+export type AskHandler = (job: Job<AskRequest>) => Promise<void>;
+
+/** Questions go to the engine between two paintings, so they have a worker of their own. */
+export const openAskWorker = (connection: Connection, handler: AskHandler): Worker<AskRequest> =>
+  new Worker<AskRequest>(ASK, handler, { ...WORKER, connection, concurrency: 1, autorun: false });
 
 export type RenderHandler = (
   job: Job<RenderRequest, RenderResult>,

@@ -39,6 +39,10 @@ export const keys = {
   cancel: `${PREFIX}:cancel`,
   /** Set while a job is to be stopped, so that a worker that starts it later sees it too. */
   cancelled: (jobId: string) => `${PREFIX}:cancelled:${jobId}`,
+  /** JSON list of prompts that an answer offered. */
+  offered: (id: string) => `${PREFIX}:offered:${id}`,
+  /** Set while a question of a member waits for its answer. */
+  asking: (userId: string) => `${PREFIX}:asking:${userId}`,
   workers: `${PREFIX}:workers`,
   worker: (id: string) => `${PREFIX}:worker:${id}`,
   /** Hash model → moving average of the milliseconds of one job. */

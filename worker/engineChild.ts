@@ -53,16 +53,18 @@ const codeOf = (message: string): string =>
 
 async function answer(id: number, ask: Ask, signal: AbortSignal): Promise<unknown> {
   if (ask.kind === 'load') {
-    model = await loadModel(ask.dir, ask.options);
+    const onProgress = (part: string, index: number, total: number): void =>
+      void tell({ id, kind: 'loading', news: { part, index, total } });
+    model = await loadModel(ask.dir, { ...ask.options, onProgress });
     return model.info;
   }
   if (!model) throw new EngineError('bad-request', 'no model is loaded');
   if (ask.kind === 'upscale') return toPixels(await model.upscale(toFloats(ask.picture), ask.factor));
-
-  const { init, mask, ...request } = ask.request;
   if (ask.kind === 'check') return (await model.check?.(toFloats(ask.picture))) ?? false;
 
   if (ask.kind === 'embed') return model.embed(ask.texts, ask.pictures.map(toFloats));
+
+  const { init, mask, ...request } = ask.request;
   const began = performance.now();
   let shown = Number.NEGATIVE_INFINITY;
   const onStep = async ({ step, steps, preview }: Step): Promise<void> => {
@@ -73,7 +75,7 @@ async function answer(id: number, ask: Ask, signal: AbortSignal): Promise<unknow
     if (due) shown = now;
     await tell({ id, kind: 'step', news });
   };
-  const { image, ...rest } = init ?? { strength: 1 };
+  const { image, images, ...rest } = init ?? { strength: 1 };
   const painted = await model.generate(
     {
       ...request,

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { LoadOptions, ModelInfo } from './engine/types.ts';
+import type { Embeddings, LoadOptions, ModelInfo } from './engine/types.ts';
 import { type AskOptions, EngineFailure, type EngineProcess, startEngineProcess } from './engineProcess.ts';
-import type { Ask, Painted, PaintRequest, StepNews } from './engineProtocol.ts';
+import type { Ask, LoadNews, Painted, PaintRequest, StepNews } from './engineProtocol.ts';
 import type { InstalledModel } from './models.ts';
 import { isBlack, type Pixels } from './pixels.ts';
 
@@ -31,7 +31,7 @@ export interface PaintOptions {
 }
 
 export interface Engine {
-  load(model: InstalledModel): Promise<ModelInfo>;
+  load(model: InstalledModel, onLoading?: (news: LoadNews) => void): Promise<ModelInfo>;
   generate(model: InstalledModel, request: PaintRequest, options?: PaintOptions): Promise<Painted>;
   upscale(
     model: InstalledModel,
@@ -86,7 +86,12 @@ export function openEngine(options: EngineOptions): Engine {
     await old?.process.kill();
   };
 
-  const ready = async (model: InstalledModel, safe: boolean, signal?: AbortSignal): Promise<Loaded> => {
+  const ready = async (
+    model: InstalledModel,
+    safe: boolean,
+    signal?: AbortSignal,
+    onLoading?: (news: LoadNews) => void,
+  ): Promise<Loaded> => {
     const key = `${model.name}|${model.hash}|${safe}`;
     const known = loaded.get(key);
     loaded.delete(key);
@@ -112,7 +117,7 @@ export function openEngine(options: EngineOptions): Engine {
         dir: model.dir,
         options: loadOptions(model, options, safe),
       };
-      entry.info = await process.ask(ask, { deadlineMs: LOAD_DEADLINE_MS, signal });
+      entry.info = await process.ask(ask, { deadlineMs: LOAD_DEADLINE_MS, signal, onLoading });
       resting = undefined;
       return entry;
     } catch (error) {
@@ -152,7 +157,7 @@ export function openEngine(options: EngineOptions): Engine {
     });
 
   return {
-    load: (model) => inTurn(async () => (await ready(model, false)).info),
+    load: (model, onLoading) => inTurn(async () => (await ready(model, false, undefined, onLoading)).info),
     generate: (model, request, { signal, onStep, previewEveryMs = 1_000 } = {}) =>
       withRetry(model, signal, async (process, again) => {
         const ask = {
@@ -171,17 +176,17 @@ export function openEngine(options: EngineOptions): Engine {
       withRetry(model, signal, (process) =>
         process.ask({ kind: 'upscale', picture, factor }, { deadlineMs, signal }),
       ),
-    problems: () => (resting ? [resting] : []),
-    pids: () => [...loaded.values()].flatMap(({ process }) => process.pid ?? []),
-    close: async () => {
-      closed = true;
-      for (const key of [...loaded.keys()]) await drop(key);
     embed: (model, texts, pictures = [], { signal } = {}) =>
       withRetry(model, signal, (process) =>
         process.ask({ kind: 'embed', texts, pictures }, { deadlineMs, signal }),
       ),
     check: (model, picture, { signal } = {}) =>
       withRetry(model, signal, (process) => process.ask({ kind: 'check', picture }, { deadlineMs, signal })),
+    problems: () => (resting ? [resting] : []),
+    pids: () => [...loaded.values()].flatMap(({ process }) => process.pid ?? []),
+    close: async () => {
+      closed = true;
+      for (const key of [...loaded.keys()]) await drop(key);
     },
   };
 }
@@ -196,11 +201,11 @@ function loadOptions(
   return {
     providers: safe ? ['cpu'] : providers,
     ...(threads > 0 ? { threads } : {}),
+    ...(safetyChecker ? {} : { safetyChecker }),
     ...(latentRgb
       ? { latentRgb: { factors: latentRgb.factors, ...(latentRgb.bias ? { bias: latentRgb.bias } : {}) } }
       : {}),
     ...(upscaler ? { upscaler } : {}),
     ...(imageEncoder ? { imageEncoder } : {}),
-    ...(safetyChecker ? {} : { safetyChecker }),
   };
 }

@@ -1,4 +1,4 @@
-import type { GenerateRequest, LoadOptions, ModelInfo } from './engine/types.ts';
+import type { Embeddings, GenerateRequest, LoadOptions, ModelInfo } from './engine/types.ts';
 import type { Pixels } from './pixels.ts';
 
 /** What parent and engine process say to each other: structured clones, pictures as bytes. */
@@ -25,6 +25,13 @@ export interface StepNews {
   previews?: Pixels[];
 }
 
+/** While a model is loaded: the part that is next, of how many. */
+export interface LoadNews {
+  part: string;
+  index: number;
+  total: number;
+}
+
 export interface Painted {
   pictures: Pixels[];
   latents: Float32Array[];
@@ -38,12 +45,13 @@ export interface Answers {
   load: ModelInfo;
   generate: Painted;
   upscale: Pixels;
+  check: boolean;
+  embed: Embeddings;
 }
 
 export type FromChild =
+  | { id: number; kind: 'loading'; news: LoadNews }
   | { id: number; kind: 'step'; news: StepNews }
   | { id: number; kind: 'picture'; picture: Pixels }
   | { id: number; kind: 'done'; answer: unknown }
   | { id: number; kind: 'failed'; code: string; message: string; stack?: string | undefined };
-  check: boolean;
-  embed: Embeddings;

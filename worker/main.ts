@@ -5,12 +5,20 @@ import { ConfigError, messageOf } from '../shared/errors.ts';
 import { openHealth } from '../shared/health.ts';
 import { openLog } from '../shared/log.ts';
 import { openRegistry, watchReady, watchRedis } from '../shared/metrics.ts';
-import { openDeliverWorker, openQueues, openRenderWorker, withDeadline } from '../shared/queue.ts';
+import {
+  openAskWorker,
+  openDeliverWorker,
+  openQueues,
+  openRenderWorker,
+  withDeadline,
+} from '../shared/queue.ts';
 import { checkRedis, connectRedis, keys, workerConnection } from '../shared/redis.ts';
 import { ANNOUNCE_EVERY_MS, announce, retire } from '../shared/registry.ts';
 import { openFolderStore, type Store } from '../shared/store.ts';
+import { openAsk } from './ask.ts';
 import { openDiscord } from './discord.ts';
 import { openEngine } from './engineHost.ts';
+import type { LoadNews } from './engineProtocol.ts';
 import { openJobs } from './jobs.ts';
 import { isDelivered } from './messages.ts';
 import { openMetrics } from './metrics.ts';
@@ -40,13 +48,26 @@ async function main(): Promise<void> {
     providers: env.PROVIDERS,
     threads: env.THREADS,
     deadlineMs: env.JOB_DEADLINE_S * 1000,
-    onRestart: (failure) => {
     safetyChecker: env.SAFETY !== 'off',
+    onRestart: (failure) => {
       metrics.restarted(failure.code);
       log.error({ err: failure }, 'the engine process is replaced');
     },
   });
-  const info = await engine.load(first).catch((error: unknown) => {
+  // Loading gigabytes takes minutes: whoever asks is told how far it is.
+  let ready = async (): Promise<string[]> => [`loading the model "${first.name}"`];
+  watchReady(registry, () => ready());
+  watchRedis(registry, redis);
+  const health = await openHealth({
+    port: env.HEALTH_PORT,
+    host: env.HEALTH_HOST,
+    registry,
+    ready: () => ready(),
+  });
+  const onLoading = ({ part, index, total }: LoadNews): void => {
+    ready = async () => [`loading the model "${first.name}": ${part} (${index} of ${total})`];
+  };
+  const info = await engine.load(first, onLoading).catch((error: unknown) => {
     throw new ConfigError(`The model "${first.name}" does not load: ${messageOf(error)}`);
   });
 
@@ -71,7 +92,9 @@ async function main(): Promise<void> {
   const jobs = openJobs({ ...deps, model: models.get, maxRunning: env.MAX_RUNNING_JOBS });
   const renders = openRenderWorker(connection, jobs.onRender);
   const delivers = openDeliverWorker(connection, jobs.onDeliver);
-  for (const worker of [renders, delivers]) worker.on('error', (error) => log.debug({ err: error }, 'queue'));
+  const asks = openAskWorker(connection, openAsk({ ...deps, model: models.get }));
+  for (const worker of [renders, delivers, asks])
+    worker.on('error', (error) => log.debug({ err: error }, 'queue'));
 
   // who hears of it
   const subscriber = redis.duplicate();
@@ -85,7 +108,7 @@ async function main(): Promise<void> {
     await jobs.lookForCancel();
   });
   let stopping = false;
-  const ready = async (): Promise<string[]> => [
+  ready = async () => [
     ...(stopping ? ['shutting down'] : []),
     ...(redis.status === 'ready' ? [] : ['Redis does not answer']),
     ...beat.problems(),
@@ -95,12 +118,10 @@ async function main(): Promise<void> {
       (error) => [`the store: ${messageOf(error)}`],
     )),
   ];
-  watchReady(registry, ready);
-  watchRedis(registry, redis);
-  const health = await openHealth({ port: env.HEALTH_PORT, host: env.HEALTH_HOST, registry, ready });
   await beat.first;
   void renders.run();
   void delivers.run();
+  void asks.run();
 
   const shutdown = async (): Promise<void> => {
     if (stopping) return jobs.giveBack(); // asked twice: now
@@ -116,7 +137,7 @@ async function main(): Promise<void> {
         untilDelivered(() => isDelivered(redis, last)),
         3_000,
       );
-    await withDeadline(Promise.allSettled([delivers.close(), retire(redis, id)]), 5_000);
+    await withDeadline(Promise.allSettled([delivers.close(), asks.close(), retire(redis, id)]), 5_000);
     await withDeadline(Promise.allSettled([engine.close(), health.close(), queues.close()]), 3_000);
     subscriber.disconnect();
     redis.disconnect();

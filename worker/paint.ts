@@ -3,6 +3,7 @@ import { type Edit, frameOf, isEdit, paintable } from '../shared/frame.ts';
 import { lineage, type Recipe } from '../shared/recipe.ts';
 import { engineSettings } from '../shared/resolve.ts';
 import { pictureKeys, type Store } from '../shared/store.ts';
+import { blendInit } from './blend.ts';
 import type { Engine, PaintOptions } from './engineHost.ts';
 import type { PaintRequest, StepNews } from './engineProtocol.ts';
 import { decodePng, encodePng, fitImage, resizePixels } from './grid.ts';
@@ -52,8 +53,10 @@ async function paintUnchecked(
   switch (recipe.action) {
     case 'imagine':
       return generate(deps, model, recipe, await imageInit(deps, recipe), options);
-    case 'blend':
-      throw new PermanentError('failed');
+    case 'blend': {
+      const init = await blendInit(deps, recipe, engineSettings(recipe).strength ?? 1);
+      return generate(deps, model, recipe, init, options);
+    }
     case 'vary-region':
     case 'zoom-out':
     case 'pan-left':

@@ -47,9 +47,11 @@ export async function render(
 
   const model = deps.model(request.model);
   if (!model) throw new PermanentError('no-model', { model: request.model });
-  const recipe = await worded(deps, model, resolved(request, model), options.signal).catch((error: unknown) => {
-    throw explain(error, deps.deadlineS, request.model);
-  });
+  const recipe = await worded(deps, model, resolved(request, model), options.signal).catch(
+    (error: unknown) => {
+      throw explain(error, deps.deadlineS, request.model);
+    },
+  );
   options.onRecipe?.(recipe);
   const safety = strictest(deps.safety ?? 'off', request.safety);
   const shy = safety !== 'off' && hasChecker(model);

@@ -1,5 +1,7 @@
+import { blendCommand } from './blend.ts';
 import { cancelJobApp } from './cancelJob.ts';
 import type { Command, MessageApp } from './command.ts';
+import { describeCommand } from './describe.ts';
 import { dmResultsApp } from './dmResults.ts';
 import { dreamgridCommand } from './dreamgrid.ts';
 import { helpCommand } from './help.ts';
@@ -8,13 +10,18 @@ import { infoCommand } from './info.ts';
 import { inspectApp } from './inspectApp.ts';
 import { laneCommands } from './lanes.ts';
 import { modelsCommand } from './models.ts';
+import { mydataCommand } from './mydata.ts';
 import { preferCommand } from './prefer.ts';
 import { settingsCommand } from './settings.ts';
+import { shortenCommand } from './shorten.ts';
 import { showCommand } from './show.ts';
 import { visibilityCommands } from './visibility.ts';
 
 const table: readonly Command[] = [
   imagineCommand,
+  blendCommand,
+  describeCommand,
+  shortenCommand,
   infoCommand,
   helpCommand,
   modelsCommand,
@@ -23,6 +30,7 @@ const table: readonly Command[] = [
   ...laneCommands,
   ...visibilityCommands,
   showCommand,
+  mydataCommand,
   dreamgridCommand,
 ];
 

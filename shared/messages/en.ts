@@ -498,6 +498,32 @@ export const en = {
   'error.no-picture.title': 'Picture gone',
   'error.no-picture.text': 'Neither the store nor the message has this picture any more.',
 
+  // what is remembered of a member: /mydata
+  'command.mydata.name': 'mydata',
+  'command.mydata.description': 'Everything that is remembered of you',
+  'command.mydata.export.name': 'export',
+  'command.mydata.export.description': 'Take it along as a file',
+  'command.mydata.erase.name': 'erase',
+  'command.mydata.erase.description': 'Erase your pictures, prompts, recipes and settings',
+  'button.my-erase': 'Erase everything',
+  'button.my-keep': 'Keep it',
+  'mydata.export':
+    'Everything that is remembered of you: settings, options, favourites and jobs with their recipes.',
+  'mydata.ask': 'Erase everything?',
+  'mydata.what': {
+    one: '{n} job with its pictures, recipe and message, your settings, options, favourites and uploads. It cannot be undone. Pictures that others made from yours are theirs.',
+    other:
+      '{n} jobs with their pictures, recipes and messages, your settings, options, favourites and uploads. It cannot be undone. Pictures that others made from yours are theirs.',
+  },
+  'mydata.erased': {
+    one: 'Erased: {n} job, and everything else.',
+    other: 'Erased: {n} jobs, and everything else.',
+  },
+  'mydata.kept': 'Nothing was erased.',
+  'error.export-large.title': 'Too large',
+  'error.export-large.text':
+    'Your data is larger than a file may be here. Ask in a server with a higher limit.',
+
   // how a job can fail after it was queued
   'error.failed.title': 'Painting failed',
   'error.failed.text': 'This picture could not be painted. Try again.',

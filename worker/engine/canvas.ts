@@ -44,9 +44,10 @@ export async function makeCanvas(
   // The order of the draws is diffusers': the picture's posterior, the start noise, the masked picture's posterior.
   let clean: Float32Array | undefined;
   if (init && !(fullStrength && maskedNetwork)) {
-    clean = init.latents
-      ? (init.latents[i] ?? init.latents[0]!)
-      : await vae.encode(init.image!, (count) => generator.randn(count));
+    const draw = (count: number): Float32Array => generator.randn(count);
+    if (init.latents) clean = init.latents[i] ?? init.latents[0]!;
+    else if (init.image) clean = await vae.encode(init.image, draw);
+    else clean = await blended(vae, init.images!, draw);
   }
   const noise = startNoise(request, generator, i, size);
   const x =
@@ -71,6 +72,28 @@ export async function makeCanvas(
       ...(maskedNetwork ? { channels: concat([small, masked!]) } : { kept: { clean: clean!, noise } }),
     },
   };
+}
+
+/** Means of latents are paler than latents: the spread that they had is given back. */
+async function blended(
+  vae: Vae,
+  images: readonly Picture[],
+  draw: (count: number) => Float32Array,
+): Promise<Float32Array> {
+  const all: Float32Array[] = [];
+  for (const image of images) all.push(await vae.encode(image, draw));
+  const mean = sum(...all.map((latent) => [1 / all.length, latent] as const));
+  const spread = (values: Float32Array): number => Math.hypot(...chunked(values));
+  const usual = all.reduce((total, latent) => total + spread(latent), 0) / all.length;
+  return sum([usual / (spread(mean) || 1), mean]);
+}
+
+/** Lengths of stretches: a spread call takes only so many arguments. */
+function chunked(values: Float32Array): number[] {
+  const lengths: number[] = [];
+  for (let at = 0; at < values.length; at += 4096)
+    lengths.push(Math.hypot(...values.subarray(at, at + 4096)));
+  return lengths;
 }
 
 /** Unit noise from the picture's own generator, mixed with the first seed's where the request says so. */

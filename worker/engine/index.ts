@@ -1,4 +1,5 @@
 /** The engine: a folder of ONNX files in, pictures out. A pure library: no queue, no Discord, no environment. */
+import { embed } from './embed.ts';
 import { EngineError } from './errors.ts';
 import { generate } from './generate.ts';
 import { loadParts } from './load.ts';
@@ -21,9 +22,9 @@ export async function loadModel(dir: string, options: LoadOptions = {}): Promise
       return parts.upscaler.upscale(picture, factor);
     },
     ...(parts.encodeImage ? { encodeImage: parts.encodeImage } : {}),
-    async encodeText(text) {
     embed: (texts, pictures = []) => embed(parts, texts, pictures),
     ...(parts.check ? { check: parts.check } : {}),
+    async encodeText(text) {
       const encoder = encoders.at(-1)!;
       const { pooled, hidden } = await encoder.encode(encoder.rows(text, false), 1);
       return { pooled, hidden };

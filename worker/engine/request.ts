@@ -30,8 +30,10 @@ export function checkRequest(request: GenerateRequest, info: ModelInfo, vae: Vae
   if (init) {
     if (!(init.strength >= 0 && init.strength <= 1))
       throw badRequest(`strength ${init.strength} must lie between 0 and 1`);
-    if (!init.image && !init.latents) throw badRequest('init needs an image or latents');
-    if (init.image) checkPicture('the init image', init.image, width, height);
+    if (!init.image && !init.latents && !init.images?.length)
+      throw badRequest('init needs an image or latents');
+    for (const image of [init.image, ...(init.images ?? [])])
+      if (image) checkPicture('the init image', image, width, height);
     const size = (vae.channels * height * width) / vae.factor ** 2;
     for (const latent of init.latents ?? []) {
       if (latent.length !== size)

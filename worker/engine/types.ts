@@ -53,8 +53,9 @@ export interface GenerateRequest {
   /** Reads (word:1.2), [word] and BREAK; true where left out. */
   readonly emphasis?: boolean;
   readonly init?: {
-    /** Of the request's size. */
+    /** Of the request's size; several are blended as latents. */
     readonly image?: Picture;
+    readonly images?: readonly Picture[];
     /** Final latents of former pictures (GenerateResult.latents): one for all, or one each. */
     readonly latents?: readonly Float32Array[];
     /** 0..1: how much of the schedule is run again. */
@@ -79,9 +80,9 @@ export interface GenerateRequest {
   readonly maxBatch?: number;
   /** 'tiny' takes the tiny decoder for the final pictures too, where the model has one: a draft. */
   readonly decoder?: 'full' | 'tiny';
-  /** DDIM's eta and TCD's gamma. */
   /** false where the caller makes something else of the pictures and has that checked. */
   readonly check?: boolean;
+  /** DDIM's eta and TCD's gamma. */
   readonly eta?: number;
 }
 
@@ -139,6 +140,14 @@ export interface GenerateHooks {
   readonly onStep?: (step: Step) => void | Promise<void>;
 }
 
+export interface Embeddings {
+  readonly texts: Float32Array[];
+  /** None where the model has no image encoder. */
+  readonly pictures: Float32Array[];
+  /** Whether the two can be compared with one another: their product is then the cosine. */
+  readonly joint: boolean;
+}
+
 export interface Model {
   readonly dir: string;
   readonly family: string;
@@ -149,11 +158,11 @@ export interface Model {
   upscale(picture: Picture, factor: 2 | 4): Promise<Picture>;
   /** Present where the model has an image encoder. */
   encodeImage?(picture: Picture): Promise<Float32Array>;
-  encodeText(text: string): Promise<{ pooled: Float32Array; hidden: Float32Array }>;
-  tokenCount(text: string): number;
-  release(): Promise<void>;
-}
   /** Vectors of length one, from the last text encoder and the image encoder. */
   embed(texts: readonly string[], pictures?: readonly Picture[]): Promise<Embeddings>;
   /** Whether the safety checker flags it; present where the model has one. */
   check?(picture: Picture): Promise<boolean>;
+  encodeText(text: string): Promise<{ pooled: Float32Array; hidden: Float32Array }>;
+  tokenCount(text: string): number;
+  release(): Promise<void>;
+}

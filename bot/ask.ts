@@ -1,0 +1,46 @@
+import { UserError } from '../shared/errors.ts';
+import { type AskRequest, SCHEMA_VERSION } from '../shared/job.ts';
+import { readSettings } from '../shared/memory/settings.ts';
+import { addAsk } from '../shared/queue.ts';
+import { keys, TOKEN_TTL_S } from '../shared/redis.ts';
+import { mayAsk } from './admission.ts';
+import type { Answer } from './answer.ts';
+import type { App, Asker } from './app.ts';
+import { modelFor } from './prompts.ts';
+import { onRedis } from './redisAway.ts';
+
+/** A worker that died answers nothing; after this the next question is taken. */
+const ASKING_S = 120;
+
+/**
+ * Hands a question to a worker; "thinking…" stands until it edits that.
+ * @throws UserError no-worker, ask-busy, and what `mayAsk` refuses
+ */
+export async function ask(
+  app: App,
+  asker: Asker,
+  answer: Answer,
+  question: AskRequest['question'],
+): Promise<void> {
+  const { redis, queues, env, log } = app;
+  const { interactionId: id, user } = asker;
+  await mayAsk(app, asker);
+  const [models, settings] = await onRedis(Promise.all([app.models(), readSettings(redis, user.id)]));
+  if (models.size === 0) throw new UserError('no-worker');
+  const free = await onRedis(redis.set(keys.asking(user.id), id, 'EX', ASKING_S, 'NX', 'GET'));
+  if (free !== null && free !== id) throw new UserError('ask-busy');
+  await answer.defer();
+  await onRedis(redis.set(keys.token(id), asker.token, 'EX', TOKEN_TTL_S));
+  await onRedis(
+    addAsk(queues, {
+      v: SCHEMA_VERSION,
+      id,
+      question,
+      model: modelFor(models, settings.model ?? env.DEFAULT_MODEL),
+      userId: user.id,
+      applicationId: asker.applicationId,
+      locale: asker.locale,
+    }),
+  );
+  log.info({ id, kind: question.kind }, 'asked');
+}

@@ -1,0 +1,76 @@
+import { ApplicationCommandOptionType } from 'discord.js';
+import { UserError } from '../../shared/errors.ts';
+import { recordUpload } from '../../shared/memory/pictures.ts';
+import { readSettings } from '../../shared/memory/settings.ts';
+import { languageOf, languages, say } from '../../shared/messages/index.ts';
+import { GRID } from '../drafts.ts';
+import { takeImagePrompt } from '../imagePrompt.ts';
+import { modelFor } from '../prompts.ts';
+import { onRedis } from '../redisAway.ts';
+import { submit } from '../submit.ts';
+import { type Command, EVERYWHERE, named } from './command.ts';
+
+const IMAGES = ['image1', 'image2', 'image3', 'image4', 'image5'] as const;
+const SHAPES: Readonly<Record<'portrait' | 'square' | 'landscape', [number, number]>> = {
+  portrait: [2, 3],
+  square: [1, 1],
+  landscape: [3, 2],
+};
+type Shape = keyof typeof SHAPES;
+
+/** Two to five pictures into four new ones; no words. */
+export const blendCommand: Command = {
+  kind: 'message',
+  definition: {
+    ...named('blend'),
+    ...EVERYWHERE,
+    options: [
+      ...IMAGES.map((name, i) => ({
+        ...named(`blend.${name}`),
+        type: ApplicationCommandOptionType.Attachment as const,
+        required: i < 2,
+      })),
+      {
+        ...named('blend.dimensions'),
+        type: ApplicationCommandOptionType.String,
+        choices: (Object.keys(SHAPES) as Shape[]).map((value) => ({
+          name: say('en-US', `blend.${value}`),
+          name_localizations: Object.fromEntries(
+            Object.keys(languages)
+              .filter((language) => language !== languageOf('en-US'))
+              .map((language) => [language, say(language, `blend.${value}`)]),
+          ),
+          value,
+        })),
+      },
+    ],
+  },
+  async run({ app, asker, answer, interaction }) {
+    const { options } = interaction;
+    const blend: { key: string }[] = [];
+    for (const name of IMAGES) {
+      const attached = options.getAttachment(name);
+      const image = attached && (await takeImagePrompt(app, attached, []));
+      if (!image) continue;
+      await onRedis(recordUpload(app.redis, asker.user.id, image.key));
+      blend.push(image);
+    }
+    const [models, settings] = await onRedis(
+      Promise.all([app.models(), readSettings(app.redis, asker.user.id)]),
+    );
+    if (models.size === 0) throw new UserError('no-worker');
+    const shape = (options.getString('dimensions') ?? 'square') as Shape;
+    await submit(app, asker, answer, [
+      {
+        action: 'blend',
+        prompt: say(asker.locale, 'blend.prompt', { n: blend.length }),
+        parts: [{ text: '', weight: 1 }],
+        negative: '',
+        params: { aspect: SHAPES[shape] },
+        model: modelFor(models, settings.model ?? app.env.DEFAULT_MODEL),
+        count: GRID,
+        blend,
+      },
+    ]);
+  },
+};

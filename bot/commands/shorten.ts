@@ -1,0 +1,36 @@
+import { ApplicationCommandOptionType } from 'discord.js';
+import { UserError } from '../../shared/errors.ts';
+import { MAX_LENGTH, printPrompt } from '../../shared/prompt/index.ts';
+import { ask } from '../ask.ts';
+import { readPrompts } from '../prompts.ts';
+import { type Command, EVERYWHERE, named } from './command.ts';
+
+/** Which words of a prompt the model hears; seen by the asker, until a shorter one is painted. */
+export const shortenCommand: Command = {
+  kind: 'private',
+  definition: {
+    ...named('shorten'),
+    ...EVERYWHERE,
+    options: [
+      {
+        ...named('shorten.prompt'),
+        type: ApplicationCommandOptionType.String,
+        required: true,
+        max_length: Math.min(6000, MAX_LENGTH),
+      },
+    ],
+  },
+  async run({ app, asker, answer, interaction }) {
+    const typed = interaction.options.getString('prompt', true);
+    const { prompts } = await readPrompts(app, asker, typed);
+    const [only] = prompts;
+    if (!only || prompts.length > 1) throw new UserError('too-many', { n: prompts.length, max: 1 });
+    const { prompt: text, negative, params } = only;
+    if (text === '') throw new UserError('empty');
+    await ask(app, asker, answer, {
+      kind: 'shorten',
+      text,
+      suffix: printPrompt({ prompt: '', negative, params }).trim(),
+    });
+  },
+};
