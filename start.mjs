@@ -3,7 +3,7 @@
 // `ignore-scripts`.
 
 import { spawn, spawnSync } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomInt } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { dirname, join, resolve } from 'node:path';
@@ -154,11 +154,13 @@ function run(name, command, args, { env = {}, ready, restarts = 0 } = {}) {
     children.set(name, { process: child });
     writePids();
     let isReady = ready === undefined;
+    children.get(name).ready = () => isReady;
     let lastLine = '';
     const began = Date.now();
     const onLine = (line) => {
       lastLine = line;
       const event = name === 'redis' ? { msg: line } : printLog(name, line);
+      if (name === 'playground' && event?.ask === 'kill-worker') killWorker();
       if (isReady || !event) return;
       const answer = ready(event);
       if (answer !== undefined) {
@@ -190,6 +192,14 @@ function run(name, command, args, { env = {}, ready, restarts = 0 } = {}) {
       }, delay);
     });
   });
+}
+
+/** Asked for in the page, to be watched. One that is still starting is left alone: nobody would start it again. */
+function killWorker() {
+  const worker = children.get('worker');
+  if (!worker?.ready()) return;
+  say(`${time()} launcher   kills the worker, as the page asked`);
+  worker.process.kill('SIGKILL');
 }
 
 function end(name, ms) {
@@ -309,13 +319,22 @@ async function start() {
     DATA_DIR: process.env.DATA_DIR ?? join(home, 'data'),
     REDIS_URL: process.env.REDIS_URL || (await startRedis()),
   };
+  // Two processes, two health ports; the playground's panel reads them.
+  const given = process.env.HEALTH_PORT || '0';
+  const health = { bot: given, worker: Number(given) > 0 ? Number(given) + 1 : given };
   let page;
   if (!process.env.DISCORD_TOKEN) {
+    // Below the ports that connections take, so that none is taken until its process listens.
+    if (given === '0')
+      for (const name of ['bot', 'worker']) health[name] = await freePort(20_000 + randomInt(12_000));
     const wanted = process.env.PLAYGROUND_PORT ?? String(await freePort(8765));
     page = await run('playground', ...node('playground/main.ts'), {
       env: {
         PLAYGROUND_PORT: wanted,
         PLAYGROUND_STATE: process.env.PLAYGROUND_STATE ?? join(home, 'playground'),
+        PLAYGROUND_BOT: `http://127.0.0.1:${health.bot}`,
+        PLAYGROUND_WORKER: `http://127.0.0.1:${health.worker}`,
+        PLAYGROUND_LAUNCHER: '1',
       },
       ready: (event) => (event.ready ? event.url : undefined),
     });
@@ -323,11 +342,11 @@ async function start() {
   }
   await Promise.all([
     run('worker', ...node('worker/main.ts'), {
-      env,
+      env: { ...env, HEALTH_PORT: String(health.worker) },
       ready: (event) => (event.msg === 'worker ready' ? true : undefined),
     }),
     run('bot', ...node('bot/main.ts'), {
-      env,
+      env: { ...env, HEALTH_PORT: String(health.bot) },
       ready: (event) => (event.msg === 'bot ready' ? true : undefined),
     }),
   ]);

@@ -24,6 +24,7 @@ import {
 } from './state.ts';
 import { TroubleList, type TroubleRule } from './trouble.ts';
 import type { Command, Interaction, RecordedRequest, Violation } from './types.ts';
+import type { UnderneathOptions } from './underneath.ts';
 
 export { type Clock, type ManualClock, manualClock, systemClock } from './clock.ts';
 export type { OptionValue } from './commandOptions.ts';
@@ -46,6 +47,10 @@ export interface PlaygroundOptions {
   attachmentLimit?: number;
   /** What people may do here, where it is not the usual: Discord's permission bits. */
   rights?: Partial<Record<PersonName, bigint>>;
+  /** Where bot and worker tell how they are; the page's panel shows it. */
+  underneath?: UnderneathOptions;
+  /** A Markdown file that the page offers as the member's guide. */
+  guidePath?: string;
 }
 
 /** `early` hands the interaction out at once instead of when it was acknowledged or failed. */
@@ -161,6 +166,7 @@ export async function startPlayground(options: PlaygroundOptions = {}): Promise<
   const page = new PageServer(
     { presenter, gateway, interactions, people, trouble },
     beyond ? randomBytes(16).toString('hex') : undefined,
+    { underneath: options.underneath, guidePath: options.guidePath },
   );
   const server = httpServer(
     { presenter, gateway, interactions, trouble, token, attachmentLimit },

@@ -106,6 +106,7 @@ export class Interactions {
   private fail(interaction: Interaction): void {
     if (interaction.state !== 'waiting') return;
     interaction.state = 'failed';
+    interaction.endedAt = this.presenter.world.clock.now();
     this.presenter.world.emit({ type: 'interaction', change: 'fail', interaction });
   }
 
@@ -132,6 +133,7 @@ export class Interactions {
 
   private acknowledge(interaction: Interaction, type: number): void {
     interaction.state = 'acknowledged';
+    interaction.endedAt = this.presenter.world.clock.now();
     interaction.callbackType = type;
   }
   private announce(interaction: Interaction): void {

@@ -1,7 +1,10 @@
+import { fileURLToPath } from 'node:url';
 import { type PlaygroundOptions, startPlayground } from './index.ts';
 import { pageFiles } from './pageBundle.ts';
 
 /** The local Discord on its own: says where it listens, stops on SIGTERM and SIGINT with its history saved. */
+
+const say = (line: object): void => console.log(JSON.stringify(line));
 
 function optionsFromEnv(env: NodeJS.ProcessEnv): PlaygroundOptions {
   const port =
@@ -17,6 +20,17 @@ function optionsFromEnv(env: NodeJS.ProcessEnv): PlaygroundOptions {
     ...(env['PLAYGROUND_HOST'] ? { host: env['PLAYGROUND_HOST'] } : {}),
     ...(env['PLAYGROUND_STATE'] ? { statePath: env['PLAYGROUND_STATE'] } : {}),
     ...(env['PLAYGROUND_TOKEN'] ? { token: env['PLAYGROUND_TOKEN'] } : {}),
+    ...(env['PLAYGROUND_BOT'] && env['PLAYGROUND_WORKER']
+      ? {
+          underneath: {
+            bot: env['PLAYGROUND_BOT'],
+            worker: env['PLAYGROUND_WORKER'],
+            // Heard by the launcher, which owns the worker.
+            ...(env['PLAYGROUND_LAUNCHER'] ? { killWorker: () => say({ ask: 'kill-worker' }) } : {}),
+          },
+        }
+      : {}),
+    guidePath: fileURLToPath(new URL('../docs/prompt.md', import.meta.url)),
   };
 }
 
@@ -28,7 +42,7 @@ function explain(error: unknown): string {
 
 try {
   const playground = await startPlayground(optionsFromEnv(process.env));
-  console.log(JSON.stringify({ ready: true, url: playground.url, page: playground.pageUrl }));
+  say({ ready: true, url: playground.url, page: playground.pageUrl });
   if (playground.pageUrl.includes('key='))
     console.error('playground: listening beyond this machine; anyone with the page address can use it.');
   // Bundled while the bot starts, so that the first visit does not wait.

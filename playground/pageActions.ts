@@ -1,8 +1,11 @@
 import type { OptionValue } from './commandOptions.ts';
 import { ClientRefusal } from './errors.ts';
-import { type PageParts, pageOfMessages } from './pageView.ts';
+import { interactionView, type PageParts, pageOfMessages } from './pageView.ts';
 import type { TroubleKind } from './trouble.ts';
 import type { FileUpload, Interaction, Json } from './types.ts';
+
+/** As many interactions as the panel lists. */
+const SHOWN_INTERACTIONS = 6;
 
 type Action = (ask: Json) => Json | Promise<Json>;
 
@@ -12,7 +15,12 @@ export class PageActions {
   private readonly uploads: Map<string, FileUpload>;
   private readonly table: Record<string, Action>;
 
-  constructor(parts: PageParts, me: string, uploads: Map<string, FileUpload>, watch: (on: boolean) => void) {
+  constructor(
+    parts: PageParts,
+    me: string,
+    uploads: Map<string, FileUpload>,
+    { watch, killWorker }: { watch: (on: boolean) => void; killWorker: (() => void) | undefined },
+  ) {
     this.parts = parts;
     this.uploads = uploads;
     const { people, presenter, gateway, trouble } = parts;
@@ -68,6 +76,9 @@ export class PageActions {
         watch(ask['on'] === true);
         return {
           requests: world.requests.slice(-100),
+          interactions: [...world.interactions.values()]
+            .slice(-SHOWN_INTERACTIONS)
+            .map((i) => interactionView(i, world.clock.now())),
           violations: world.violations.length,
           troubles: trouble.list(),
         };
@@ -76,7 +87,10 @@ export class PageActions {
         const kind: string = ask['kind'];
         if (kind === 'drop') gateway.drop(0);
         else if (kind === 'clear') trouble.clear();
-        else
+        else if (kind === 'kill-worker') {
+          if (!killWorker) throw new ClientRefusal('Nobody here would start the worker again.');
+          killWorker();
+        } else
           trouble.add({
             kind: kind as TroubleKind,
             times: ask['times'] ?? 1,

@@ -2,11 +2,13 @@ import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
+import { guidePage } from './guide.ts';
 import { PageActions } from './pageActions.ts';
 import { pageFiles } from './pageBundle.ts';
-import { type PageParts, pageMessage, snapshot } from './pageView.ts';
+import { interactionView, type PageParts, pageMessage, snapshot } from './pageView.ts';
 import { CHANNEL_ID, canSee, type WorldEvent } from './state.ts';
 import type { FileUpload, Json } from './types.ts';
+import { type UnderneathOptions, UnderneathWatch } from './underneath.ts';
 
 const HEADERS = {
   'content-security-policy':
@@ -14,6 +16,12 @@ const HEADERS = {
   'x-content-type-options': 'nosniff',
   'referrer-policy': 'no-referrer',
 };
+interface PageWindow {
+  /** Its panel is open. */
+  watching: boolean;
+  send(data: Json): void;
+}
+
 const UPLOAD_LIFE_MS = 10 * 60_000;
 
 /** The page and its live connection: one WebSocket a window, each as one person. */
@@ -23,10 +31,31 @@ export class PageServer {
   private readonly uploads = new Map<string, FileUpload>();
   /** Set when the server listens beyond this machine: then a visitor needs it. */
   readonly key: string | undefined;
+  private readonly killWorker: (() => void) | undefined;
 
-  constructor(parts: PageParts, key: string | undefined) {
+  private readonly underneath: UnderneathWatch | undefined;
+  private readonly guidePath: string | undefined;
+  private readonly windows = new Set<PageWindow>();
+
+  constructor(
+    parts: PageParts,
+    key: string | undefined,
+    more: { underneath?: UnderneathOptions | undefined; guidePath?: string | undefined },
+  ) {
     this.parts = parts;
     this.key = key;
+    this.guidePath = more.guidePath;
+    if (!more.underneath) return;
+    // A page that others can reach shows how the worker is, and does not end it.
+    const { killWorker, ...rest } = more.underneath;
+    this.killWorker = key === undefined ? killWorker : undefined;
+    this.underneath = new UnderneathWatch(
+      rest,
+      (state) => {
+        for (const window of this.windows) window.send({ t: 'underneath', state });
+      },
+      () => [...this.windows].some((window) => window.watching),
+    );
   }
 
   /** Same site only: a foreign page in the same browser must not drive this one. */
@@ -48,7 +77,7 @@ export class PageServer {
 
   async handle(req: IncomingMessage, res: ServerResponse, url: URL): Promise<boolean> {
     const upload = url.pathname === '/page/upload' && req.method === 'POST';
-    if (!upload && (req.method !== 'GET' || !['/', '/page.js', '/page.css'].includes(url.pathname)))
+    if (!upload && (req.method !== 'GET' || !['/', '/page.js', '/page.css', '/guide'].includes(url.pathname)))
       return false;
     if (!this.trusted(req)) {
       res.writeHead(403, { 'content-type': 'text/plain' });
@@ -62,7 +91,10 @@ export class PageServer {
 
   private async file(res: ServerResponse, url: URL): Promise<void> {
     try {
-      const file = (await pageFiles()).get(url.pathname)!;
+      const file =
+        url.pathname === '/guide'
+          ? await guidePage(this.guidePath, url.searchParams.get('theme') === 'light')
+          : (await pageFiles()).get(url.pathname)!;
       const cookie = this.key
         ? { 'set-cookie': `playground=${this.key}; HttpOnly; SameSite=Strict; Path=/` }
         : {};
@@ -112,15 +144,25 @@ export class PageServer {
 
   private accept(ws: WebSocket, me: string): void {
     const { world } = this.parts.presenter;
-    let watching = false;
     const send = (data: Json): void => {
       if (ws.readyState === 1) ws.send(JSON.stringify(data));
     };
-    const actions = new PageActions(this.parts, me, this.uploads, (on) => {
-      watching = on;
+    const window: PageWindow = { watching: false, send };
+    this.windows.add(window);
+    this.underneath?.start();
+    const actions = new PageActions(this.parts, me, this.uploads, {
+      watch: (on) => {
+        window.watching = on;
+        if (on) this.underneath?.soon();
+      },
+      killWorker: this.killWorker,
     });
-    const stop = world.on((event) => this.relay(event, me, watching, send));
-    ws.on('close', stop);
+    const stop = world.on((event) => this.relay(event, me, window.watching, send));
+    ws.on('close', () => {
+      stop();
+      this.windows.delete(window);
+      if (this.windows.size === 0) this.underneath?.stop();
+    });
     ws.on('error', () => {});
     ws.on('message', (raw) => {
       const ask = JSON.parse(raw.toString()) as Json;
@@ -137,7 +179,12 @@ export class PageServer {
           }),
         );
     });
-    send(snapshot(this.parts, me));
+    send({
+      ...snapshot(this.parts, me),
+      guide: this.guidePath !== undefined,
+      mayKill: this.killWorker !== undefined,
+      underneath: this.underneath?.state,
+    });
   }
 
   private relay(event: WorldEvent, me: string, watching: boolean, send: (data: Json) => void): void {
@@ -157,6 +204,8 @@ export class PageServer {
     if (event.type === 'gateway') send({ t: 'bot', online: this.parts.gateway.connected });
     if (event.type === 'channel' && event.channel.recipientId === me)
       send({ t: 'dm', channelId: event.channel.id });
+    if (event.type === 'interaction' && watching)
+      send({ t: 'interaction', interaction: interactionView(event.interaction, world.clock.now()) });
     if (event.type === 'request' && watching) send({ t: 'request', request: event.request });
   }
 
@@ -169,6 +218,7 @@ export class PageServer {
   }
 
   close(): void {
+    this.underneath?.stop();
     for (const client of this.sockets.clients) client.terminate();
     this.sockets.close();
   }

@@ -4,7 +4,7 @@ import { messageObject, type Presenter, roles } from './objects.ts';
 import type { People } from './people.ts';
 import { CHANNEL_ID, LOUNGE_ID } from './state.ts';
 import type { TroubleList } from './trouble.ts';
-import type { Json, Message } from './types.ts';
+import type { Interaction, Json, Message } from './types.ts';
 
 /** What the page is told: Discord's own message objects and the little that only a client knows. */
 
@@ -39,6 +39,19 @@ export function pageMessage({ presenter }: PageParts, message: Message, me: stri
       mine: r.users.includes(me),
       users: r.users,
     })),
+  };
+}
+
+/** One interaction, for the panel; `ms` until it was acknowledged or given up. */
+export function interactionView(i: Interaction, now: number): Json {
+  return {
+    id: i.id,
+    type: i.type,
+    name: i.name,
+    userId: i.userId,
+    state: i.state,
+    callbackType: i.callbackType,
+    ms: (i.endedAt ?? now) - i.createdAt,
   };
 }
 

@@ -88,6 +88,8 @@ export interface Interaction {
   createdAt: number;
   name: string;
   state: 'waiting' | 'acknowledged' | 'failed';
+  /** When it was acknowledged or given up. */
+  endedAt?: number;
   callbackType?: number;
   /** The message that `@original` names. */
   originalId?: string;

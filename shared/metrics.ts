@@ -1,5 +1,7 @@
+import type { JobType } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { LANES } from './memory/settings.ts';
 import type { Queues } from './queue.ts';
 import { keys } from './redis.ts';
 import { listWorkers } from './registry.ts';
@@ -47,7 +49,7 @@ export function watchRedis(registry: Registry, redis: Redis): void {
     });
     return asked;
   };
-  const gauge = (name: string, help: string, valueOf: (field: (name: string) => string) => number): void => {
+  const gauge = (name: string, help: string, read: (field: (name: string) => string) => number): void => {
     new Gauge({
       name,
       help,
@@ -55,7 +57,7 @@ export function watchRedis(registry: Registry, redis: Redis): void {
       async collect() {
         const text = await info();
         const field = (key: string): string => new RegExp(`^${key}:(\\S+)`, 'm').exec(text ?? '')?.[1] ?? '';
-        this.set(text === undefined ? Number.NaN : valueOf(field));
+        this.set(text === undefined ? Number.NaN : read(field));
       },
     });
   };
@@ -82,6 +84,11 @@ const SAVES = ['aof_last_write_status', 'aof_last_bgrewrite_status', 'rdb_last_b
 /** States of BullMQ; `prioritized` is what people call waiting. */
 const STATES = ['active', 'prioritized', 'waiting', 'delayed', 'waiting-children', 'failed'] as const;
 
+const LANE_STATES: Record<'waiting' | 'running', JobType[]> = {
+  waiting: ['prioritized', 'waiting', 'delayed'],
+  running: ['active'],
+};
+
 /** The queue as all processes see it; one of them, the bot, tells it. */
 export function watchQueues(registry: Registry, queues: Queues, redis: Redis): void {
   new Gauge({
@@ -96,6 +103,22 @@ export function watchQueues(registry: Registry, queues: Queues, redis: Redis): v
         for (const state of STATES)
           if (counts) this.set({ lane, state }, counts[state] ?? 0);
           else this.remove({ lane, state });
+      }
+    },
+  });
+  new Gauge({
+    name: 'dreamgrid_lane_jobs',
+    help: 'Pictures by lane of their owner (turbo, fast, relax), of the first 500 that wait or run',
+    labelNames: ['lane', 'state'],
+    registers: [registry],
+    async collect() {
+      for (const [state, types] of Object.entries(LANE_STATES)) {
+        const jobs = await within(queues.render.getJobs(types, 0, 499));
+        for (const lane of LANES) {
+          const count = jobs?.filter((job) => (job?.data.lane ?? 'fast') === lane).length;
+          if (count === undefined) this.remove({ lane, state });
+          else this.set({ lane, state }, count);
+        }
       }
     },
   });

@@ -41,6 +41,8 @@ async function invoke(shown: string, what: string, data: Json): Promise<void> {
   const where = channelId();
   const pending = { key: `${Date.now()}-${Math.random()}`, channelId: where, name: shown, at: Date.now() };
   store.pending.push(pending);
+  // What one sends oneself is looked at, wherever one had scrolled to.
+  store.atBottom = true;
   changed();
   const drop = (): void => {
     store.pending = store.pending.filter((p) => p !== pending);

@@ -18,6 +18,7 @@ import {
 import * as icons from './icons.ts';
 import { changed, inDm, messageById, nameOf, placeName, store } from './store.ts';
 import type { Json } from './types.ts';
+import { workerNote } from './underneathView.ts';
 import { locale, say } from './words.ts';
 
 const TYPE_NAMES: Record<number, string> = {
@@ -168,6 +169,7 @@ export function composerView() {
   return html`<div class="composer-wrap">
     ${picker()}
     ${store.online || !store.connected ? nothing : html`<p class="bar-note" role="status">${icons.warn()} ${say('botAway')}</p>`}
+    ${workerNote()}
     ${composer.error ? html`<p class="bar-error" role="alert" data-testid="composer-error">${composer.error.option ? html`<b>${composer.error.option}</b>: ` : nothing}${composer.error.text}</p>` : nothing}
     ${
       target

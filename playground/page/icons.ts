@@ -40,6 +40,10 @@ export const sun = () =>
   icon(
     svg`<circle cx="12" cy="12" r="4"/><path d="M12 2v2M12 20v2M2 12h2M20 12h2M5 5l1.400 1.400M17.600 17.600 19 19M19 5l-1.400 1.400M6.400 17.600 5 19"/>`,
   );
+export const book = () =>
+  icon(
+    svg`<path d="M12 6.500C10 5 7 4.500 3.500 5v13c3.500-.500 6.500 0 8.500 1.500 2-1.500 5-2 8.500-1.500V5C17 4.500 14 5 12 6.500Zm0 0v13"/>`,
+  );
 export const gauge = () => icon(svg`<path d="M4 18a9 9 0 1 1 16 0"/><path d="m12 14 4-4"/>`);
 export const menu = () => icon(svg`<path d="M4 6h16M4 12h16M4 18h16"/>`, 24);
 export const warn = () => icon(svg`<path d="M12 4 2.500 20h19Z"/><path d="M12 10v4M12 17v.01"/>`, 16);

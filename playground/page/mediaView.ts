@@ -1,5 +1,6 @@
 import { html, nothing } from 'lit';
 import * as icons from './icons.ts';
+import { readRecipe } from './recipeView.ts';
 import { changed, store } from './store.ts';
 import type { Json } from './types.ts';
 import { say } from './words.ts';
@@ -21,6 +22,7 @@ function shrink(
 
 export function openLightbox(url: string, alt: string, name: string): void {
   store.lightbox = { url, alt, name };
+  void readRecipe(url);
   changed();
 }
 

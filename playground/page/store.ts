@@ -1,4 +1,13 @@
-import type { ChannelView, Json, OpenMenu, OpenModal, PageMessage, Pending, Person } from './types.ts';
+import type {
+  ChannelView,
+  Json,
+  OpenMenu,
+  OpenModal,
+  PageMessage,
+  Pending,
+  Person,
+  Underneath,
+} from './types.ts';
 
 /** All that the page knows. Views read it, actions change it and call `changed()`. */
 export const store = {
@@ -32,8 +41,17 @@ export const store = {
     violations: 0,
     troubles: [] as Json[],
     picked: undefined as number | undefined,
+    interactions: [] as Json[],
+    /** Of the picture that was clicked last; without one the file has none, or it is still read. */
+    recipe: undefined as { url: string; recipe: Json | undefined } | undefined,
+    /** Why a switch did nothing. */
+    refused: undefined as string | undefined,
   },
   theme: (localStorage.getItem('theme') ?? 'dark') as 'dark' | 'light',
+  /** How bot, queue and worker are; unknown where the playground was given no addresses. */
+  underneath: undefined as Underneath | undefined,
+  mayKill: false,
+  guide: false,
   sidebar: false,
   /** The newest message is on screen and stays there. */
   atBottom: true,

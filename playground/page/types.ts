@@ -28,6 +28,18 @@ export interface PageMessage extends Json {
   reactions: { emoji: string; count: number; mine: boolean; users: string[] }[];
 }
 
+/** As the server's `underneath.ts` says it. */
+export interface Underneath {
+  /** '' = it can work, else why not; absent = no answer. */
+  bot?: string;
+  worker?: string;
+  lanes: { lane: string; waiting: number; running: number }[];
+  posting?: number;
+  stepsPerSecond?: number;
+  paintSeconds?: number;
+  painted: number;
+}
+
 /** A command on its way or one that nobody answered; only in this window. */
 export interface Pending {
   key: string;

@@ -6,6 +6,7 @@ import type { Json, PageMessage } from './types.ts';
 let socket: WebSocket | undefined;
 let next = 0;
 let wait = 250;
+const SHOWN_INTERACTIONS = 6;
 const waiting = new Map<number, { resolve: (value: Json) => void; reject: (error: Error) => void }>();
 
 export class Refused extends Error {
@@ -85,6 +86,9 @@ function hello(data: Json): void {
   store.commands = data['commands'];
   store.attachmentLimit = data['attachmentLimit'];
   store.online = data['online'];
+  store.underneath = data['underneath'];
+  store.mayKill = data['mayKill'];
+  store.guide = data['guide'];
   for (const [id, page] of Object.entries(data['pages'] as Record<string, Json>)) {
     const v = view(id);
     const fresh = page['messages'] as PageMessage[];
@@ -128,6 +132,15 @@ function receive(data: Json): void {
     case 'bot':
       store.online = data['online'];
       break;
+    case 'underneath':
+      store.underneath = data['state'];
+      break;
+    case 'interaction': {
+      const news = data['interaction'] as Json;
+      const others = store.panel.interactions.filter((i) => i['id'] !== news['id']);
+      store.panel.interactions = [...others, news].slice(-SHOWN_INTERACTIONS);
+      break;
+    }
     case 'request':
       store.panel.requests = [...store.panel.requests.slice(-199), data['request']];
       break;
@@ -146,6 +159,7 @@ export async function watch(on: boolean): Promise<void> {
   const data = await ask('watch', { on });
   if (!on) return;
   store.panel.requests = data['requests'];
+  store.panel.interactions = data['interactions'];
   store.panel.violations = data['violations'];
   store.panel.troubles = data['troubles'];
   changed();

@@ -94,9 +94,58 @@ describe.skipIf(!chromiumPath)(
       expect(await count()).toBe(6);
     });
 
+    test('the panel: lanes, pace, the recipe of a clicked picture, the guide', async () => {
+      await page.getByTestId('hood').click();
+      await page.getByTestId('health').getByText('Worker: ready').waitFor();
+      for (const lane of ['turbo', 'fast', 'relax'])
+        expect(await page.locator(`[data-lane=${lane}] td`).allTextContents()).toEqual(['0', '0']);
+      await page
+        .getByTestId('pace')
+        .getByText(/\d steps\/s/)
+        .waitFor();
+      await byId(grid).locator('.picture').click();
+      await page.keyboard.press('Escape');
+      const recipe = page.getByTestId('recipe').first();
+      await recipe.getByText('a fox in the snow at night').first().waitFor();
+      expect(await recipe.textContent()).toMatch(/pocket/);
+      await shot('panel');
+      const [guide] = await Promise.all([
+        page.context().waitForEvent('page'),
+        page.getByTestId('guide').click(),
+      ]);
+      await guide.getByRole('heading', { level: 1 }).waitFor();
+      expect(await guide.locator('table').count()).toBeGreaterThan(0);
+      expect(new URL(guide.url()).hostname).toBe('127.0.0.1');
+      await guide.screenshot({ path: join(SHOTS, 'guide.png') });
+      await guide.close();
+    });
+
+    test('the worker is killed in the middle of a picture: the page says so, and the picture comes', {
+      timeout: 300_000,
+    }, async () => {
+      const before = await count();
+      await page.getByTestId('composer').fill('/imagine a lighthouse on a cliff --quality 4');
+      await page.getByTestId('composer').press('Enter');
+      const painting = page.getByTestId('message').nth(before);
+      await painting.getByText(/\d+%/).waitFor();
+      await page.locator('[data-lane=fast].now').waitFor();
+      await shot('panel-painting');
+      const killed = run.said(/worker +ended \(SIGKILL\)/);
+      await page.getByTestId('kill-worker').click();
+      await killed;
+      await page.getByTestId('worker-note').waitFor();
+      await shot('worker-killed');
+      const done = await answer(before, 'V4');
+      expect(await done.textContent()).not.toMatch(/\d+%/);
+      expect(await count()).toBe(before + 1);
+      await page.getByTestId('worker-note').waitFor({ state: 'detached' });
+      await page.getByTestId('hood').click();
+    });
+
     test('after everything was restarted the open page comes back, and an old button works', {
       timeout: 300_000,
     }, async () => {
+      const before = await count();
       const port = new URL(page.url()).port;
       expect(await run.stop()).toBe(0);
       await page.getByTestId('offline').waitFor();
@@ -106,9 +155,9 @@ describe.skipIf(!chromiumPath)(
       await page.getByTestId('offline').waitFor({ state: 'detached' });
       // What the browser says of the refused connections is not the page's complaint.
       v.complaints.splice(0, v.complaints.length, ...v.complaints.filter((c) => !/ERR_CONNECTION/.test(c)));
-      expect(await count()).toBe(6);
+      expect(await count()).toBe(before);
       await press(byId(grid), 'U4');
-      const single = await answer(6, /Vary \(Subtle\)/);
+      const single = await answer(before, /Vary \(Subtle\)/);
       expect(await single.textContent()).toContain('Image #4');
       await shot('after-restart');
       expect(await last().getByRole('alert').count()).toBe(0);
