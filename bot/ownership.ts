@@ -5,11 +5,12 @@ import type { App, Asker } from './app.ts';
 import { onRedis } from './redisAway.ts';
 
 /**
- * Some buttons were shown to one person alone: those of a picture in stealth, and those of a settings panel.
+ * Some buttons were shown to one person alone: those of a picture in stealth, of a settings
+ * panel, and of the question before everything is erased.
  * Anybody else who presses one has written its id themselves. @throws UserError('forged')
  */
 export async function checkShown(app: App, { user }: Asker, { action, jobId }: CustomId): Promise<void> {
-  if (action.startsWith('set-')) {
+  if (/^(?:set|my)-/.test(action)) {
     if (jobId !== user.id) throw new UserError('forged');
     return;
   }

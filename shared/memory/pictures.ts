@@ -6,9 +6,10 @@ import { MEMORY_TTL_S } from './settings.ts';
 
 /**
  * What is remembered of each job beside its recipe: whose it was, what it came from, what came from it, and
- * where its message is. Every list has an end: a member's history and favourites keep the newest.
+ * where its message is. Every list has an end: a member's history and favourites keep the newest. What leaves the
+ * history cannot be erased by its member any more, so it is long: 200 jobs a day for a hundred days.
  */
-export const HISTORY_MAX = 1000;
+export const HISTORY_MAX = 20_000;
 export const FAVOURITES_MAX = 500;
 export const CHILDREN_MAX = 200;
 

@@ -127,7 +127,9 @@ describe('pictures', () => {
   });
 
   it('are remembered up to a number, the newest', async () => {
-    for (let n = 0; n < HISTORY_MAX + 5; n++) await recordJob(redis.client, record(n));
+    const old = Array.from({ length: HISTORY_MAX }, (_, n) => [String(1000 + n), record(n).jobId]).flat();
+    await redis.client.zadd(keys.history(ANN), ...old);
+    for (let n = HISTORY_MAX; n < HISTORY_MAX + 5; n++) await recordJob(redis.client, record(n));
     const history = await readHistory(redis.client, ANN);
     expect(history).toHaveLength(HISTORY_MAX);
     expect(history[0]).toBe(record(HISTORY_MAX + 4).jobId);

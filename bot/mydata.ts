@@ -1,0 +1,124 @@
+import { Job } from 'bullmq';
+import { Routes } from 'discord.js';
+import type { ButtonAction } from '../shared/customId.ts';
+import { release } from '../shared/fairness.ts';
+import { deliverId, renderId } from '../shared/job.ts';
+import { readOptions } from '../shared/memory/options.ts';
+import { type JobRecord, readFavourites, readHistory, readJobs } from '../shared/memory/pictures.ts';
+import { readSettings } from '../shared/memory/settings.ts';
+import { say } from '../shared/messages/index.ts';
+import { cancelJob } from '../shared/queue.ts';
+import { type Recipe, recipeSchema } from '../shared/recipe.ts';
+import { keys } from '../shared/redis.ts';
+import type { App } from './app.ts';
+import type { Button } from './buttons.ts';
+import { linkTo, placesOf } from './messages.ts';
+import { onRedis } from './redisAway.ts';
+
+/** Everything that is remembered of one member, to take along or to be rid of. */
+const AT_ONCE = 100;
+
+type Exported = Partial<JobRecord> & { jobId: string; link?: string; recipe?: Omit<Recipe, 'parent'> };
+
+/** What /mydata export hands out. Ancestors' recipes are left out: they are jobs of their own. */
+export async function exportData(app: App, userId: string): Promise<object> {
+  const { redis } = app;
+  const [settings, options, favourites, history, uploads] = await onRedis(
+    Promise.all([
+      readSettings(redis, userId),
+      readOptions(redis, userId),
+      readFavourites(redis, userId),
+      readHistory(redis, userId),
+      redis.smembers(keys.uploads(userId)),
+    ]),
+  );
+  const jobs: Exported[] = [];
+  for (let i = 0; i < history.length; i += AT_ONCE)
+    jobs.push(...(await exportJobs(app, history.slice(i, i + AT_ONCE))));
+  return { version: 1, userId, settings, options: Object.fromEntries(options), favourites, uploads, jobs };
+}
+
+async function exportJobs(app: App, jobIds: string[]): Promise<Exported[]> {
+  const [records, recipes, places] = await Promise.all([
+    onRedis(readJobs(app.redis, jobIds)),
+    onRedis(app.redis.mget(jobIds.map(keys.recipe))),
+    placesOf(app, jobIds),
+  ]);
+  return jobIds.map((jobId, i) => {
+    const record = records[i];
+    const place = places.get(jobId);
+    const kept = recipes[i];
+    const parsed = kept ? recipeSchema.safeParse(JSON.parse(kept)) : undefined;
+    const { parent: _, ...recipe } = parsed?.success ? parsed.data : { parent: undefined };
+    return {
+      ...record,
+      jobId,
+      ...(place ? { link: linkTo(place, record?.guildId) } : {}),
+      ...('prompt' in recipe ? { recipe } : {}),
+    };
+  });
+}
+
+/**
+ * Jobs in the queue are stopped; pictures, recipes, messages and all that was chosen are removed. Job by job, and
+ * each leaves the history last: what a stop interrupts is continued by asking again. What others made of these
+ * pictures is theirs. @returns how many jobs
+ */
+export async function eraseData(app: App, userId: string): Promise<number> {
+  const { redis, store } = app;
+  const history = await onRedis(readHistory(redis, userId));
+  for (const jobId of history) await eraseJob(app, userId, jobId);
+  for (const key of await onRedis(redis.smembers(keys.uploads(userId)))) {
+    const others = await onRedis(
+      redis.multi().srem(keys.uploaders(key), userId).scard(keys.uploaders(key)).exec(),
+    );
+    if (others?.[1]?.[1] === 0) await store.remove(key);
+  }
+  const { settings, options, favourites, uploads, held } = keys;
+  await onRedis(redis.del(...[settings, options, favourites, uploads, held].map((key) => key(userId))));
+  app.log.info({ jobs: history.length }, 'a member erased everything');
+  return history.length;
+}
+
+async function eraseJob(app: App, userId: string, jobId: string): Promise<void> {
+  const { redis, queues, store } = app;
+  const [record] = await onRedis(readJobs(redis, [jobId]));
+  await onRedis(cancelJob(queues, redis, jobId));
+  const place = (await placesOf(app, [jobId])).get(jobId);
+  if (place)
+    await app.rest
+      .delete(Routes.channelMessage(place.channelId, place.messageId))
+      .catch((error) => app.log.debug({ err: error, jobId }, 'its message stays'));
+  for (const [queue, id] of [
+    [queues.deliver, deliverId(jobId)],
+    [queues.render, renderId(jobId)],
+  ] as const) {
+    // One that a worker holds just now is removed by the queue itself when it has ended.
+    const job = await onRedis(Job.fromId(queue, id));
+    await job?.remove().catch((error) => app.log.debug({ err: error, jobId }, 'still held'));
+  }
+  await onRedis(release(redis, userId, jobId));
+  await store.remove(jobId);
+  const { recipe, owner, message, token, job, children } = keys;
+  const all = redis.multi().del(...[recipe, owner, message, token, job, children].map((key) => key(jobId)));
+  if (record?.parent) all.zrem(children(record.parent.jobId), jobId);
+  await onRedis(all.zrem(keys.history(userId), jobId).exec());
+}
+
+const done = (content: string): object => ({ content, embeds: [], components: [] });
+
+/** The question of /mydata erase. */
+export const mydataButtons = {
+  'my-erase': {
+    kind: 'update',
+    async press({ app, asker: { user, locale }, answer }) {
+      await answer.defer(); // job by job, with Discord's limits on deleting messages
+      const n = await eraseData(app, user.id);
+      await answer.send(done(say(locale, 'mydata.erased', { n })));
+    },
+  },
+  'my-keep': {
+    kind: 'update',
+    press: async ({ asker, answer }) => void (await answer.send(done(say(asker.locale, 'mydata.kept')))),
+  },
+} satisfies { [action in Extract<ButtonAction, `my-${string}`>]: Button };
