@@ -1,10 +1,10 @@
 import { UserError } from '../shared/errors.ts';
-import type { DeliverRequest, RenderRequest } from '../shared/job.ts';
+import { type DeliverRequest, type RenderRequest, type RenderResult, SAFETIES } from '../shared/job.ts';
 import { sayDuration } from '../shared/messages/index.ts';
 import { keys } from '../shared/redis.ts';
 import { expectedWait } from '../shared/registry.ts';
 import type { App, Asker } from './app.ts';
-import { refusedBy } from './moderation/index.ts';
+import { refusedBy, type Wish } from './moderation/index.ts';
 import { onRedis } from './redisAway.ts';
 import { giveBackQuota, type Quota, takeQuota } from './server/quota.ts';
 import { takeServerPlaces } from './server/serverCap.ts';
@@ -65,6 +65,30 @@ export async function admit(
   };
 }
 
+/** For what takes a worker's time and paints nothing. @throws UserError blocked, wrong-channel, wrong-role */
+export async function mayAsk(app: App, asker: Asker): Promise<void> {
+  await mayPaint(app, asker, await onRedis(readServer(app.redis, asker.guildId)));
+}
+
+/**
+ * For a picture that is shown again, perhaps in another place than it was painted for.
+ * @returns false where it must be painted again first, because this place is stricter with flagged pictures
+ * @throws UserError as `admit` does for who, where and words
+ */
+export async function mayShow(
+  app: App,
+  asker: Asker,
+  wish: Wish,
+  { flagged, safety }: Pick<RenderResult, 'flagged' | 'safety'>,
+): Promise<boolean> {
+  const server = await onRedis(readServer(app.redis, asker.guildId));
+  await mayPaint(app, asker, server);
+  moderate(app, asker, server, wish);
+  const wanted = safetyOf(asker, server).safety;
+  if (!flagged?.length || wanted === undefined || safety === undefined) return true;
+  return SAFETIES.indexOf(safety) >= SAFETIES.indexOf(wanted);
+}
+
 const MENTIONED = 5;
 
 async function mayPaint({ redis }: App, asker: Asker, server: ServerSettings): Promise<void> {
@@ -91,8 +115,8 @@ const isAdult = ({ nsfw }: Asker, { adults }: ServerSettings): boolean => nsfw &
 const safetyOf = (asker: Asker, server: ServerSettings): Pick<RenderRequest, 'safety'> =>
   server.safety === 'operator' || isAdult(asker, server) ? {} : { safety: server.safety };
 
-function moderate({ env }: App, asker: Asker, server: ServerSettings, draft: Draft): void {
-  const rule = refusedBy(draft, {
+function moderate({ env }: App, asker: Asker, server: ServerSettings, wish: Wish): void {
+  const rule = refusedBy(wish, {
     lists: env.MODERATION === 'on' && server.moderation,
     adults: isAdult(asker, server),
     own: server.words,

@@ -7,6 +7,7 @@ import { fileName, presentResult } from '../shared/present.ts';
 import { jobIdSchema, type Recipe } from '../shared/recipe.ts';
 import { keys } from '../shared/redis.ts';
 import { readResult } from '../shared/results.ts';
+import { mayShow } from './admission.ts';
 import type { Answer } from './answer.ts';
 import type { App, Asker } from './app.ts';
 import { repaintOf } from './drafts.ts';
@@ -27,7 +28,8 @@ export async function show(app: App, asker: Asker, answer: Answer, typed: string
   if (record?.stealth) await answer.hide();
   const result = await readResult(app.store, jobId);
   const bytes = result && (await app.store.get(result.grid ?? (result.pictures[0] as string)));
-  if (result && bytes && bytes.length <= asker.attachmentLimit) {
+  const asItIs = result && (await mayShow(app, asker, result.recipe, result));
+  if (asItIs && bytes && bytes.length <= asker.attachmentLimit) {
     const family = record && drawFamily(asker.locale, await readFamily(app, record, asker.user.id));
     const { payload, file } = presentAgain(asker, result, bytes, family);
     await answer.send(payload, [file]);

@@ -78,6 +78,10 @@ function summary({ locale, server, blocked, operator }: Shown): APIEmbed {
   };
 }
 
+/** Where a message can be posted, and whatever has messages or threads in it. */
+const WRITTEN = [ChannelType.GuildText, ChannelType.GuildAnnouncement];
+const PAINTED = [...WRITTEN, ChannelType.GuildVoice, ChannelType.GuildStageVoice, ChannelType.GuildForum];
+
 const row = (...components: object[]): object => ({ type: ComponentType.ActionRow, components });
 
 function menu(
@@ -95,7 +99,7 @@ function menu(
     min_values: 0,
     max_values: max,
     default_values: chosen.map((id) => ({ id, type: kind })),
-    ...(kind === 'channel' ? { channel_types: [ChannelType.GuildText, ChannelType.GuildAnnouncement] } : {}),
+    ...(kind === 'channel' ? { channel_types: control === 'audit' ? WRITTEN : PAINTED } : {}),
   });
 }
 

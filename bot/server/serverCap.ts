@@ -3,7 +3,8 @@ import { keys } from '../../shared/redis.ts';
 
 /**
  * How many jobs of one server may be open, so that a crowded one leaves room for the others. The set needs no
- * release of its own: a job that is no longer among all open ones is dropped when next looked at.
+ * release of its own: a job that is no longer among all open ones is dropped when next looked at, and all of
+ * them are forgotten a day after the last.
  */
 const TAKE = `
 for _, id in ipairs(redis.call('SMEMBERS', KEYS[1])) do
@@ -14,6 +15,7 @@ for j = 2, #ARGV do fresh = fresh + 1 - redis.call('SISMEMBER', KEYS[1], ARGV[j]
 local open = redis.call('SCARD', KEYS[1])
 if fresh > 0 and open + fresh > tonumber(ARGV[1]) then return open end
 for j = 2, #ARGV do redis.call('SADD', KEYS[1], ARGV[j]) end
+redis.call('EXPIRE', KEYS[1], 86400)
 return -1
 `;
 

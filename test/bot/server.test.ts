@@ -1,7 +1,11 @@
+import sharp from 'sharp';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { InteractionHandle } from '../../playground/index.ts';
+import type { RenderResult } from '../../shared/job.ts';
 import { keys } from '../../shared/redis.ts';
 import { announce } from '../../shared/registry.ts';
+import { openFolderStore, pictureKeys } from '../../shared/store.ts';
+import { finish } from './finish.ts';
 import { openScene, pocket, type Scene } from './setup.ts';
 
 /** What whoever manages a server sets up, as member, moderator, manager and stranger meet it. */
@@ -267,6 +271,51 @@ describe('a server of its own', { timeout: 60_000 }, () => {
     expect(lines()).toHaveLength(1);
     await audited('banned-own', users.member);
     expect(scene.bot.lines.join('\n')).not.toContain('rutabaga');
+  });
+
+  describe('an old picture shown again', () => {
+    const show = (job_id: string, channelId: string) =>
+      scene.discord.run(users.member, 'show', { job_id }, { channelId, locale: 'en-US' });
+    /** Painted in the lounge while that was age-restricted, and stored. */
+    async function painted(prompt: string, checked: Pick<RenderResult, 'flagged' | 'safety'> = {}) {
+      scene.discord.restrict(lounge, true);
+      const asked = await imagine(users.member, prompt, lounge);
+      accepted(asked);
+      const { recipe } = await finish(scene, asked.id);
+      const store = await openFolderStore(scene.dataDir);
+      const pictures = [0, 1, 2, 3].map((i) => pictureKeys.picture(asked.id, i));
+      const grid = pictureKeys.grid(asked.id);
+      const png = await sharp({ create: { width: 128, height: 128, channels: 3, background: 'red' } })
+        .png()
+        .toBuffer();
+      for (const key of [...pictures, grid]) await store.put(key, png);
+      const result = { v: 1, jobId: asked.id, recipe, pictures, grid, width: 128, height: 128, paintMs: 1 };
+      await store.put(pictureKeys.result(asked.id), Buffer.from(JSON.stringify({ ...result, ...checked })));
+      return asked.id;
+    }
+    afterEach(() => scene.discord.restrict(lounge, false));
+
+    it('keeps to the words of the place where it is shown', async () => {
+      const jobId = await painted('a nude');
+      const again = await show(jobId, lounge);
+      expect(again.message?.attachments).toHaveLength(1);
+      const elsewhere = await show(jobId, here);
+      expect(elsewhere.message?.attachments ?? []).toEqual([]);
+      expect((elsewhere.followups[0] ?? elsewhere.message)?.embeds[0]?.['title']).toBe('Banned prompt');
+      await choose(await setup(), 'channels', [here]);
+      const closed = await show(jobId, lounge);
+      expect((closed.followups[0] ?? closed.message)?.embeds[0]?.['title']).toBe('Not in this channel');
+    });
+
+    it('is painted again where flagged pictures are treated more strictly', async () => {
+      const jobId = await painted(FOX, { flagged: [1], safety: 'spoiler' });
+      await choose(await press(await setup(), 'Safety'), 'safety', ['block']);
+      expect((await show(jobId, lounge)).message?.attachments).toHaveLength(1);
+      const stricter = await show(jobId, here);
+      expect(stricter.message?.attachments).toEqual([]);
+      expect(stricter.message?.content).toContain('(Waiting to start)');
+      await expect.poll(async () => (await scene.render(stricter.id))?.safety).toBe('block');
+    });
   });
 
   describe('words', () => {
