@@ -1,5 +1,6 @@
 /** Texts and pictures as vectors of length one, where the model's towers meet in one space. */
 import type { Row } from './prompt.ts';
+import { sum } from './schedulers/plan.ts';
 import type { TextEncoder } from './textEncoder.ts';
 import type { Embeddings, Picture } from './types.ts';
 
@@ -16,24 +17,33 @@ export async function embed(
   const tower = encoders.at(-1)!;
   const seen: Float32Array[] = [];
   for (const picture of pictures) if (encodeImage) seen.push(unit(await encodeImage(picture)));
-  const read: Float32Array[] = [];
-  let whole = true;
-  for (const text of texts) {
-    const rows = tower.rows(text, false);
-    let sum: Float32Array | undefined;
-    // A long text is several rows to the encoder; each counts the same.
-    for (const row of rows) {
-      const { pooled } = await tower.encode([shortened(row, tower)], 1);
-      whole &&= Math.abs(Math.hypot(...pooled) - 1) < 1e-2;
-      const one = unit(pooled);
-      sum = sum?.map((value, i) => value + one[i]!) ?? one;
-    }
-    read.push(unit(sum!));
-  }
+  const rows = texts.map((text) => tower.rows(text, false).map((row) => shortened(row, tower)));
+  const pooled = await poolAll(tower, rows.flat());
+  const whole = rows.flat().every((row) => Math.abs(Math.hypot(...pooled.get(row)!) - 1) < 1e-2);
+  // A long text is several rows to the encoder; each counts the same.
+  const read = rows.map((own) => unit(sum(...own.map((row) => [1, unit(pooled.get(row)!)] as const))));
   // A projection into the common space is called text_embeds, or comes at length one; a bare pooled state is neither.
   const projected = tower.session.outputs.has('text_embeds') || whole;
   const joint = encodeImage !== undefined && projected && (seen[0]?.length ?? -1) === (read[0]?.length ?? -2);
   return { texts: read, pictures: seen, joint };
+}
+
+const MOST_ROWS = 32;
+
+async function poolAll(tower: TextEncoder, rows: readonly Row[]): Promise<Map<Row, Float32Array>> {
+  const byLength = new Map<number, Row[]>();
+  for (const row of rows) byLength.set(row.ids.length, [...(byLength.get(row.ids.length) ?? []), row]);
+  const pooled = new Map<Row, Float32Array>();
+  for (const alike of byLength.values()) {
+    for (let from = 0; from < alike.length; from += MOST_ROWS) {
+      const batch = alike.slice(from, from + MOST_ROWS);
+      const vectors = await tower.pool(batch);
+      batch.forEach((row, i) => {
+        pooled.set(row, vectors[i]!);
+      });
+    }
+  }
+  return pooled;
 }
 
 /** Nothing after the end mark changes what stands before it, and padding costs as much as words. */

@@ -20,6 +20,8 @@ export interface TextEncoder {
   rows(text: string, emphasis: boolean): Row[];
   /** Encodes rows, filled up with empty ones to `count`. */
   encode(rows: readonly Row[], count: number): Promise<Encoded>;
+  /** Summaries of rows of one length, in one call where the file takes several. */
+  pool(rows: readonly Row[]): Promise<Float32Array[]>;
   readonly session: Session;
   /** Length of a token's vector, where the file says. */
   readonly width: number | undefined;
@@ -75,6 +77,18 @@ export function makeTextEncoder(session: Session, tokenizer: Tokenizer, layer: L
     rows: (text, emphasis) => {
       const pieces: Piece[] = emphasis ? parseEmphasis(text) : [{ text, weight: 1 }];
       return layOut(pieces, tokenizer);
+    },
+    async pool(rows) {
+      const batch = session.inputs.get(idsName)?.shape[0];
+      if (pooledName === undefined || typeof batch === 'number' || session.inputs.size > 1)
+        return Promise.all(rows.map(async (row) => (await encodeRow(row)).pooled));
+      const dims = [rows.length, rows[0]!.ids.length];
+      const output = await session.run({ [idsName]: { data: rows.flatMap(({ ids }) => ids), dims } }, [
+        pooledName,
+      ]);
+      const { data } = output.get(pooledName)!;
+      const size = data.length / rows.length;
+      return rows.map((_, i) => data.slice(i * size, (i + 1) * size));
     },
     async encode(rows, count) {
       const filled = [...rows];
