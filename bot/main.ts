@@ -2,7 +2,7 @@ import { type Client, Events, Status } from 'discord.js';
 import { folder, readEnv } from '../shared/env.ts';
 import { ConfigError, messageOf } from '../shared/errors.ts';
 import { openHealth } from '../shared/health.ts';
-import { openLog } from '../shared/log.ts';
+import { openLog, redactTokens } from '../shared/log.ts';
 import { openRegistry, watchQueues, watchReady, watchRedis } from '../shared/metrics.ts';
 import { openQueues, withDeadline } from '../shared/queue.ts';
 import { checkRedis, connectRedis, PREFIX, producerConnection } from '../shared/redis.ts';
@@ -99,8 +99,9 @@ const leave = async (client: Client): Promise<void> => {
 };
 
 function fail(error: unknown): never {
-  process.stderr.write(`${messageOf(error)}\n`);
-  if (!(error instanceof ConfigError) && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+  process.stderr.write(`${redactTokens(messageOf(error))}\n`);
+  if (!(error instanceof ConfigError) && error instanceof Error)
+    process.stderr.write(`${redactTokens(error.stack ?? '')}\n`);
   process.exit(1);
 }
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type Env, folder, readEnv } from '../shared/env.ts';
 import { ConfigError, messageOf } from '../shared/errors.ts';
 import { openHealth } from '../shared/health.ts';
-import { openLog } from '../shared/log.ts';
+import { openLog, redactTokens } from '../shared/log.ts';
 import { openRegistry, watchReady, watchRedis } from '../shared/metrics.ts';
 import {
   openAskWorker,
@@ -212,8 +212,9 @@ async function untilDelivered(done: () => Promise<boolean>): Promise<void> {
 }
 
 function fail(error: unknown): never {
-  process.stderr.write(`${messageOf(error)}\n`);
-  if (!(error instanceof ConfigError) && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+  process.stderr.write(`${redactTokens(messageOf(error))}\n`);
+  if (!(error instanceof ConfigError) && error instanceof Error)
+    process.stderr.write(`${redactTokens(error.stack ?? '')}\n`);
   process.exit(1);
 }
 

@@ -1,5 +1,6 @@
 import { type Env, folder, readEnv } from '../../shared/env.ts';
 import { ConfigError, messageOf } from '../../shared/errors.ts';
+import { redactTokens } from '../../shared/log.ts';
 import { checkRedis, connectRedis, producerConnection } from '../../shared/redis.ts';
 import { listWorkers } from '../../shared/registry.ts';
 import { openFolderStore } from '../../shared/store.ts';
@@ -32,7 +33,7 @@ export async function doctor(args: string[]): Promise<number> {
     try {
       for (const { verdict, text } of await run(env)) tell({ check, verdict, text });
     } catch (error) {
-      tell({ check, verdict: 'fail', text: messageOf(error) });
+      tell({ check, verdict: 'fail', text: redactTokens(messageOf(error)) });
     }
   }
   if (values.json) process.stdout.write(`${JSON.stringify(findings, null, 2)}\n`);
