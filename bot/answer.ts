@@ -36,7 +36,7 @@ export interface Answer {
   /** Tells the asker alone, whatever was shown before. */
   tell(payload: object): Promise<void>;
   /** One more message for the asker alone, after the answer; gives its id. */
-  whisper(payload: object): Promise<string>;
+  whisper(payload: object, files?: readonly RawFile[]): Promise<string>;
 }
 
 const isCode = (error: unknown, code: number): boolean =>
@@ -90,10 +90,11 @@ export function openAnswer(rest: REST, asker: Asker, planned: AnswerKind): Answe
     return (await callback(type, body, files)) ?? (await idOfOriginal());
   };
 
-  const whisper = async (payload: object): Promise<string> => {
+  const whisper = async (payload: object, files: readonly RawFile[] = []): Promise<string> => {
     const body = { ...payload, flags: EPHEMERAL };
     const route = Routes.webhook(asker.applicationId, asker.token);
-    return ((await rest.post(route, { body, auth: false })) as { id: string }).id;
+    const sent = files.length > 0 ? { files: [...files] } : {};
+    return ((await rest.post(route, { body, auth: false, ...sent })) as { id: string }).id;
   };
 
   return {
@@ -141,6 +142,6 @@ export function openAnswer(rest: REST, asker: Asker, planned: AnswerKind): Answe
         if (state === 'deferred' && kind === 'message') await rest.delete(original, { auth: false });
         await whisper(payload);
       }),
-    whisper: (payload) => inTurn(() => whisper(payload)),
+    whisper: (payload, files) => inTurn(() => whisper(payload, files)),
   };
 }

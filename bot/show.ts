@@ -2,6 +2,7 @@ import type { APIEmbed, RawFile } from 'discord.js';
 import { UserError } from '../shared/errors.ts';
 import type { RenderRequest, RenderResult } from '../shared/job.ts';
 import { readJobs } from '../shared/memory/pictures.ts';
+import { readSettings } from '../shared/memory/settings.ts';
 import { say } from '../shared/messages/index.ts';
 import { fileName, presentResult } from '../shared/present.ts';
 import { jobIdSchema, type Recipe } from '../shared/recipe.ts';
@@ -25,14 +26,20 @@ export async function show(app: App, asker: Asker, answer: Answer, typed: string
   const { jobId, at } = await findJob(app, typed);
   const [record] = await onRedis(readJobs(app.redis, [jobId]));
   await checkOwner(app, asker, jobId, at);
-  if (record?.stealth) await answer.hide();
+  const settings = await onRedis(readSettings(app.redis, asker.user.id));
+  const stealth = record?.stealth || settings.visibility === 'stealth';
+  const shy = stealth && asker.guildId !== undefined;
   const result = await readResult(app.store, jobId);
   const bytes = result && (await app.store.get(result.grid ?? (result.pictures[0] as string)));
   const asItIs = result && (await mayShow(app, asker, result.recipe, result));
   if (asItIs && bytes && bytes.length <= asker.attachmentLimit) {
     const family = record && drawFamily(asker.locale, await readFamily(app, record, asker.user.id));
     const { payload, file } = presentAgain(asker, result, bytes, family);
-    await answer.send(payload, [file]);
+    if (!shy || (await answer.hide())) await answer.send(payload, [file]);
+    else {
+      await answer.retract(); // "thinking…", on everyone's screen
+      await answer.whisper(payload, [file]);
+    }
     return;
   }
   const place = at ?? (await placesOf(app, [jobId])).get(jobId);

@@ -16,11 +16,25 @@ export const imagineCommand: Command = {
         max_length: Math.min(6000, MAX_LENGTH),
       },
       { ...named('imagine.image'), type: ApplicationCommandOptionType.Attachment },
+      {
+        ...named('imagine.model'),
+        type: ApplicationCommandOptionType.String,
+        max_length: 64,
+        autocomplete: true,
+      },
     ],
   },
   async run({ app, asker, answer, interaction }) {
     const image = interaction.options.getAttachment('image');
     const attached = image ? { url: image.url, size: image.size } : undefined;
-    await imagine(app, asker, answer, interaction.options.getString('prompt', true), attached);
+    const prompt = interaction.options.getString('prompt', true);
+    const model = interaction.options.getString('model')?.replace(/\s+/g, '');
+    await imagine(app, asker, answer, model ? `${prompt} --model ${model}` : prompt, attached);
+  },
+  async complete({ app, interaction }) {
+    const typed = interaction.options.getFocused().trim().toLowerCase();
+    return [...(await app.models()).values()]
+      .filter(({ name, title }) => `${name} ${title}`.toLowerCase().includes(typed))
+      .map(({ name, title }) => ({ name: `${name} · ${title}`.slice(0, 100), value: name }));
   },
 };

@@ -1,6 +1,8 @@
+import { DEFAULT_LANE, readSettings } from '../../shared/memory/settings.ts';
 import { say } from '../../shared/messages/index.ts';
 import { keys } from '../../shared/redis.ts';
 import { listWorkers } from '../../shared/registry.ts';
+import { sayMyJobs } from '../myJobs.ts';
 import { onRedis } from '../redisAway.ts';
 import { sayToday } from '../server/today.ts';
 import { type Command, EVERYWHERE, named } from './command.ts';
@@ -10,29 +12,38 @@ export const infoCommand: Command = {
   definition: { ...named('info'), ...EVERYWHERE },
   async run({ app, asker, answer }) {
     const { locale } = asker;
-    const [open, counts, workers, models, today] = await onRedis(
+    const [open, counts, workers, models, today, settings, jobs] = await onRedis(
       Promise.all([
         app.redis.zcard(keys.open(asker.user.id)),
         app.queues.render.getJobCounts('active', 'prioritized', 'waiting', 'delayed'),
         listWorkers(app.redis),
         app.models(),
         sayToday(app, asker),
+        readSettings(app.redis, asker.user.id),
+        sayMyJobs(app, asker),
       ]),
     );
     const waiting = (counts['prioritized'] ?? 0) + (counts['waiting'] ?? 0) + (counts['delayed'] ?? 0);
-    const field = (key: 'mine' | 'queue' | 'today' | 'workers' | 'models', value: string) => ({
+    const field = (
+      key: 'mode' | 'mine' | 'queue' | 'today' | 'workers' | 'models' | 'jobs',
+      value: string,
+    ) => ({
       name: say(locale, `info.${key}`),
       value,
-      inline: key !== 'models',
+      inline: key !== 'models' && key !== 'jobs',
     });
+    const { lane = DEFAULT_LANE, visibility = 'public' } = settings;
+    const mode = `${say(locale, `settings.${lane}`)} · ${say(locale, `settings.${visibility}`)}`;
     await answer.send({
       embeds: [
         {
           title: say(locale, 'info.title'),
           fields: [
+            field('mode', mode),
             field('mine', say(locale, 'info.mine.value', { n: open, max: app.env.MAX_OPEN_JOBS })),
             field('queue', say(locale, 'info.queue.value', { active: counts['active'] ?? 0, waiting })),
             ...(today ? [field('today', today)] : []),
+            ...(jobs ? [field('jobs', jobs)] : []),
             field('workers', String(workers.length)),
             field('models', [...models.keys()].join(', ').slice(0, 1000) || say(locale, 'info.none')),
           ],

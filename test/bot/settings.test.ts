@@ -266,6 +266,32 @@ describe('what a member chooses', { timeout: 60_000 }, () => {
     });
   });
 
+  it('/info tells mode, and each open job with its link and place in line', async () => {
+    await say('relax');
+    const first = await imagine('a red fox');
+    await imagine('an owl', stranger);
+    const third = await imagine('a hare');
+    const link = (handle: typeof first) =>
+      `https://discord.com/channels/${scene.discord.guildId}/${scene.discord.channelId}/${handle.message?.id}`;
+    await scene.messageOf(third.id);
+    await scene.messageOf(first.id);
+    const fields = (await run('info')).message?.embeds[0]?.['fields'] as { name: string; value: string }[];
+    const value = (name: string) => fields.find((field) => field.name === name)?.value;
+    expect(value('Mode')).toBe('Relax · Public');
+    expect(value('Your jobs')).toBe(
+      `[a red fox](${link(first)}) · next in line\n[a hare](${link(third)}) · 2 jobs ahead of you`,
+    );
+  });
+
+  it('/imagine suggests models', async () => {
+    const typing = (model: string) =>
+      scene.discord.autocomplete(member, 'imagine', 'model', { prompt: FOX, model }, { locale: 'en-US' });
+    expect((await typing('POC')).choices).toEqual([{ name: 'pocket · Pocket', value: 'pocket' }]);
+    expect((await typing('nothing')).choices).toEqual([]);
+    const asked = await run('imagine', { prompt: FOX, model: 'pocket' });
+    expect(await requestOf(asked.id)).toMatchObject({ prompt: `${FOX} --model pocket`, model: 'pocket' });
+  });
+
   it('❤️ keeps a picture, and lets it go', async () => {
     const grid = await imagine(FOX);
     const { messageId } = await finish(scene, grid.id);

@@ -1,0 +1,39 @@
+import { readJobs } from '../shared/memory/pictures.ts';
+import { say } from '../shared/messages/index.ts';
+import { escapeMarkdown } from '../shared/present.ts';
+import { placeInLine } from '../shared/queue.ts';
+import { keys } from '../shared/redis.ts';
+import type { App, Asker } from './app.ts';
+import { linkTo, placesOf } from './messages.ts';
+import { onRedis } from './redisAway.ts';
+
+const SHOWN = 13;
+const PROMPT_MAX = 40;
+
+/** A member's jobs that run or wait, a line each with a link and the place in line; undefined where there are none. */
+export async function sayMyJobs(app: App, { user, locale }: Asker): Promise<string | undefined> {
+  const { redis, queues } = app;
+  const open = (await onRedis(redis.zrange(keys.open(user.id), '0', String(SHOWN - 1)))).filter(Boolean);
+  if (open.length === 0) return undefined;
+  const [records, messages, running, places] = await Promise.all([
+    onRedis(readJobs(redis, open)),
+    placesOf(app, open),
+    onRedis(redis.zrange(keys.running(user.id), '0', '-1')),
+    onRedis(Promise.all(open.map((jobId) => placeInLine(queues, redis, jobId)))),
+  ]);
+  const lines = open.map((jobId, i) => {
+    const prompt = escapeMarkdown([...(records[i]?.prompt ?? jobId)].slice(0, PROMPT_MAX).join(''));
+    const at = messages.get(jobId);
+    const name = at && !records[i]?.stealth ? `[${prompt}](${linkTo(at, records[i]?.guildId)})` : prompt;
+    return `${name} · ${stateOf(locale, running.includes(jobId), places[i])}`;
+  });
+  let text = '';
+  for (const line of lines) if (text.length + line.length < 1000) text += `${line}\n`;
+  return text.trimEnd();
+}
+
+const stateOf = (locale: string, running: boolean, ahead: number | undefined): string => {
+  if (running) return say(locale, 'info.running');
+  if (ahead === undefined || ahead === 0) return say(locale, 'line.next');
+  return say(locale, 'line.ahead', { n: ahead });
+};
