@@ -404,6 +404,10 @@ switch (command) {
     prepareTests();
     tool('tsx/dist/cli.mjs', 'test/fuzz/main.ts', ...rest);
     break;
+  case 'shots':
+    prepareTests();
+    tool('tsx/dist/cli.mjs', 'test/e2e/shots.ts', ...rest);
+    break;
   default:
     fail(`Unknown command ${JSON.stringify(command)}; expected start, test, check, bench, storm or fuzz.`);
 }
