@@ -13,8 +13,8 @@ import { submit } from './submit.ts';
 const offeredSchema = z.array(z.string()).max(5);
 
 /** @throws UserError('fix-gone') */
-async function offered({ app, id }: Click): Promise<string[]> {
-  const kept = await onRedis(app.redis.get(keys.offered(id.jobId)));
+async function offered({ app, asker, id }: Click): Promise<string[]> {
+  const kept = await onRedis(app.redis.get(keys.offered(asker.user.id, id.jobId)));
   if (kept === null) throw new UserError('fix-gone');
   return offeredSchema.parse(JSON.parse(kept));
 }

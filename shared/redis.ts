@@ -40,7 +40,7 @@ export const keys = {
   /** Set while a job is to be stopped, so that a worker that starts it later sees it too. */
   cancelled: (jobId: string) => `${PREFIX}:cancelled:${jobId}`,
   /** JSON list of prompts that an answer offered. */
-  offered: (id: string) => `${PREFIX}:offered:${id}`,
+  offered: (userId: string, id: string) => `${PREFIX}:offered:${userId}:${id}`,
   /** Set while a question of a member waits for its answer. */
   asking: (userId: string) => `${PREFIX}:asking:${userId}`,
   workers: `${PREFIX}:workers`,

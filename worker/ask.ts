@@ -40,7 +40,7 @@ export function openAsk(deps: AskDeps): AskHandler {
     let body: object;
     try {
       const { prompts, payload } = await answer(deps, ask);
-      await redis.set(keys.offered(id), JSON.stringify(prompts), 'EX', RECIPE_TTL_S);
+      await redis.set(keys.offered(userId, id), JSON.stringify(prompts), 'EX', RECIPE_TTL_S);
       body = payload;
     } catch (error) {
       const why = explain(error, deps.deadlineS, ask.model);
