@@ -7,6 +7,7 @@ import { dreamgridCommand } from './dreamgrid.ts';
 import { helpCommand } from './help.ts';
 import { imagineCommand } from './imagine.ts';
 import { infoCommand } from './info.ts';
+import { inspectCommand } from './inspect.ts';
 import { inspectApp } from './inspectApp.ts';
 import { laneCommands } from './lanes.ts';
 import { modelsCommand } from './models.ts';
@@ -22,6 +23,7 @@ const table: readonly Command[] = [
   blendCommand,
   describeCommand,
   shortenCommand,
+  inspectCommand,
   infoCommand,
   helpCommand,
   modelsCommand,

@@ -1,0 +1,117 @@
+import { type APIEmbedField, ApplicationCommandOptionType, ButtonStyle, ComponentType } from 'discord.js';
+import { printCustomId } from '../../shared/customId.ts';
+import { UserError } from '../../shared/errors.ts';
+import { type Foreign, readForeign } from '../../shared/foreign.ts';
+import { fetchPicture, IMAGE_LIMITS } from '../../shared/image.ts';
+import { say } from '../../shared/messages/index.ts';
+import { samplerOf } from '../../shared/params.ts';
+import { readRecipe } from '../../shared/png.ts';
+import { escapeMarkdown } from '../../shared/present.ts';
+import { parsePrompt, printPrompt } from '../../shared/prompt/index.ts';
+import type { Recipe } from '../../shared/recipe.ts';
+import { keepFix } from '../fix.ts';
+import { fetchRules } from '../imagePrompt.ts';
+import { presentRecipe } from '../inspectView.ts';
+import { type Command, EVERYWHERE, named } from './command.ts';
+
+/** How a picture was painted, by us, AUTOMATIC1111 or ComfyUI, and a form that paints it here. */
+export const inspectCommand: Command = {
+  kind: 'private',
+  definition: {
+    ...named('inspect'),
+    ...EVERYWHERE,
+    options: [{ ...named('inspect.image'), type: ApplicationCommandOptionType.Attachment, required: true }],
+  },
+  async run({ app, asker, answer, interaction }) {
+    const { url, size } = interaction.options.getAttachment('image', true);
+    if (size > IMAGE_LIMITS.bytes)
+      throw new UserError('image-bytes', { max: IMAGE_LIMITS.bytes / 1024 / 1024 });
+    const bytes = await fetchPicture(url, fetchRules(app.env));
+    const ours = readRecipe(bytes);
+    const foreign = ours ? undefined : readForeign(bytes);
+    const view = ours
+      ? presentRecipe(asker.locale, ours, undefined)
+      : foreign && presentForeign(asker.locale, foreign);
+    if (!view) throw new UserError('no-recipe');
+    const text = ours ? textOfRecipe(ours) : textOfForeign(foreign as Foreign);
+    const kept = text !== '' && (await keepFix(app, asker, { text }));
+    await answer.send({ ...view, components: kept ? [again(asker.locale, asker.interactionId)] : [] });
+  },
+};
+
+/** Opens the form with the prompt in it, as Fix it does. */
+const again = (locale: string, jobId: string) => ({
+  type: ComponentType.ActionRow,
+  components: [
+    {
+      type: ComponentType.Button,
+      style: ButtonStyle.Primary,
+      label: say(locale, 'button.run-again'),
+      custom_id: printCustomId({ action: 'fix', index: 0, jobId }),
+    },
+  ],
+});
+
+/** The prompt with the seed that it had; a variation's seed means nothing without its parent. */
+function textOfRecipe({ action, prompt, seed }: Recipe): string {
+  const parsed = parsePrompt(prompt);
+  const only = parsed.ok && parsed.prompts.length === 1 ? parsed.prompts[0] : undefined;
+  if (!only || action !== 'imagine') return prompt;
+  return printPrompt({ ...only, params: { ...only.params, seed } });
+}
+
+const MAX_SEED = 0xffffffff;
+const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));
+
+function textOfForeign({ prompt, negative, seed, sampler, width = 0, height = 0 }: Foreign): string {
+  if (prompt === '') return '';
+  const by = gcd(width, height) || 1;
+  const aspect: [number, number] = [width / by, height / by];
+  const known = sampler === undefined ? undefined : samplerOf(sampler);
+  return printPrompt({
+    prompt,
+    negative,
+    params: {
+      ...(aspect.every((side) => Number.isInteger(side) && side >= 1 && side < 1000) ? { aspect } : {}),
+      ...(seed !== undefined && Number.isInteger(seed) && seed <= MAX_SEED ? { seed } : {}),
+      ...(known === undefined ? {} : { scheduler: known }),
+    },
+  });
+}
+
+function presentForeign(locale: string, foreign: Foreign): object {
+  const { tool, prompt, negative, seed, steps, guidance, sampler, width, height, model } = foreign;
+  const field = (
+    key: 'model' | 'seed' | 'size' | 'steps' | 'guidance' | 'scheduler' | 'negative',
+    value: string | number | undefined,
+  ): APIEmbedField[] =>
+    value === undefined || value === ''
+      ? []
+      : [
+          {
+            name: say(locale, `recipe.${key}`),
+            value: escapeMarkdown(String(value)).slice(0, 1000),
+            inline: key !== 'negative',
+          },
+        ];
+  return {
+    content: '',
+    embeds: [
+      {
+        title: say(locale, 'recipe.title'),
+        description: escapeMarkdown(prompt).slice(0, 3000) || '…',
+        fields: [
+          ...field('model', model),
+          ...field('seed', seed),
+          ...field('size', width && height ? `${width} × ${height}` : undefined),
+          ...field('steps', steps),
+          ...field('guidance', guidance),
+          ...field('scheduler', sampler),
+          ...field('negative', negative),
+        ],
+        footer: { text: tool },
+      },
+    ],
+    allowed_mentions: { parse: [] },
+  };
+}

@@ -1,0 +1,126 @@
+import fc from 'fast-check';
+import sharp from 'sharp';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { readForeign, readParameters } from '../../shared/foreign.ts';
+import { withText } from '../../shared/png.ts';
+
+let png: Buffer;
+beforeAll(async () => {
+  png = await sharp({ create: { width: 8, height: 8, channels: 3, background: '#345' } })
+    .png()
+    .toBuffer();
+});
+const read = (texts: Record<string, string>) => readForeign(withText(png, texts));
+
+describe('pictures of other programs', () => {
+  it('AUTOMATIC1111: prompt, negative prompt over several lines, fields with commas in quotes', () => {
+    const parameters = [
+      'a fox in the snow, (night:1.2)',
+      '<lora:emoji:0.8> detailed',
+      'Negative prompt: blurry, text',
+      'watermark',
+      'Steps: 28, Sampler: DPM++ 2M Karras, CFG scale: 6.5, Seed: 4294967295, Size: 768x512, Model hash: abc, Model: dreamy_v8, Lora hashes: "emoji: 12, b: 3", Version: v1.9.0',
+    ].join('\n');
+    expect(read({ parameters })).toEqual({
+      tool: 'AUTOMATIC1111',
+      prompt: 'a fox in the snow, (night:1.2) <lora:emoji:0.8> detailed',
+      negative: 'blurry, text watermark',
+      seed: 4294967295,
+      steps: 28,
+      guidance: 6.5,
+      sampler: 'DPM++ 2M Karras',
+      width: 768,
+      height: 512,
+      model: 'dreamy_v8',
+    });
+  });
+
+  const graph = {
+    '3': {
+      class_type: 'KSampler',
+      inputs: {
+        seed: 156680208700286,
+        steps: 20,
+        cfg: 8,
+        sampler_name: 'euler',
+        scheduler: 'normal',
+        denoise: 1,
+        model: ['10', 0],
+        positive: ['6', 0],
+        negative: ['7', 0],
+        latent_image: ['5', 0],
+      },
+    },
+    '4': { class_type: 'CheckpointLoaderSimple', inputs: { ckpt_name: 'v1-5-pruned.safetensors' } },
+    '5': { class_type: 'EmptyLatentImage', inputs: { width: 512, height: 768, batch_size: 1 } },
+    '6': { class_type: 'CLIPTextEncode', inputs: { text: ['11', 0], clip: ['4', 1] } },
+    '7': { class_type: 'CLIPTextEncode', inputs: { text: 'text, watermark', clip: ['4', 1] } },
+    '10': { class_type: 'LoraLoader', inputs: { model: ['4', 0], strength: 1 } },
+    '11': { class_type: 'PrimitiveString', inputs: { value: 'a castle\nby the lake' } },
+  };
+
+  it('ComfyUI: along the wires, through nodes in between', () => {
+    expect(read({ prompt: JSON.stringify(graph), workflow: '{}' })).toEqual({
+      tool: 'ComfyUI',
+      prompt: 'a castle by the lake',
+      negative: 'text, watermark',
+      seed: 156680208700286,
+      steps: 20,
+      guidance: 8,
+      sampler: 'euler',
+      width: 512,
+      height: 768,
+      model: 'v1-5-pruned.safetensors',
+    });
+  });
+
+  it('ComfyUI: NaN, and a workflow alone', () => {
+    const text = JSON.stringify(graph).replace('"denoise":1', '"denoise":NaN');
+    expect(read({ prompt: text })?.steps).toBe(20);
+    const workflow = JSON.stringify({
+      nodes: [
+        { type: 'CLIPTextEncode', widgets_values: ['a rose'] },
+        { type: 'CLIPTextEncode', widgets_values: ['ugly'] },
+        { type: 'KSampler', widgets_values: [5, 'fixed', 12, 7.5, 'dpmpp_2m', 'karras', 1] },
+        { type: 'EmptyLatentImage', widgets_values: [640, 640, 1] },
+      ],
+    });
+    expect(read({ workflow })).toMatchObject({
+      prompt: 'a rose',
+      negative: 'ugly',
+      seed: 5,
+      steps: 12,
+      guidance: 7.5,
+      width: 640,
+    });
+  });
+
+  it('wires in a circle come to an end', () => {
+    const circle = {
+      '1': { class_type: 'KSampler', inputs: { positive: ['2', 0], negative: ['2', 0], seed: 1 } },
+      '2': { class_type: 'Combine', inputs: { a: ['2', 0], b: ['3', 0] } },
+      '3': { class_type: 'Combine', inputs: { a: ['2', 0] } },
+    };
+    expect(read({ prompt: JSON.stringify(circle) })).toMatchObject({ prompt: '', seed: 1 });
+  });
+
+  it('no bytes and no text make it throw', () => {
+    expect(readForeign(png)).toBeUndefined();
+    expect(readForeign(Buffer.from('not a png'))).toBeUndefined();
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', maxLength: 300 }), (text) => {
+        readParameters(text);
+        read({ prompt: text.replaceAll('\0', ''), workflow: text.replaceAll('\0', '') });
+      }),
+    );
+    fc.assert(
+      fc.property(fc.jsonValue({ maxDepth: 5 }), (value) => {
+        read({ prompt: JSON.stringify(value), workflow: JSON.stringify(value) });
+      }),
+    );
+    const long = `${'Steps: 1, '.repeat(50_000)}Seed: 1`;
+    const began = performance.now();
+    readParameters(long);
+    expect(performance.now() - began).toBeLessThan(2000);
+  });
+});
