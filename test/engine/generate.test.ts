@@ -1,3 +1,4 @@
+import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   EngineError,
@@ -98,6 +99,21 @@ describe('batches', () => {
       expect(apart.pictures[i]!.data).toEqual(alone.data);
     }
   });
+
+  it('does not depend on neighbours in the model that ships, guided or not', async () => {
+    // Larger layers than the reference models': here a single row and several are multiplied by other routines.
+    const pocket = await loadModel(path.join(import.meta.dirname, '../../models/pocket'), { threads: 1 });
+    const ask = { prompt: 'a fox in the snow', seeds: [1, 2, 3, 4], width: 64, height: 64, steps: 1 };
+    for (const guidance of [1, [1, 3.5, 0, 2]]) {
+      const together = await pocket.generate({ ...ask, guidance });
+      for (const [i, seed] of ask.seeds.entries()) {
+        const own = typeof guidance === 'number' ? guidance : guidance[i]!;
+        const alone = await pocket.generate({ ...ask, seeds: [seed], guidance: own });
+        expect(alone.pictures[0]!.data).toEqual(together.pictures[i]!.data);
+      }
+    }
+    await pocket.release();
+  }, 120_000);
 
   it('shares start noise with the first picture without changing its variance', async () => {
     const differenceAt = async (sharedNoise: number): Promise<number> => {

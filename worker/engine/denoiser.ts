@@ -15,6 +15,8 @@ export interface DenoiserRow {
   readonly tokens: number;
   /** Further inputs by name, one row each. */
   readonly extras: Readonly<Record<string, Float32Array>>;
+  /** The picture has no other row in this call, so it must not depend on whether other pictures have. */
+  readonly only: boolean;
 }
 
 export interface Denoiser {
@@ -53,6 +55,9 @@ export function makeDenoiser(session: Session): Denoiser {
   const timestepPort = session.inputs.get(timestepName)!;
   const fixedBatch = samplePort.shape[0];
   const timestepDim = timestepPort.shape[0];
+  // ONNX Runtime's CPU kernels multiply one row by another routine than several, which rounds otherwise: what a
+  // picture would be alone in, it stays alone in. From two rows on, a row's numbers do not change with their count.
+  const apart = session.provider === 'cpu';
   const timestepPerRow =
     timestepPort.shape.length === 1 && typeof timestepDim === 'string' && !/^steps?$/.test(timestepDim);
 
@@ -102,6 +107,7 @@ export function makeDenoiser(session: Session): Denoiser {
         rows,
         typeof fixedBatch === 'number' ? fixedBatch : rows.length,
         timestepPerRow,
+        apart,
       )) {
         outputs.push(...(await predictTogether(group, height, width)));
       }
@@ -114,12 +120,18 @@ const fixed = (size: number | string | undefined): number | undefined =>
   typeof size === 'number' ? size : undefined;
 
 /** Neighbours that one model call can take together. */
-function groups(rows: readonly DenoiserRow[], size: number, timestepPerRow: boolean): DenoiserRow[][] {
+function groups(
+  rows: readonly DenoiserRow[],
+  size: number,
+  timestepPerRow: boolean,
+  apart: boolean,
+): DenoiserRow[][] {
   const result: DenoiserRow[][] = [];
   for (const row of rows) {
     const group = result.at(-1);
-    if (group && group.length < size && (timestepPerRow || group[0]!.timestep === row.timestep))
-      group.push(row);
+    const joins = (first: DenoiserRow): boolean =>
+      (timestepPerRow || first.timestep === row.timestep) && !(apart && (first.only || row.only));
+    if (group && group.length < size && joins(group[0]!)) group.push(row);
     else result.push([row]);
   }
   return result;

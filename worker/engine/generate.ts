@@ -182,18 +182,20 @@ async function predict(
       hidden: condition.hidden,
       tokens: condition.tokens,
       extras: { ...condition.extras, ...family.guidanceInputs?.(canvas.guidance, denoiser) },
+      only: !guided(canvas),
     };
   };
-  const against = batch.filter(guided);
+  const pairs = batch.filter(guided);
+  const order = [...pairs, ...batch.filter((canvas) => !guided(canvas))];
   const rows = [
-    ...against.map((canvas) => row(canvas, negative!)),
-    ...batch.map((canvas) => row(canvas, positive)),
+    ...pairs.map((canvas) => row(canvas, negative!)),
+    ...order.map((canvas) => row(canvas, positive)),
   ];
   const raw = await denoiser.predict(rows, height, width);
   const outputs = roll ? raw.map((output) => rolled(output, height, width, -roll[0], -roll[1])) : raw;
-  return batch.map((canvas, i) => {
-    const towards = outputs[against.length + i]!;
-    const away = outputs[against.indexOf(canvas)];
+  return batch.map((canvas) => {
+    const towards = outputs[pairs.length + order.indexOf(canvas)]!;
+    const away = outputs[pairs.indexOf(canvas)];
     return away === undefined ? towards : sum([canvas.guidance, towards], [1 - canvas.guidance, away]);
   });
 }
