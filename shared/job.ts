@@ -166,6 +166,8 @@ export const modelCardSchema = z.object({
   defaults: z.object({ steps: z.int(), guidance: z.number(), scheduler: z.string() }),
   draft: z.object({ steps: z.int() }),
   hash: z.string(),
+  /** It brings a safety checker. */
+  checked: z.boolean().optional(),
   upscale: z.boolean(),
   /** Where this model differs from the table in `params.ts`: its own range and default, or not at all. */
   parameters: z

@@ -154,5 +154,10 @@ export function toCard({ name, hash, manifest }: InstalledModel): ModelCard {
     draft: { steps: manifest.draft.steps },
     hash,
     upscale: manifest.upscaler !== undefined,
+    checked: hasChecker({ manifest }),
   };
 }
+
+/** Whether it brings a safety checker, by the files that its manifest names. */
+export const hasChecker = ({ manifest }: Pick<InstalledModel, 'manifest'>): boolean =>
+  Object.keys(manifest.files).some((file) => /^safety_checker\/.*\.onnx$/.test(file));

@@ -12,9 +12,9 @@ import { EngineFailure } from './engineProcess.ts';
 import type { StepNews } from './engineProtocol.ts';
 import { faultPoint } from './fault.ts';
 import { composeGrid, encodePng } from './grid.ts';
-import { type InstalledModel, toCard } from './models.ts';
+import { hasChecker, type InstalledModel, toCard } from './models.ts';
 import { type PaintDeps, type Painting, paint, storePainting } from './paint.ts';
-import { hasChecker, type SafetySwitch, strictest } from './safety.ts';
+import { type SafetySwitch, strictest } from './safety.ts';
 
 /** One render job. Jobs run at least once, so all of it may happen again: what is stored is not painted twice. */
 export interface RenderDeps extends PaintDeps {

@@ -2,7 +2,7 @@ import sharp from 'sharp';
 import { PermanentError } from '../shared/errors.ts';
 import { SAFETIES, type Safety } from '../shared/job.ts';
 import type { Engine } from './engineHost.ts';
-import type { InstalledModel } from './models.ts';
+import { hasChecker, type InstalledModel } from './models.ts';
 import type { Pixels } from './pixels.ts';
 
 /** What the operator (and, more strictly, a server) wants done with a picture that the safety checker flags. */
@@ -18,9 +18,6 @@ export function strictest(operator: SafetySwitch, server: Safety | undefined): S
   if (operator === 'off' || server === undefined) return operator;
   return SAFETIES.indexOf(server) > SAFETIES.indexOf(operator) ? server : operator;
 }
-
-export const hasChecker = ({ manifest }: InstalledModel): boolean =>
-  Object.keys(manifest.files).some((file) => /^safety_checker\/.*\.onnx$/.test(file));
 
 /** The pictures as they may leave. @throws PermanentError('unsafe') where none may */
 export async function guard(

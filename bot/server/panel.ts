@@ -15,6 +15,8 @@ export interface Shown {
   server: ServerSettings;
   blocked: readonly string[];
   models: readonly string[];
+  /** Some model brings a safety checker. */
+  checked: boolean;
   /** The operator's, which a server can only tighten. */
   operator: { model: string; daily: number; safety: string; moderation: string };
 }
@@ -35,7 +37,7 @@ export const presentPanel = (shown: Shown, page: Page): object => ({
   allowed_mentions: NONE,
 });
 
-function summary({ locale, server, blocked, operator }: Shown): APIEmbed {
+function summary({ locale, server, blocked, operator, checked }: Shown): APIEmbed {
   const nobody = say(locale, 'setup.nobody');
   const mentions = (sign: string, ids: readonly string[], none: string): string =>
     ids.length === 0
@@ -48,8 +50,8 @@ function summary({ locale, server, blocked, operator }: Shown): APIEmbed {
   const onOff = (on: boolean): string => say(locale, on ? 'setup.on' : 'setup.off');
   const lists = server.moderation && operator.moderation === 'on';
   const safety =
-    operator.safety === 'off'
-      ? 'setup.safety.off'
+    operator.safety === 'off' || !checked
+      ? (`setup.safety.${operator.safety === 'off' ? 'off' : 'nobody'}` as const)
       : server.safety === 'operator'
         ? (`setup.safety.${operator.safety}` as 'setup.safety.blur')
         : (`setup.safety.${server.safety}` as const);
@@ -186,12 +188,7 @@ function safetyPage(shown: Shown): object[] {
       })),
     ),
     menu(shown, 'audit', ComponentType.ChannelSelect, server.audit ? [server.audit] : [], 1),
-    row(
-      button(shown, 'to-people', ButtonStyle.Primary),
-      button(shown, 'words'),
-      button(shown, 'limits'),
-      button(shown, 'reset', ButtonStyle.Danger),
-    ),
+    row(button(shown, 'to-people', ButtonStyle.Primary), button(shown, 'words')),
   ];
 }
 

@@ -134,6 +134,7 @@ async function readShown(app: App, asker: Asker): Promise<Shown> {
     server,
     blocked,
     models: [...models.keys()],
+    checked: [...models.values()].some(({ checked }) => checked),
     operator: {
       model: env.DEFAULT_MODEL,
       daily: env.DAILY_JOBS,

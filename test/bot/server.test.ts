@@ -101,11 +101,16 @@ describe('a server of its own', { timeout: 60_000 }, () => {
         `**Who may paint:** <@&${scene.discord.roles.artist}>`,
         '**Default model:** pocket',
         '**Age-restricted channels:** the same rules as elsewhere',
-        '**Flagged pictures:** not shown',
+        '**Flagged pictures:** not checked: no model here brings a checker',
         '**Pings when done:** off',
         `**Refusals are noted in:** <#${lounge}>`,
       ])
         expect(again).toContain(line);
+      await announce(scene.redis.client, {
+        id: 'other',
+        models: [{ ...pocket, name: 'tiny', checked: true }],
+      });
+      expect(panelText(await setup())).toContain('**Flagged pictures:** not shown');
       const reset = await press(await setup(), 'Reset');
       expect(panelText(reset)).toContain('**Painting in:** everywhere');
       expect(panelText(reset)).toContain('**Pings when done:** on');
