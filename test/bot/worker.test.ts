@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { keys } from '../../shared/redis.ts';
 import { isGrid, type Stack, startStack } from '../support/stack.ts';
 import { type ModelsFolder, makeModels } from '../worker/tinyModel.ts';
 
@@ -36,5 +37,54 @@ it('every expansion and repeat ends as a grid in a message of its own', { timeou
     'red',
   ]);
   expect(new Set(grids.map(({ attachments }) => attachments[0]?.data.toString('base64'))).size).toBe(4);
+  expect(playground.violations).toEqual([]);
+});
+
+it('a picture in stealth is never in the channel: first for its owner alone, later by direct message', {
+  timeout: 90_000,
+}, async () => {
+  const { playground, redis } = stack;
+  const { member, stranger } = playground.users;
+  const asked = await playground.run(member, 'imagine', { prompt: 'a grey fox --stealth' });
+  const grid = await playground.waitFor(
+    () => (asked.message && isGrid(asked.message) ? asked.message : undefined),
+    60_000,
+    'a grid for one',
+  );
+  expect(grid.ephemeral).toBe(true);
+
+  // Its 15 minutes are over before the grid is painted.
+  const [worker] = stack.processes.splice(1, 1);
+  worker?.signal('SIGKILL');
+  await worker?.ended;
+  const late = await playground.run(member, 'imagine', { prompt: 'a late fox --stealth' });
+  await redis.client.del(keys.token(late.id));
+  await stack.startWorker();
+  const dm = playground.dm(member);
+  const [sent] = await playground.waitFor(
+    () => {
+      const done = playground.messages(dm).filter(isGrid);
+      return done.length > 0 ? done : undefined;
+    },
+    60_000,
+    'a grid by direct message',
+  );
+  expect(sent?.content).toContain('a late fox');
+  expect(playground.messages(undefined, stranger).some(({ content }) => /grey|late/.test(content))).toBe(
+    false,
+  );
+  expect(playground.violations).toEqual([]);
+});
+
+it('auto_dm sends a copy, and only once', { timeout: 90_000 }, async () => {
+  const { playground } = stack;
+  const { stranger } = playground.users;
+  await playground.run(stranger, 'prefer auto_dm');
+  const asked = await playground.run(stranger, 'imagine', { prompt: 'a copied fox' });
+  const dm = playground.dm(stranger);
+  await playground.waitFor(() => playground.messages(dm).some(isGrid), 60_000, 'a copy');
+  await playground.waitFor(() => asked.message && isGrid(asked.message), 60_000, 'the grid');
+  expect(playground.messages(dm)).toHaveLength(1);
+  expect(playground.messages(dm)[0]?.attachments[0]?.data).toEqual(asked.message?.attachments[0]?.data);
   expect(playground.violations).toEqual([]);
 });
