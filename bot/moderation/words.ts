@@ -10,7 +10,7 @@ export type WordRule = 'slurs' | 'sexual' | 'gore' | 'minors';
 /** `ours`: replaced below; `free`: says nothing about a picture, or means a duck, a dyke or a donkey. */
 const sorted = {
   abeed: 'slurs',
-  abo: 'slurs',
+  abo: 'free',
   africoon: 'slurs',
   anal: 'ours',
   anus: 'ours',
@@ -128,7 +128,7 @@ const innocent = split(`
     dick dastardly, dick bruna, cum laude, rape seed, rape field, oilseed rape, rape flower, rape blossom,
     naked mole, naked eye, naked tree, naked branch, naked cake, naked bike, chink in, chinks in,
     chink of light, chinks of light, gore tex, gore-tex, gore vidal, nude lipstick, nude heels, nude color,
-    nude colour, nude palette, nude makeup, nude nail
+    nude colour, nude palette, nude makeup, nude nail, pornic, hentaigana
   `);
 
 /**

@@ -52,6 +52,9 @@ describe('what is no match', () => {
     lollipop, a shotgun house, torpedo, pedometer, minor third
     sperm whale, asexual flag, same-sex wedding, Sex Pistols poster
     a teenage witch, children in a park, a baby and kids
+    Åbo castle, Pornic harbour, hentaigana, nudibranch, specchio
+    Phuket beach, Arsenal stadium, Lake Titicaca, Cumbria, Shih Tzu
+    little girl with balloon, young girl with a pearl earring
     wearing a bikini, breastplate, robin redbreast
     сосна на берегу моря, рассвет над рекой
     猫が雪の中にいる, 一只狐狸, 고양이, αγάπη και ήλιος, ماء وسماء
