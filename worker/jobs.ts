@@ -17,6 +17,7 @@ import type { Metrics } from './metrics.ts';
 import { openProgress, type Progress } from './progress.ts';
 import { type RenderDeps, render } from './render.ts';
 import { holdBack, wakeNext } from './turns.ts';
+import { leaveToOthers } from './versions.ts';
 
 /** The two queues' handlers, and the ways to stop the job that runs: cancelled, or given back at shutdown. */
 export interface JobsDeps extends RenderDeps, Omit<DeliverDeps, 'redis' | 'store' | 'posted'> {
@@ -85,6 +86,7 @@ export function openJobs(deps: JobsDeps): Jobs {
   const onRender: RenderHandler = async (job, token, _signal) => {
     const jobId = String(job.data?.jobId ?? job.id).slice(0, 40);
     const userId = String(job.data?.user?.id ?? '0').slice(0, 40);
+    await leaveToOthers(redis, job, token);
     await holdBack(redis, job, token, { userId, jobId, maxRunning: deps.maxRunning });
     const mine: Running = { jobId, abort: new AbortController(), why: undefined };
     running = mine;
@@ -133,6 +135,7 @@ export function openJobs(deps: JobsDeps): Jobs {
   return {
     onRender,
     onDeliver: async (job) => {
+      await leaveToOthers(redis, job, job.token);
       const began = performance.now();
       try {
         await deliver({ ...deps, posted }, job);

@@ -1,17 +1,18 @@
 import { parseArgs } from 'node:util';
 import { playStorm } from './storm.ts';
 
-/** `npm run storm -- [--jobs 1000] [--seed 1] [--minutes 60] [--workers 2]`: ends with 1 where anything was lost or doubled. */
+/** `npm run storm -- [--jobs 1000] [--seed 1] [--minutes 60] [--workers 2] [--built]`: ends with 1 where anything was lost or doubled. */
 const { values } = parseArgs({
   options: {
     jobs: { type: 'string', default: '1000' },
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
     minutes: { type: 'string', default: '1440' },
     workers: { type: 'string', default: '2' },
+    built: { type: 'boolean', default: false },
     samples: { type: 'string', default: '40' },
   },
 });
-const number = (name: keyof typeof values): number => {
+const number = (name: Exclude<keyof typeof values, 'built'>): number => {
   const value = Number(values[name]);
   if (Number.isInteger(value) && value > 0) return value;
   console.error(`--${name}: expected a whole number above 0; got ${JSON.stringify(values[name])}.`);
@@ -26,6 +27,7 @@ const { wrong, figures, troubles } = await playStorm({
   minutes: number('minutes'),
   workers: number('workers'),
   samples: number('samples'),
+  built: values.built,
   long: true,
   log: (line) => console.log(`  ${line}`),
 });

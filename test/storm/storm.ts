@@ -19,6 +19,8 @@ export interface StormOptions {
   /** Nobody asks for more after so long, whatever `jobs` says. */
   minutes?: number;
   workers?: number;
+  /** Processes of `npm run build` instead of the sources: they start faster. */
+  built?: boolean;
   /** Also the troubles that take long to pass. */
   long?: boolean;
   /** Pictures that are painted again and compared. */
@@ -54,12 +56,14 @@ export async function playStorm(options: StormOptions): Promise<StormReport> {
   const random = openRandom(seed);
   const stack = await startFaultStack({
     env: { MAX_OPEN_JOBS: '40', MAX_RUNNING_JOBS: '40', SLOW_MODE_WAIT_S: '0' },
+    startMs: 300_000,
   });
   const relay = await startRelay(stack.playground.url);
   const [botProxy, workerProxy] = await Promise.all([
     startProxy(stack.redis.port),
     startProxy(stack.redis.port),
   ]);
+  const program = (name: string): string => (built ? `dist/${name}/main.js` : `${name}/main.ts`);
   const through = (port: number): string => stack.redis.url.replace(String(stack.redis.port), String(port));
   try {
     const weather = await openWeather(
@@ -68,8 +72,13 @@ export async function playStorm(options: StormOptions): Promise<StormReport> {
         relay,
         proxies: { bot: botProxy, workers: workerProxy },
         workers,
-        startBot: () => stack.startBot({ DISCORD_API: relay.api, REDIS_URL: through(botProxy.port) }),
-        startWorker: () => stack.startWorker({ REDIS_URL: through(workerProxy.port) }),
+        startBot: () =>
+          stack.start(program('bot'), 'bot ready', {
+            DISCORD_API: relay.api,
+            REDIS_URL: through(botProxy.port),
+          }),
+        startWorker: () =>
+          stack.start(program('worker'), 'worker ready', { REDIS_URL: through(workerProxy.port) }),
       },
       long,
     );

@@ -30,6 +30,8 @@ export interface Stack {
 export interface StackOptions {
   playground?: PlaygroundOptions;
   env?: Record<string, string>;
+  /** How long a process may take to start. */
+  startMs?: number;
 }
 
 export async function startStack(options: StackOptions = {}): Promise<Stack> {
@@ -52,7 +54,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const start = async (file: string, ready: string, extra?: Record<string, string>): Promise<TestProcess> => {
     const child = startProcess(file, { ...env, ...extra });
     processes.push(child);
-    await child.logged(isMessage(ready));
+    await child.logged(isMessage(ready), options.startMs);
     return child;
   };
   return {

@@ -1,0 +1,129 @@
+import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { type FaultStack, startFaultStack, until } from '../support/faults.ts';
+import { isMessage, type TestProcess } from '../support/processes.ts';
+import { isSingle } from '../support/stack.ts';
+
+/**
+ * An upgrade without a pause: the next version, which writes jobs of another schema, starts beside this one on the
+ * same Redis and store. The next version is this tree with one number changed.
+ */
+/** Up to four processes start, on cores that others use too. */
+const SLOW_MS = 300_000;
+const root = resolve(import.meta.dirname, '../..');
+let next: string;
+let stack: FaultStack;
+let oldBot: TestProcess;
+let oldWorker: TestProcess;
+let newWorker: TestProcess;
+
+const startNew = (what: 'bot' | 'worker'): Promise<TestProcess> =>
+  stack.start(join(next, what, 'main.ts'), `${what} ready`);
+const stop = async (process: TestProcess): Promise<void> => {
+  process.signal('SIGTERM');
+  expect(await process.ended).toBe(0);
+};
+/** Who painted: the process that logged it. */
+const paintedBy = (process: TestProcess, jobId: string): boolean =>
+  process.events.some((event) => event['msg'] === 'painted' && event['jobId'] === jobId);
+
+beforeAll(async () => {
+  next = await mkdtemp(join(tmpdir(), 'dreamgrid-next-'));
+  for (const part of ['bot', 'worker', 'shared', 'package.json'])
+    await cp(join(root, part), join(next, part), { recursive: true });
+  await symlink(join(root, 'node_modules'), join(next, 'node_modules'));
+  const file = join(next, 'shared/job.ts');
+  const text = await readFile(file, 'utf8');
+  expect(text).toContain('SCHEMA_VERSION = 1;');
+  await writeFile(file, text.replace('SCHEMA_VERSION = 1;', 'SCHEMA_VERSION = 2;'));
+  stack = await startFaultStack({ startMs: SLOW_MS });
+  [oldBot, oldWorker, newWorker] = await Promise.all([
+    stack.startBot(),
+    stack.startWorker(),
+    startNew('worker'),
+  ]);
+}, SLOW_MS);
+afterAll(async () => {
+  await stack?.close();
+  await rm(next, { recursive: true, force: true });
+});
+
+it(
+  'a new version beside the old one: each paints the jobs of its own schema, and nothing is lost either way',
+  async () => {
+    const before = await Promise.all(
+      ['one', 'two', 'three', 'four'].map((word) => stack.imagine(`old ${word}`)),
+    );
+    for (const handle of before) {
+      await stack.grid(handle);
+      expect(paintedBy(oldWorker, handle.id)).toBe(true);
+      expect(paintedBy(newWorker, handle.id)).toBe(false);
+    }
+
+    await stop(oldBot);
+    await startNew('bot');
+    const after = await Promise.all(
+      ['one', 'two', 'three', 'four'].map((word) => stack.imagine(`new ${word}`)),
+    );
+    for (const handle of after) {
+      await stack.grid(handle);
+      expect(paintedBy(newWorker, handle.id)).toBe(true);
+    }
+    // A picture of the old version, asked for on the new one.
+    await stack.shown(await stack.press((await stack.grid(before[0]!))!, 'U1'), isSingle);
+    for (const handle of [...before, ...after]) expect(stack.messagesOf(handle)).toHaveLength(1);
+    await stack.expectClean();
+  },
+  SLOW_MS,
+);
+
+it(
+  'jobs that only the other version reads wait for it, however often they are looked at',
+  async () => {
+    await stop(newWorker);
+    const handle = await stack.imagine('for the new version alone');
+    // Sent back more often than a poisoned job may be started.
+    const key = `{dreamgrid}:render:g-${handle.id}`;
+    let looks = 0;
+    const lookSooner = async (): Promise<boolean> => {
+      const job = await stack.queues.render.getJob(`g-${handle.id}`);
+      if (await job?.isDelayed()) {
+        looks++;
+        await job?.promote().catch(() => undefined);
+      }
+      return looks > 8;
+    };
+    await until(lookSooner, 'eight looks');
+    expect(await stack.redis.client.hexists(key, 'finishedOn')).toBe(0);
+    newWorker = await startNew('worker');
+    await stack.grid(handle);
+    expect(paintedBy(newWorker, handle.id)).toBe(true);
+    await stop(oldWorker);
+    await stack.expectClean();
+  },
+  SLOW_MS,
+);
+
+it(
+  'asked twice to stop, a worker gives its job back at once',
+  async () => {
+    const slow = await stack.start(join(next, 'worker/main.ts'), 'worker ready', {
+      SHUTDOWN_S: '60',
+      DREAMGRID_FAULT: 'engine-step:wait:2',
+    });
+    await stop(newWorker);
+    const handle = await stack.imagine('asked twice');
+    await slow.logged((event) => event['msg'] === 'painting' && event['jobId'] === handle.id);
+    slow.signal('SIGTERM');
+    await slow.logged(isMessage('stopping'));
+    slow.signal('SIGTERM');
+    await slow.logged(isMessage('given back to the queue'), 20_000);
+    expect(await slow.ended).toBe(0);
+    newWorker = await startNew('worker');
+    await stack.grid(handle);
+    await stack.expectClean();
+  },
+  SLOW_MS,
+);
