@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { ConfigError, messageOf } from '../shared/errors.ts';
+import { modelCardSchema } from '../shared/job.ts';
 
 /** What a model says of itself: `manifest.json` in its folder. */
 const side = z.int().min(8).max(4096);
@@ -34,6 +35,8 @@ export const manifestSchema = z.looseObject({
     scheduler: z.string().max(64),
   }),
   draft: z.object({ steps: z.int().min(1).max(1000) }),
+  /** By name of a parameter: another range or default than everywhere else, or `"supported": false`. */
+  parameters: modelCardSchema.shape.parameters,
   latentRgb: z
     .object({
       factors: z.array(z.tuple([z.number(), z.number(), z.number()])),

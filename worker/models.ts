@@ -154,6 +154,7 @@ export function toCard({ name, hash, manifest }: InstalledModel): ModelCard {
     draft: { steps: manifest.draft.steps },
     hash,
     upscale: manifest.upscaler !== undefined,
+    ...(manifest.parameters ? { parameters: manifest.parameters } : {}),
     checked: hasChecker({ manifest }),
   };
 }

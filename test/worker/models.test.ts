@@ -33,6 +33,14 @@ describe('sound models', () => {
     expect(toCard(model)).toMatchObject({ name: 'tiny', native: { width: 64, height: 64 }, upscale: false });
   });
 
+  it("hand on the manifest's own ranges, and refuse ranges that are none", async () => {
+    const parameters = { chaos: { supported: false }, guidance: { min: 1, max: 2, default: 1.5 } };
+    await folder.writeManifest('tiny', { parameters });
+    expect(toCard(needModel(await readModels(folder.root), 'tiny', folder.root)).parameters).toEqual(parameters);
+    await folder.writeManifest('tiny', { parameters: { guidance: { min: 'low' } } });
+    expect(await problemsOf()).toContain('parameters');
+  });
+
   it('a plain export without a manifest gets defaults from its own configs', async () => {
     await rm(join(folder.root, 'tiny', 'manifest.json'));
     const { all } = await readModels(folder.root);

@@ -8,6 +8,8 @@ import { parseArgs } from 'node:util';
 import sharp from 'sharp';
 import { EngineError, type GenerateRequest, loadModel, type Model, type Picture } from '../engine/index.ts';
 import { parsePythonJson } from '../engine/schedulers/config.ts';
+import { resizeLanczos } from '../lanczos.ts';
+import { toFloats } from '../pixels.ts';
 import { openProgressBar } from './progressBar.ts';
 
 const usage = `dreamgrid render --model-dir DIR --prompt TEXT --out DIR [--negative TEXT] [--seed N] [--steps N]
@@ -158,9 +160,10 @@ async function schedulerConfig(text: string | undefined): Promise<Record<string,
 
 async function readPicture(file: string, width: number, height: number): Promise<Picture> {
   try {
+    // Turned upright and stripped of its alpha, then resized: diffusers' load_image, then its image processor.
     const image = sharp(file).autoOrient().removeAlpha().toColourspace('srgb');
-    const data = await image.resize(width, height, { fit: 'fill', kernel: 'lanczos3' }).raw().toBuffer();
-    return { width, height, data: Float32Array.from(data, (value) => value / 255) };
+    const { data, info } = await image.raw().toBuffer({ resolveWithObject: true });
+    return toFloats(resizeLanczos({ width: info.width, height: info.height, data }, width, height));
   } catch (error) {
     throw new WrongArguments(
       `${file} cannot be read as a picture: ${(error as Error).message.split('\n', 1)[0]}`,

@@ -55,7 +55,10 @@ async function readModel(models: string, name: string): Promise<StoredModel | un
         ? await deriveManifest(dir, name)
         : parseManifest(join(dir, 'manifest.json'), text, name);
     const problem = await firstProblem(dir, manifest);
-    return { ...found, manifest, ...(problem ? { problem } : {}) };
+    const named = Object.values(manifest.files);
+    // What lies beside the files of the model (pocket's training data, say) is not the model.
+    const own = named.length > 0 ? named.reduce((total, file) => total + file.bytes, 0) : bytes;
+    return { ...found, bytes: own, manifest, ...(problem ? { problem } : {}) };
   } catch (error) {
     return { ...found, problem: messageOf(error) };
   }
