@@ -10,7 +10,10 @@ export const helpCommand: Command = {
         {
           title: say(locale, 'help.title'),
           description: say(locale, 'help.text'),
-          fields: [{ name: say(locale, 'help.parameters'), value: say(locale, 'help.parameters.text') }],
+          fields: [
+            { name: say(locale, 'help.commands'), value: say(locale, 'help.commands.text') },
+            { name: say(locale, 'help.parameters'), value: say(locale, 'help.parameters.text') },
+          ],
         },
       ],
       allowed_mentions: { parse: [] },

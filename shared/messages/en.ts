@@ -156,6 +156,12 @@ export const en = {
     '**🔄** paints four new pictures of the same prompt.\n' +
     '**Cancel** (or a ❌ reaction) stops a job; only its owner or a moderator may.\n' +
     'Anyone may press U, V and 🔄; the new picture belongs to whoever pressed.',
+  'help.commands': 'More commands',
+  'help.commands.text':
+    '`/settings` model, style, remix · `/prefer` your own options and suffix · `/info` your jobs\n' +
+    '`/turbo` `/fast` `/relax` how soon · `/public` `/stealth` who sees it\n' +
+    '`/show` an old picture · `/mydata` all that is remembered of you\n' +
+    '❤️ keeps a picture · a ✉️ reaction sends you the pictures and seeds',
   'help.parameters': 'Parameters',
   'help.parameters.text':
     '`--ar 3:2` shape · `--seed 7` same start · `--no text, frame` leave out\n' +

@@ -140,6 +140,12 @@ export const vi = {
     '**🔄** vẽ bốn bức mới với cùng lời mô tả.\n' +
     '**Hủy** (hoặc thả ❌) dừng việc; chỉ chủ nhân hoặc người điều hành được làm.\n' +
     'Ai cũng có thể bấm U, V và 🔄; ảnh mới thuộc về người bấm.',
+  'help.commands': 'Thêm lệnh',
+  'help.commands.text':
+    '`/cài-đặt` mô hình, phong cách, remix · `/ưu-tiên` tùy chọn và hậu tố riêng · `/thông-tin` việc của bạn\n' +
+    '`/siêu-tốc` `/nhanh` `/thong-thả` nhanh đến đâu · `/công-khai` `/riêng-tư` ai thấy\n' +
+    '`/xem` ảnh cũ · `/dữ-liệu-của-tôi` mọi điều được nhớ về bạn\n' +
+    '❤️ giữ một ảnh · thả ✉️ để nhận ảnh và seed qua tin nhắn riêng',
   'help.parameters': 'Tham số',
   'help.parameters.text':
     '`--ar 3:2` khung hình · `--seed 7` cùng điểm xuất phát · `--no text, frame` bỏ ra\n' +
