@@ -23,8 +23,7 @@ function alongRows({ width: from, height, data }: Pixels, to: number): Pixels {
     for (let y = 0; y < height; y++) {
       for (let c = 0; c < 3; c++) {
         let total = one / 2;
-        for (let k = 0; k < weights.length; k++)
-          total += weights[k]! * data[3 * (y * from + first + k) + c]!;
+        for (let k = 0; k < weights.length; k++) total += weights[k]! * data[3 * (y * from + first + k) + c]!;
         result[3 * (y * to + x) + c] = Math.min(Math.max(Math.floor(total / one), 0), 255);
       }
     }
@@ -41,7 +40,9 @@ function weightsOf(from: number, to: number): { first: number; weights: number[]
     const center = (x + 0.5) * scale;
     const first = Math.max(Math.trunc(center - support + 0.5), 0);
     const end = Math.min(Math.trunc(center + support + 0.5), from);
-    const raw = Array.from({ length: end - first }, (_, k) => lanczos((k + first - center + 0.5) * (1 / widened)));
+    const raw = Array.from({ length: end - first }, (_, k) =>
+      lanczos((k + first - center + 0.5) * (1 / widened)),
+    );
     const total = raw.reduce((a, b) => a + b, 0);
     const weights = raw.map((weight) => {
       const scaled = (weight / total) * one;

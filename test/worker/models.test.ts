@@ -36,7 +36,9 @@ describe('sound models', () => {
   it("hand on the manifest's own ranges, and refuse ranges that are none", async () => {
     const parameters = { chaos: { supported: false }, guidance: { min: 1, max: 2, default: 1.5 } };
     await folder.writeManifest('tiny', { parameters });
-    expect(toCard(needModel(await readModels(folder.root), 'tiny', folder.root)).parameters).toEqual(parameters);
+    expect(toCard(needModel(await readModels(folder.root), 'tiny', folder.root)).parameters).toEqual(
+      parameters,
+    );
     await folder.writeManifest('tiny', { parameters: { guidance: { min: 'low' } } });
     expect(await problemsOf()).toContain('parameters');
   });
