@@ -366,6 +366,30 @@ describe('a server of its own', { timeout: 60_000 }, () => {
       expect(await refused('nude child')).toContain('children');
     });
 
+    it('are read behind buttons and in the remix form', async () => {
+      scene.discord.restrict(lounge, true);
+      const asked = await imagine(users.member, 'a nude', lounge);
+      accepted(asked);
+      const { messageId } = await finish(scene, asked.id);
+      scene.discord.restrict(lounge, false);
+      for (const label of ['U1', 'V2', '🔄']) {
+        const pressed = await scene.discord.click(users.member, messageId, label, { locale: 'en-US' });
+        expect((pressed.followups[0] ?? pressed.message)?.embeds[0]?.['title'], label).toBe('Banned prompt');
+      }
+      const fox = await imagine(users.member);
+      const { messageId: foxes } = await finish(scene, fox.id);
+      await scene.discord.run(users.member, 'prefer remix', {}, { locale: 'en-US' });
+      const form = await scene.discord.click(users.member, foxes, 'V1', { locale: 'en-US' });
+      const sent = await scene.discord.submitModal(
+        users.member,
+        form,
+        { prompt: 'a nude' },
+        { locale: 'en-US' },
+      );
+      expect(titleOf(sent)).toBe('Banned prompt');
+      expect(await scene.waiting()).toHaveLength(2);
+    });
+
     it('are read in the form that mends a prompt too, and told in Vietnamese', async () => {
       const wrong = await imagine(users.member, 'a woman --stylize 5000');
       const form = await scene.discord.click(users.member, wrong.message?.id as string, 'Fix it');
