@@ -3,7 +3,7 @@ import { Routes } from 'discord.js';
 import { UserError } from '../shared/errors.ts';
 import { release, reserve } from '../shared/fairness.ts';
 import { type DeliverJob, type RenderRequest, SCHEMA_VERSION } from '../shared/job.ts';
-import { forgetJob, type JobRecord, recordJob } from '../shared/memory/pictures.ts';
+import { forgetJob, type JobRecord, recordJob, recordUpload } from '../shared/memory/pictures.ts';
 import { DEFAULT_LANE, readSettings, type Settings } from '../shared/memory/settings.ts';
 import { presentQueued } from '../shared/present.ts';
 import { addJob } from '../shared/queue.ts';
@@ -267,6 +267,7 @@ async function remember(app: App, asker: Asker, job: DeliverJob): Promise<void> 
     both.set(keys.token(jobId), asker.token, 'EX', TOKEN_TTL_S);
   await onRedis(both.exec());
   await onRedis(recordJob(app.redis, recordOf(job)));
+  for (const { key } of job.render.blend ?? []) await onRedis(recordUpload(app.redis, asker.user.id, key));
 }
 
 /** Not worth failing for: within 15 minutes the worker finds the message by the token alone. */
