@@ -68,7 +68,7 @@ export const envTable = {
     help: 'jobs of one user that are painted at the same time, over all workers',
   },
   MAX_PER_SERVER: {
-    schema: count(1, 1_000_000).default(500),
+    schema: count(1, 1_000_000).default(1000),
     help: 'jobs waiting or running for one Discord server',
   },
   DAILY_JOBS: {
