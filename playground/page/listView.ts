@@ -14,24 +14,18 @@ const WINDOW = 120;
 const STEP = 60;
 /** Index of the first drawn message, by channel; undefined follows the newest. */
 const from = new Map<string, number>();
+let lastTop = 0;
 let anchor: { id: string; top: number } | undefined;
 
-const PROMPTS: Record<string, string[]> = {
-  'en-US': [
-    'a fox in the snow at night',
-    'a lighthouse on a cliff, oil painting',
-    'a bowl of ramen, isometric, pastel colours',
-  ],
-  vi: [
-    'một con cáo trong tuyết ban đêm',
-    'ngọn hải đăng trên vách đá, tranh sơn dầu',
-    'tô phở nóng, góc nhìn nghiêng, màu phấn',
-  ],
-};
+/** In English for everybody: it is what models read. */
+const PROMPTS = [
+  'a fox in the snow at night',
+  'a sunflower in the garden, oil painting',
+  'a sailboat at sea, dawn',
+];
 
 function firstRun() {
   const imagine = commands().find((c) => c['name'] === 'imagine');
-  const prompts = PROMPTS[locale()] ?? PROMPTS['en-US']!;
   return html`<section class="welcome" aria-label=${say('welcome', { channel: placeName() })}>
     <div class="welcome-icon">${inDm() ? icons.at() : icons.hash()}</div>
     <h2>${inDm() ? placeName() : say('welcome', { channel: placeName() })}</h2>
@@ -39,7 +33,7 @@ function firstRun() {
     ${
       imagine
         ? html`<h3>${say('tryOne')}</h3>
-          <div class="prompts">${prompts.map((p) => html`<button type="button" data-testid="first-prompt" @click=${() => void runCommand('imagine', { prompt: p })}><span class="command">/imagine</span> ${p}</button>`)}</div>`
+          <div class="prompts">${PROMPTS.map((p) => html`<button type="button" data-testid="first-prompt" @click=${() => void runCommand('imagine', { prompt: p })}><span class="command">/imagine</span> ${p}</button>`)}</div>`
         : nothing
     }
     <p class="faint">${say('tryMore')} ${say('guide')} ${store.guide ? html`<a href="/guide" target="_blank" rel="noopener">${say('memberGuide')}</a>` : nothing}</p>
@@ -75,7 +69,15 @@ function onScroll(): void {
   const v = view();
   const start = start0();
   const end = Math.min(v.messages.length, start + WINDOW);
-  store.atBottom = el.scrollHeight - el.scrollTop - el.clientHeight < 60 && end === v.messages.length;
+  const low = el.scrollHeight - el.scrollTop - el.clientHeight < 60 && end === v.messages.length;
+  // What grows below while one is at the bottom is no scrolling away; that always goes up.
+  const up = el.scrollTop < lastTop - 1;
+  lastTop = el.scrollTop;
+  if (store.atBottom && !low && !up) {
+    settle();
+    return;
+  }
+  store.atBottom = low;
   if (store.atBottom && v.unread && document.hasFocus()) {
     v.unread = 0;
     changed();

@@ -66,7 +66,7 @@ class Window {
   async shotOf(name: string, message: Locator): Promise<void> {
     await this.settle();
     const box = (await message.boundingBox())!;
-    const clip = { x: box.x, y: Math.max(48, box.y - 12), width: 560, height: box.height + 24 };
+    const clip = { x: box.x, y: Math.max(48, box.y - 12), width: 600, height: box.height + 24 };
     await save(name, await this.page.screenshot({ clip }));
   }
 }
@@ -105,7 +105,7 @@ async function takeAll(browser: Browser, url: string): Promise<void> {
   await mai.shot('settings');
 
   await mai.page.getByTestId('hood').click();
-  const next = await mai.run('/imagine a bowl of ramen --quality 2');
+  const next = await mai.run('/imagine two penguins in the snow --quality 2');
   await next.getByText(/\d+%/).waitFor();
   await mai.page.locator('[data-lane].now').waitFor();
   await mai.page.getByTestId('pace').getByText(/steps/).waitFor();
@@ -118,9 +118,9 @@ async function takeAll(browser: Browser, url: string): Promise<void> {
   const narrow = await Window.open(browser, url, 'member', { width: 360, height: 740 });
   await narrow.shot('narrow');
   const linh = await Window.open(browser, url, 'stranger');
-  const ramen = await linh.run('/imagine một con cáo trong tuyết ban đêm');
-  await ramen.getByRole('button', { name: 'V4', exact: true }).waitFor();
-  await linh.page.getByTestId('composer').fill('/');
+  const sunflower = await linh.run('/imagine a sunflower in the garden, oil painting');
+  await sunflower.getByRole('button', { name: 'V4', exact: true }).waitFor();
+  await linh.page.getByTestId('composer').fill('/v');
   await linh.page.getByTestId('picker').waitFor();
   await linh.shot('vietnamese');
 }

@@ -4,7 +4,7 @@ import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Playground, startPlayground } from '../../playground/index.ts';
 import { chromiumPath, launch, visit } from './browser.ts';
-import { request } from './rest.ts';
+import { request, waiting } from './rest.ts';
 import { gridRows, picture } from './scriptedBot.ts';
 
 const HOSTILE = [
@@ -171,23 +171,51 @@ describe.skipIf(!chromiumPath)(
       await page.evaluate(
         "window.long = []; new PerformanceObserver((l) => l.getEntries().forEach((e) => window.long.push(Math.round(e.duration)))).observe({ type: 'longtask' })",
       );
-      const made = await request(pg, 'POST', `/channels/${pg.channelId}/messages`, { content: 'painting' });
-      for (let i = 0; i < 8; i++) {
-        const form = new FormData();
-        form.set('payload_json', JSON.stringify({ content: `painting ${i}`, attachments: [{ id: '0' }] }));
-        form.set('files[0]', new Blob([new Uint8Array(await picture(`#${i}0${i}0${i}0`, 512))]), 'p.png');
-        await request(pg, 'PATCH', `/channels/${pg.channelId}/messages/${made.body.id}`, form).then(
-          (a) => a.status === 429 && i--,
-        );
-        await page.getByText(/painting/).waitFor();
-      }
+      const painting = [await waiting(pg), await waiting(pg), await waiting(pg)];
+      for (const { callback } of painting) await callback({ type: 4, data: { content: 'painting' } });
+      await browser.startTracing(page, { categories: ['toplevel', 'disabled-by-default-devtools.timeline'] });
+      for (let i = 1; i <= 5; i++)
+        for (const [n, { original }] of painting.entries()) {
+          const form = new FormData();
+          const content = `painting ${n} (${i * 15}%)`;
+          form.set('payload_json', JSON.stringify({ content, attachments: [{ id: '0' }] }));
+          form.set('files[0]', new Blob([new Uint8Array(await picture(`#${i}0${n}0${i}0`, 512))]), 'p.png');
+          expect((await original('PATCH', form)).status).toBe(200);
+          await page.getByText(content).waitFor();
+        }
+      const longest = longestTask(await browser.stopTracing());
       const long = (await page.evaluate('window.long')) as number[];
-      console.log(`first paint ${Math.round(paint)} ms, long tasks ${JSON.stringify(long)}`);
-      // The machine may be busy with other work: the goal is 1,000 and 50 ms, the test only catches what is far off.
+      console.log(
+        `first paint ${Math.round(paint)} ms, longest task ${longest.toFixed(1)} ms of processor time, tasks over 50 ms by the clock ${JSON.stringify(long)}`,
+      );
+      // By the clock a busy machine makes every task long; the processor's time is the page's own.
       expect(paint).toBeLessThan(5000);
-      expect(Math.max(0, ...long)).toBeLessThan(500);
+      expect(longest).toBeGreaterThan(0);
+      expect(longest).toBeLessThan(50);
       await page.context().close();
       await pg.close();
     });
   },
 );
+
+interface TraceEvent {
+  name: string;
+  ph: string;
+  pid: number;
+  tid: number;
+  /** Microseconds of processor time. */
+  tdur?: number;
+  args?: { name?: string };
+}
+
+/** Milliseconds of processor time of the longest task on a page's main thread. */
+function longestTask(trace: Buffer): number {
+  const { traceEvents } = JSON.parse(trace.toString()) as { traceEvents: TraceEvent[] };
+  const main = new Set(
+    traceEvents
+      .filter((e) => e.name === 'thread_name' && e.args?.name === 'CrRendererMain')
+      .map((e) => `${e.pid}:${e.tid}`),
+  );
+  const tasks = traceEvents.filter((e) => /RunTask$/.test(e.name) && main.has(`${e.pid}:${e.tid}`));
+  return Math.max(0, ...tasks.map((e) => (e.tdur ?? 0) / 1000));
+}
