@@ -4,7 +4,7 @@ import { type Command, EVERYWHERE, named } from './command.ts';
 export const helpCommand: Command = {
   kind: 'private',
   definition: { ...named('help'), ...EVERYWHERE },
-  async run({ asker: { locale }, answer }) {
+  async run({ asker: { locale, manager }, answer }) {
     await answer.send({
       embeds: [
         {
@@ -13,6 +13,9 @@ export const helpCommand: Command = {
           fields: [
             { name: say(locale, 'help.commands'), value: say(locale, 'help.commands.text') },
             { name: say(locale, 'help.parameters'), value: say(locale, 'help.parameters.text') },
+            ...(manager
+              ? [{ name: say(locale, 'help.server'), value: say(locale, 'help.server.text') }]
+              : []),
           ],
         },
       ],

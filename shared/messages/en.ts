@@ -162,6 +162,10 @@ export const en = {
     '`/turbo` `/fast` `/relax` how soon · `/public` `/stealth` who sees it\n' +
     '`/show` an old picture · `/mydata` all that is remembered of you\n' +
     '❤️ keeps a picture · a ✉️ reaction sends you the pictures and seeds',
+  'help.server': 'You manage this server',
+  'help.server.text':
+    '`/dreamgrid setup` says who paints what, where and how much; `/dreamgrid block` stops a member.\n' +
+    'Nothing has to be set up: slurs, sex and gore are refused as it is.',
   'help.parameters': 'Parameters',
   'help.parameters.text':
     '`--ar 3:2` shape · `--seed 7` same start · `--no text, frame` leave out\n' +

@@ -146,6 +146,10 @@ export const vi = {
     '`/siêu-tốc` `/nhanh` `/thong-thả` nhanh đến đâu · `/công-khai` `/riêng-tư` ai thấy\n' +
     '`/xem` ảnh cũ · `/dữ-liệu-của-tôi` mọi điều được nhớ về bạn\n' +
     '❤️ giữ một ảnh · thả ✉️ để nhận ảnh và seed qua tin nhắn riêng',
+  'help.server': 'Bạn quản lý máy chủ này',
+  'help.server.text':
+    '`/dreamgrid cài-đặt` quyết định ai vẽ gì, ở đâu và bao nhiêu; `/dreamgrid chặn` ngừng một thành viên.\n' +
+    'Không bắt buộc phải cài đặt: từ miệt thị, tình dục và máu me đã bị từ chối sẵn.',
   'help.parameters': 'Tham số',
   'help.parameters.text':
     '`--ar 3:2` khung hình · `--seed 7` cùng điểm xuất phát · `--no text, frame` bỏ ra\n' +

@@ -165,6 +165,13 @@ describe('a server of its own', { timeout: 60_000 }, () => {
     });
   });
 
+  it('tells of itself in /help, to whom it concerns', async () => {
+    const help = async (user: string): Promise<string> =>
+      JSON.stringify((await scene.discord.run(user, 'help', {}, { locale: 'en-US' })).message?.embeds);
+    expect(await help(users.owner)).toContain('/dreamgrid setup');
+    expect(await help(users.member)).not.toContain('/dreamgrid');
+  });
+
   it('keeps to its channels', async () => {
     await choose(await setup(), 'channels', [lounge]);
     const refused = await imagine(users.member);
