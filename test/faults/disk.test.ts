@@ -1,11 +1,12 @@
 import { execFile } from 'node:child_process';
-import { open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type FaultStack, problemsOf, startFaultStack, until } from '../support/faults.ts';
 import type { TestProcess } from '../support/processes.ts';
 import { freePort } from '../support/redis.ts';
+import { fillDisk } from './fillDisk.ts';
 
 /** The store has no room or takes no writes; the memory is not enough; the model gives no numbers. */
 const run = promisify(execFile);
@@ -32,27 +33,11 @@ const failedOnce = (jobId: string) =>
   worker.logged((event) => event.msg === 'painting failed; it is tried again' && event['jobId'] === jobId);
 const isRed = async (): Promise<boolean> => !!(await problemsOf(port))?.some((one) => one.includes('store'));
 
-/** Takes every byte that is left. */
-async function fill(path: string): Promise<void> {
-  const file = await open(path, 'w');
-  try {
-    for (let size = 65_536; size >= 1; size >>= 1)
-      while (
-        await file.write(Buffer.alloc(size)).then(
-          ({ bytesWritten }) => bytesWritten === size,
-          () => false,
-        )
-      );
-  } finally {
-    await file.close();
-  }
-}
-
 describe('the disk', () => {
   it('row 30: disk full: tried again, nothing partial visible, done when there is room', async (context) => {
     if (!mounted) return context.skip('no tmpfs: not root');
     const filler = join(stack.dataDir, 'filler');
-    await fill(filler);
+    await fillDisk(filler);
     const handle = await stack.imagine('disk full');
     await failedOnce(handle.id);
     expect(await isRed()).toBe(true);

@@ -1,11 +1,18 @@
+import { execFile } from 'node:child_process';
+import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type FaultStack, holdEngine, problemsOf, startFaultStack, until } from '../support/faults.ts';
 import type { TestProcess } from '../support/processes.ts';
 import { type FaultProxy, startProxy } from '../support/proxy.ts';
 import { freePort } from '../support/redis.ts';
+import { fillDisk } from './fillDisk.ts';
 import { report } from './report.ts';
 
 /** Redis goes away: for a moment, for longer than a lock, without a word, or has no room left. */
+const run = promisify(execFile);
 let stack: FaultStack;
 let bot: TestProcess;
 let worker: TestProcess;
@@ -90,6 +97,41 @@ it('row 11: Redis fills up while a job runs: the job is not lost', async () => {
   await client.config('SET', 'maxmemory', '0');
   await stack.grid(handle);
   expect(stack.messagesOf(handle)).toHaveLength(1);
+});
+
+it('row 11: the disk of Redis full: refused with a message, readiness red, and all well again without a restart', async (context) => {
+  const { client } = stack.redis;
+  const dir = ((await client.config('GET', 'dir')) as string[])[1] as string;
+  const keep = await mkdtemp(join(tmpdir(), 'dreamgrid-keep-'));
+  await cp(dir, keep, { recursive: true });
+  await stack.redis.kill();
+  const mounted = await run('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', dir]).then(
+    () => true,
+    () => false,
+  );
+  try {
+    if (mounted) await cp(keep, dir, { recursive: true });
+    await stack.redis.start();
+    await until(() => ready(ports.bot), 'the bot is ready');
+    if (!mounted) return context.skip('no tmpfs: not root');
+    const filler = join(dir, 'filler');
+    await fillDisk(filler);
+    // The log takes what is still in its buffer first; the write after that is refused.
+    await until(() => red(ports.bot), 'the bot says it is not ready');
+    const refused = await stack.imagine('no room on the disk');
+    expect(refused.message?.ephemeral).toBe(true);
+    expect(refused.message?.embeds[0]?.['title']).toBe('Try again in a moment');
+    await rm(filler);
+    await until(() => ready(ports.bot), 'the bot is ready again');
+    await stack.grid(await stack.imagine('room on the disk again'));
+  } finally {
+    await rm(keep, { recursive: true, force: true });
+    if (mounted) await run('umount', ['-l', dir]);
+  }
+  // On the ordinary folder again, for the tests that follow.
+  await stack.redis.kill();
+  await stack.redis.start();
+  await until(() => ready(ports.bot), 'the bot is ready');
 });
 
 it('row 10: silent partition between worker and Redis: readiness red, recovery by itself within 60 s', async () => {

@@ -95,7 +95,8 @@ function tweak(value: unknown, random: Random): unknown {
   if (typeof value === 'number')
     return random.pick([value + 1, -value, value / 3, value * 1_000, Math.floor(value)]);
   if (typeof value === 'boolean') return !value;
-  if (Array.isArray(value)) return random.pick([[...value, ...value], value.slice(1), [...value].reverse()]);
+  if (Array.isArray(value))
+    return random.pick([[...value, ...value], [...value].slice(1), [...value].reverse()]);
   if (typeof value !== 'string') return anyValue(random);
   return mutateText(value, random);
 }

@@ -48,6 +48,7 @@ export async function playStorm(options: StormOptions): Promise<StormReport> {
     seed,
     minutes = Infinity,
     workers = 2,
+    built = false,
     long = false,
     samples = 8,
     log = () => undefined,
