@@ -9,7 +9,7 @@ import { readSettings } from '../shared/memory/settings.ts';
 import { say } from '../shared/messages/index.ts';
 import { cancelJob } from '../shared/queue.ts';
 import { type Recipe, recipeSchema } from '../shared/recipe.ts';
-import { keys } from '../shared/redis.ts';
+import { keys, PREFIX } from '../shared/redis.ts';
 import type { App } from './app.ts';
 import type { Button } from './buttons.ts';
 import { linkTo, placesOf } from './messages.ts';
@@ -74,10 +74,28 @@ export async function eraseData(app: App, userId: string): Promise<number> {
     );
     if (others?.[1]?.[1] === 0) await store.remove(key);
   }
+  await forgetQuestions(app, userId);
   const { settings, options, favourites, uploads, held } = keys;
   await onRedis(redis.del(...[settings, options, favourites, uploads, held].map((key) => key(userId))));
   app.log.info({ jobs: history.length }, 'a member erased everything');
   return history.length;
+}
+
+/** What /describe and /shorten were asked, and the prompts that wait behind buttons. */
+async function forgetQuestions({ redis, queues }: App, userId: string): Promise<void> {
+  const asked = await onRedis(queues.ask.getJobs(['completed', 'failed', 'waiting', 'delayed']));
+  // One that a worker holds just now is removed by the queue itself when it has ended.
+  for (const job of asked) if (job?.data.userId === userId) await job.remove().catch(() => undefined);
+  const patterns = [keys.offered(userId, '*'), `${PREFIX}:fix:${userId}:*`];
+  let cursor = '0';
+  do {
+    const [next, found] = await onRedis(
+      redis.scan(cursor, 'MATCH', `${PREFIX}:*:${userId}:*`, 'COUNT', 1000),
+    );
+    const mine = found.filter((key) => patterns.some((pattern) => key.startsWith(pattern.slice(0, -1))));
+    if (mine.length > 0) await onRedis(redis.del(...mine));
+    cursor = next;
+  } while (cursor !== '0');
 }
 
 async function eraseJob(app: App, userId: string, jobId: string): Promise<void> {

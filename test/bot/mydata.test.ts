@@ -2,6 +2,7 @@ import { gunzipSync } from 'node:zlib';
 import sharp from 'sharp';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { readSettings } from '../../shared/memory/settings.ts';
+import { addAsk } from '../../shared/queue.ts';
 import { keys } from '../../shared/redis.ts';
 import { openFolderStore, pictureKeys } from '../../shared/store.ts';
 import { finish } from './finish.ts';
@@ -105,6 +106,17 @@ describe('/mydata', { timeout: 60_000 }, () => {
   it('erase erases: queue, messages, store, recipes, memory; and nothing of anyone else', async () => {
     const life = await live(member, 'a fox canary');
     const other = await live(stranger, 'an owl');
+    await run(member, 'imagine', { prompt: 'a canary --stylize 5000' }); // waits behind Fix it
+    await scene.redis.client.set(keys.offered(member, life.grid), '["a canary"]');
+    await addAsk(scene.queues, {
+      v: 1,
+      id: life.single,
+      question: { kind: 'shorten', text: 'a canary', suffix: '' },
+      model: 'pocket',
+      userId: member,
+      applicationId: scene.discord.applicationId,
+      locale: 'en-US',
+    });
     const asked = await run(member, 'mydata erase');
     expect(asked.message?.ephemeral).toBe(true);
     expect(asked.message?.embeds[0]?.['description']).toContain('3 jobs with their pictures');
@@ -126,7 +138,7 @@ describe('/mydata', { timeout: 60_000 }, () => {
     const left: string[] = [];
     for (const key of await client.keys('*')) {
       // Marks that go by themselves: a click, a cancellation, how many today, turns until the queue is empty.
-      if (/:(clicked|cancelled|fix|quota|events|fair|open-server)(:|$)/.test(key)) continue;
+      if (/:(clicked|cancelled|quota|events|fair|open-server)(:|$)/.test(key)) continue;
       const type = await client.type(key);
       const text =
         key +
