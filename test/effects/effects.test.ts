@@ -106,12 +106,12 @@ describe('effects', { timeout: 900_000 }, () => {
     const [little, much] = [await over('--weird 300', off, one), await over('--weird 1500', off, one)];
     expect(little).toBeGreaterThan(0.5);
     expect(much / little).toBeGreaterThan(1.5);
-    const fit = async ({ pictures }: Work, prompt: string): Promise<number> => {
+    const nearness = async ({ pictures }: Work, prompt: string): Promise<number> => {
       const seen = await studio.see(pictures.slice(0, 2), [prompt]);
       return mean(seen.pictures.map((vector) => dot(vector, seen.texts[0] as Float32Array)));
     };
-    const before = mean(await Promise.all([...plain].map(([prompt, work]) => fit(work, prompt))));
-    expect(await over('--weird 3000', fit)).toBeLessThan(before - 0.03);
+    const before = mean(await Promise.all([...plain].map(([prompt, work]) => nearness(work, prompt))));
+    expect(await over('--weird 3000', nearness)).toBeLessThan(before - 0.03);
   });
 
   it('Vary (Subtle) stays nearer than Vary (Strong), and an upscale stays the picture', async () => {
