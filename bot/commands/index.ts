@@ -1,6 +1,7 @@
 import { blendCommand } from './blend.ts';
 import { cancelJobApp } from './cancelJob.ts';
 import type { Command, MessageApp } from './command.ts';
+import { compareCommand } from './compare.ts';
 import { describeCommand } from './describe.ts';
 import { dmResultsApp } from './dmResults.ts';
 import { dreamgridCommand } from './dreamgrid.ts';
@@ -23,6 +24,7 @@ const table: readonly Command[] = [
   blendCommand,
   describeCommand,
   shortenCommand,
+  compareCommand,
   inspectCommand,
   infoCommand,
   helpCommand,

@@ -1,0 +1,93 @@
+import { randomInt } from 'node:crypto';
+import { ApplicationCommandOptionType } from 'discord.js';
+import { UserError } from '../../shared/errors.ts';
+import { SAMPLERS, samplerOf } from '../../shared/params.ts';
+import { MAX_LENGTH, printPrompt } from '../../shared/prompt/index.ts';
+import { draftsOf } from '../drafts.ts';
+import { readPrompts } from '../prompts.ts';
+import { onRedis } from '../redisAway.ts';
+import { submit } from '../submit.ts';
+import { type Choice, type Command, EVERYWHERE, named } from './command.ts';
+
+/** One prompt and one seed on several models or samplers, one picture each, so that only those differ. */
+const MOST = 6;
+
+export const compareCommand: Command = {
+  kind: 'message',
+  definition: {
+    ...named('compare'),
+    ...EVERYWHERE,
+    options: [
+      {
+        ...named('compare.prompt'),
+        type: ApplicationCommandOptionType.String,
+        required: true,
+        max_length: Math.min(6000, MAX_LENGTH),
+      },
+      {
+        ...named('compare.models'),
+        type: ApplicationCommandOptionType.String,
+        max_length: 400,
+        autocomplete: true,
+      },
+      {
+        ...named('compare.samplers'),
+        type: ApplicationCommandOptionType.String,
+        max_length: 400,
+        autocomplete: true,
+      },
+    ],
+  },
+  async run({ app, asker, answer, interaction }) {
+    const typed = interaction.options.getString('prompt', true);
+    const { prompts, defaultModel } = await readPrompts(app, asker, typed);
+    const [only] = prompts;
+    if (!only || prompts.length > 1) throw new UserError('too-many', { n: prompts.length, max: 1 });
+    const models = listed(interaction.options.getString('models'));
+    const samplers = listed(interaction.options.getString('samplers'));
+    const installed = await onRedis(app.models());
+    const unknown = models.find((name) => !installed.has(name));
+    if (unknown) throw new UserError('no-model', { model: unknown });
+    const wrong = samplers.find((name) => samplerOf(name) === undefined);
+    if (wrong)
+      throw new UserError('unknown-sampler', { value: wrong, samplers: Object.keys(SAMPLERS).join(', ') });
+    const { model = defaultModel, scheduler, seed = randomInt(2 ** 32), ...params } = only.params;
+    const pairs = (models.length > 0 ? models : [model]).flatMap((name) =>
+      (samplers.length > 0 ? samplers.map(samplerOf) : [scheduler]).map(
+        (sampler) => [name, sampler] as const,
+      ),
+    );
+    if (pairs.length < 2) throw new UserError('compare-one');
+    if (pairs.length > MOST) throw new UserError('too-many', { n: pairs.length, max: MOST });
+    const wishes = pairs.map(([name, sampler]) => {
+      const own = {
+        ...params,
+        model: name,
+        seed,
+        repeat: 1,
+        ...(sampler === undefined ? {} : { scheduler: sampler }),
+      };
+      return { ...only, params: own, text: printPrompt({ ...only, params: own }) };
+    });
+    const drafts = draftsOf(wishes, defaultModel).map((draft) => ({ ...draft, count: 1 }));
+    await submit(app, asker, answer, drafts);
+  },
+  /** What is typed so far, with one more name behind it. */
+  async complete({ app, interaction }) {
+    const { name, value } = interaction.options.getFocused(true);
+    const names = name === 'models' ? [...(await app.models()).keys()] : Object.keys(SAMPLERS);
+    const parts = value.split(',');
+    const last = (parts.pop() ?? '').trim().toLowerCase();
+    const before = listed(parts.join(','));
+    return names
+      .filter((known) => known.toLowerCase().includes(last) && !before.includes(known))
+      .map((known): Choice => {
+        const all = [...before, known].join(', ').slice(0, 100);
+        return { name: all, value: all };
+      });
+  },
+};
+
+const listed = (text: string | null): string[] => [
+  ...new Set((text ?? '').split(',').flatMap((part) => part.trim() || [])),
+];
