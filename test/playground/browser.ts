@@ -30,7 +30,7 @@ export interface Visit {
 
 export async function visit(
   browser: Browser,
-  pg: { readonly url: string },
+  pg: { readonly url: string; readonly pageUrl?: string },
   as = 'member',
   size = { width: 1280, height: 800 },
 ): Promise<Visit> {
@@ -47,7 +47,9 @@ export async function visit(
     if (!['data:', 'blob:'].includes(url.protocol) && url.hostname !== '127.0.0.1')
       complaints.push(`left the machine: ${r.url()}`);
   });
-  await page.goto(`${pg.url}/?as=${as}`);
+  const address = new URL(pg.pageUrl ?? pg.url);
+  address.searchParams.set('as', as);
+  await page.goto(address.href);
   await page.getByTestId('composer').waitFor();
   return { page, complaints };
 }
