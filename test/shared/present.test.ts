@@ -82,6 +82,21 @@ describe('the life of a message', () => {
     expect(presentQueued({ render, ...en }).content).not.toContain('\n');
   });
 
+  it('waits for a worker, and says that none is there', () => {
+    const { content } = presentQueued({ render, locale: 'vi', ahead: 0, nobody: true });
+    expect(content).toMatch(/\n-# hiện chưa có máy nào vẽ; việc của bạn vẫn chờ · tiếp theo trong hàng$/);
+  });
+
+  it('names its lane while it is painted and after', () => {
+    const relaxed = { ...render, lane: 'relax' as const };
+    const progress = presentProgress({ render: relaxed, ...en, percent: 31, preview: false });
+    expect(progress.content).toMatch(/<@111111111111111111> \(31%\) \(relaxed\)$/);
+    expect(presentResult({ render: relaxed, result: resultOf(4), ...done }).content).toMatch(
+      /> \(relaxed\)$/,
+    );
+    expect(presentResult({ render, result: resultOf(4), ...done }).content).toMatch(/>$/);
+  });
+
   it('progresses, with a preview or without', () => {
     const payload = presentProgress({ render, ...en, percent: 31.4, preview: true });
     expect(payload.content).toBe('**a fox in the snow --ar 3:2** - <@111111111111111111> (31%)');
