@@ -105,7 +105,11 @@ async function repaint(
   const { canvas, mask, share } = await prepare(source, frame, recipe.action === 'vary-region');
   const init = { image: windowOf(canvas, frame), strength: engineSettings(recipe).strength ?? 1 };
   const { width, height } = frame.window;
-  const { pictures, ms } = await generate(deps, model, { ...recipe, width, height }, init, options, mask);
+  // A preview of the window alone would be stretched over the frame.
+  const whole = width === frame.width && height === frame.height;
+  const quiet: PaintOptions = { ...options, onStep: ({ step, steps }) => options.onStep?.({ step, steps }) };
+  const asked = { ...recipe, width, height };
+  const { pictures, ms } = await generate(deps, model, asked, init, whole ? options : quiet, mask);
   return { pictures: pictures.map((picture) => lay(canvas, picture, share, frame)), latents: [], ms };
 }
 
