@@ -49,8 +49,8 @@ export interface PlaygroundOptions {
   rights?: Partial<Record<PersonName, bigint>>;
   /** Where bot and worker tell how they are; the page's panel shows it. */
   underneath?: UnderneathOptions;
-  /** A Markdown file that the page offers as the member's guide. */
-  guidePath?: string;
+  /** Folder with the documents that the page offers as the member's guide, `prompt.md` first. */
+  guideFolder?: string;
 }
 
 /** `early` hands the interaction out at once instead of when it was acknowledged or failed. */
@@ -166,7 +166,7 @@ export async function startPlayground(options: PlaygroundOptions = {}): Promise<
   const page = new PageServer(
     { presenter, gateway, interactions, people, trouble },
     beyond ? randomBytes(16).toString('hex') : undefined,
-    { underneath: options.underneath, guidePath: options.guidePath },
+    { underneath: options.underneath, guideFolder: options.guideFolder },
   );
   const server = httpServer(
     { presenter, gateway, interactions, trouble, token, attachmentLimit },

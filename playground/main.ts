@@ -30,7 +30,7 @@ function optionsFromEnv(env: NodeJS.ProcessEnv): PlaygroundOptions {
           },
         }
       : {}),
-    guidePath: fileURLToPath(new URL('../docs/prompt.md', import.meta.url)),
+    guideFolder: fileURLToPath(new URL('../docs', import.meta.url)),
   };
 }
 

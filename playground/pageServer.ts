@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { guidePage } from './guide.ts';
+import { guideFile } from './guide.ts';
 import { PageActions } from './pageActions.ts';
 import { pageFiles } from './pageBundle.ts';
 import { interactionView, type PageParts, pageMessage, snapshot } from './pageView.ts';
@@ -16,6 +16,9 @@ const HEADERS = {
   'x-content-type-options': 'nosniff',
   'referrer-policy': 'no-referrer',
 };
+const isPagePath = (path: string): boolean =>
+  ['/', '/page.js', '/page.css'].includes(path) || path.startsWith('/guide/');
+
 interface PageWindow {
   /** Its panel is open. */
   watching: boolean;
@@ -34,17 +37,17 @@ export class PageServer {
   private readonly killWorker: (() => void) | undefined;
 
   private readonly underneath: UnderneathWatch | undefined;
-  private readonly guidePath: string | undefined;
+  private readonly guideFolder: string | undefined;
   private readonly windows = new Set<PageWindow>();
 
   constructor(
     parts: PageParts,
     key: string | undefined,
-    more: { underneath?: UnderneathOptions | undefined; guidePath?: string | undefined },
+    more: { underneath?: UnderneathOptions | undefined; guideFolder?: string | undefined },
   ) {
     this.parts = parts;
     this.key = key;
-    this.guidePath = more.guidePath;
+    this.guideFolder = more.guideFolder;
     if (!more.underneath) return;
     // A page that others can reach shows how the worker is, and does not end it.
     const { killWorker, ...rest } = more.underneath;
@@ -77,8 +80,7 @@ export class PageServer {
 
   async handle(req: IncomingMessage, res: ServerResponse, url: URL): Promise<boolean> {
     const upload = url.pathname === '/page/upload' && req.method === 'POST';
-    if (!upload && (req.method !== 'GET' || !['/', '/page.js', '/page.css', '/guide'].includes(url.pathname)))
-      return false;
+    if (!upload && (req.method !== 'GET' || !isPagePath(url.pathname))) return false;
     if (!this.trusted(req)) {
       res.writeHead(403, { 'content-type': 'text/plain' });
       res.end('This playground needs the address it printed when it started.');
@@ -91,10 +93,15 @@ export class PageServer {
 
   private async file(res: ServerResponse, url: URL): Promise<void> {
     try {
-      const file =
-        url.pathname === '/guide'
-          ? await guidePage(this.guidePath, url.searchParams.get('theme') === 'light')
-          : (await pageFiles()).get(url.pathname)!;
+      const light = url.searchParams.get('theme') === 'light';
+      const file = url.pathname.startsWith('/guide/')
+        ? this.guideFolder && (await guideFile(this.guideFolder, url.pathname, light))
+        : (await pageFiles()).get(url.pathname);
+      if (!file) {
+        res.writeHead(404, { 'content-type': 'text/plain' });
+        res.end('There is no such page.');
+        return;
+      }
       const cookie = this.key
         ? { 'set-cookie': `playground=${this.key}; HttpOnly; SameSite=Strict; Path=/` }
         : {};
@@ -181,7 +188,7 @@ export class PageServer {
     });
     send({
       ...snapshot(this.parts, me),
-      guide: this.guidePath !== undefined,
+      guide: this.guideFolder !== undefined,
       mayKill: this.killWorker !== undefined,
       underneath: this.underneath?.state,
     });

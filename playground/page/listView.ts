@@ -36,7 +36,7 @@ function firstRun() {
           <div class="prompts">${PROMPTS.map((p) => html`<button type="button" data-testid="first-prompt" @click=${() => void runCommand('imagine', { prompt: p })}><span class="command">/imagine</span> ${p}</button>`)}</div>`
         : nothing
     }
-    <p class="faint">${say('tryMore')} ${say('guide')} ${store.guide ? html`<a href="/guide" target="_blank" rel="noopener">${say('memberGuide')}</a>` : nothing}</p>
+    <p class="faint">${say('tryMore')} ${say('guide')} ${store.guide ? html`<a href="/guide/prompt.md" target="_blank" rel="noopener">${say('memberGuide')}</a>` : nothing}</p>
   </section>`;
 }
 

@@ -23,7 +23,7 @@ function facts(r: Json): TemplateResult {
     ${row(say('recipePrompt'), r['prompt'])}${row(say('recipeNot'), r['negative'])}
     ${row(say('recipeAction'), r['action'])}
     ${row(say('recipeModel'), `${r['model']}${r['modelHash'] ? ` (${r['modelHash']})` : ''}`)}
-    ${row('seed', String(r['seed']))}
+    ${row('Seed', String(r['seed']))}
     ${row(say('recipeSize'), `${r['width']} × ${r['height']} · ${r['count']}`)}
     ${row(say('recipeSteps'), `${r['steps']} · ${r['scheduler']}`)}
     ${row('CFG', String(r['guidance']))}

@@ -64,7 +64,7 @@ export function topBar() {
     ${guild ? icons.hash() : icons.at()}<h1>${placeName()}</h1><span class="topic">${store.current === 'guild' ? say('channelTopic') : ''}</span>
     <span class="grow"></span>
     <span class="dot ${store.online ? 'on' : ''}" title=${store.online ? 'online' : 'offline'} role="img" aria-label=${store.online ? 'Bot online' : 'Bot offline'}></span>
-    ${store.guide ? html`<a class="ghost" href="/guide${store.theme === 'light' ? '?theme=light' : ''}" target="_blank" rel="noopener" aria-label=${say('memberGuide')} title=${say('memberGuide')} data-testid="guide">${icons.book()}</a>` : nothing}
+    ${store.guide ? html`<a class="ghost" href="/guide/prompt.md${store.theme === 'light' ? '?theme=light' : ''}" target="_blank" rel="noopener" aria-label=${say('memberGuide')} title=${say('memberGuide')} data-testid="guide">${icons.book()}</a>` : nothing}
     <button type="button" class="ghost" aria-label=${say('theme')} data-testid="theme" @click=${() => setTheme(store.theme === 'dark' ? 'light' : 'dark')}>${store.theme === 'dark' ? icons.sun() : icons.moon()}</button>
     <button type="button" class="ghost" aria-label=${say('hood')} aria-pressed=${store.panel.open ? 'true' : 'false'} data-testid="hood" @click=${togglePanel}>${icons.gauge()}</button>
   </header>`;

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { Browser } from 'playwright-core';
 import { Gauge, Histogram, Registry } from 'prom-client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { GUIDE } from '../../playground/guide.ts';
 import { type Playground, startPlayground } from '../../playground/index.ts';
 import { readSamples } from '../../playground/underneath.ts';
 import { type Health, openHealth } from '../../shared/health.ts';
@@ -54,7 +55,7 @@ describe.skipIf(!chromiumPath)(
       [bot, worker] = [await tell([]), await tell(['loading the model "pocket"'])];
       pg = await startPlayground({
         underneath: { bot: bot.url, worker: worker.url, killWorker: () => kills++ },
-        guidePath: fileURLToPath(new URL('../../docs/prompt.md', import.meta.url)),
+        guideFolder: fileURLToPath(new URL('../../docs', import.meta.url)),
       });
     });
     afterAll(async () => {
@@ -117,12 +118,20 @@ describe.skipIf(!chromiumPath)(
     });
 
     test('the guide is a page of ours: tables, code, and nothing that runs', async () => {
-      const answer = await fetch(`${pg.url}/guide?theme=light`);
+      const answer = await fetch(`${pg.url}${GUIDE}?theme=light`);
       expect(answer.headers.get('content-security-policy')).toContain("default-src 'none'");
       const html = await answer.text();
       expect(html).toContain('data-theme="light"');
       expect(html).toMatch(/<table>[\s\S]*--stylize/);
       expect(html).not.toContain('<script');
+      expect(html).toContain('id="what-the-parameters-do"');
+      // Every document it names is there, and pictures are served.
+      const links = [...html.matchAll(/href="((?!https?:|#)[^"]+)"/g)].map((m) => m[1]!);
+      expect(links.some((link) => link.includes('commands.md?theme=light'))).toBe(true);
+      for (const link of new Set([...links.map((l) => l.split('#')[0]!), 'images/grid.png']))
+        expect((await fetch(new URL(link, answer.url))).status, link).toBe(200);
+      for (const out of ['/guide/../package.json', '/guide/%2e%2e/package.json', '/guide/ops/grafana.json'])
+        expect((await fetch(`${pg.url}${out}`)).status, out).toBe(404);
     });
 
     test('a page that others can reach does not offer to kill', async () => {
