@@ -10,7 +10,7 @@ import { keys, workerConnection } from '../../shared/redis.ts';
 import { announce } from '../../shared/registry.ts';
 import { isMessage, startProcess, type TestProcess } from '../support/processes.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
-import { expectNoPings } from '../support/stack.ts';
+import { expectNoPings, expectNoSecrets } from '../support/stack.ts';
 
 /** A real bot process against a local Discord and a real Redis; no worker, so that jobs stay to be looked at. */
 export interface Scene {
@@ -106,6 +106,7 @@ export async function openScene(
       await redis.close();
       await rm(dataDir, { recursive: true, force: true });
       expectNoPings(discord);
+      expectNoSecrets([bot], discord, redis);
     },
   };
 }

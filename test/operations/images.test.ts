@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { readdir, readFile, readlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -114,6 +115,22 @@ describe('Dockerfile', () => {
   });
 });
 
+/** Addresses that a process listens on, as /proc has them (proc(5): state 0A is LISTEN). */
+async function listening(pid: number): Promise<string[]> {
+  const own = new Set<string>();
+  for (const fd of await readdir(`/proc/${pid}/fd`)) {
+    const inode = /^socket:\[(\d+)\]$/.exec(await readlink(`/proc/${pid}/fd/${fd}`).catch(() => ''))?.[1];
+    if (inode) own.add(inode);
+  }
+  const found: string[] = [];
+  for (const table of ['tcp', 'tcp6'])
+    for (const line of (await readFile(`/proc/${pid}/net/${table}`, 'utf8')).split('\n').slice(1)) {
+      const [, address = '', , state, , , , , , inode = ''] = line.trim().split(/\s+/);
+      if (state === '0A' && own.has(inode)) found.push(address);
+    }
+  return found;
+}
+
 /** `npm run build` into a folder with the production packages alone, as the images have them. */
 describe('what the images start', () => {
   let app: string;
@@ -164,7 +181,7 @@ describe('what the images start', () => {
     expect(models.stdout).toContain('pocket');
   });
 
-  it('bot and worker paint a grid', async () => {
+  it('bot and worker paint a grid, and listen on no port', async () => {
     const stack = await startFaultStack();
     try {
       await Promise.all([
@@ -172,6 +189,8 @@ describe('what the images start', () => {
         stack.start(join(app, 'dist/worker/main.js'), 'worker ready'),
       ]);
       await stack.grid(await stack.imagine('out of the box'));
+      for (const one of stack.processes) expect(await listening(one.process.pid as number)).toEqual([]);
+      expect(await listening(process.pid)).not.toEqual([]); // the local Discord, here
       await stack.expectClean();
     } finally {
       await stack.close();

@@ -4,7 +4,7 @@ import { openQueues, type Queues } from '../../shared/queue.ts';
 import { workerConnection } from '../../shared/redis.ts';
 import { type ModelsFolder, makeModels } from '../worker/tinyModel.ts';
 import { engineOf, type TestProcess } from './processes.ts';
-import { isGrid, type Stack, type StackOptions, startStack } from './stack.ts';
+import { expectNoSecrets, isGrid, type Stack, type StackOptions, startStack } from './stack.ts';
 
 /**
  * A stack for breaking: the tiny model (a grid takes a second), logs as in production, secrets that can be
@@ -126,14 +126,10 @@ export async function countOpen(queues: Queues): Promise<number> {
 }
 
 /** No token, password or prompt in any line that any process wrote. */
-export function expectNoLeak({ processes, playground }: Stack): void {
+export function expectNoLeak({ processes, playground, redis }: Stack): void {
   const logs = processes.flatMap(({ lines }) => lines).join('\n');
   for (const secret of Object.values(CANARY)) expect(logs).not.toContain(secret);
-  for (const { path } of playground.requests) {
-    const token = /\/(?:webhooks|interactions)\/\d+\/([^/?]{20,})/.exec(path)?.[1];
-    if (token && logs.includes(token))
-      throw new Error(`an interaction token is in a log (${path.slice(0, 60)}…)`);
-  }
+  expectNoSecrets(processes, playground, redis);
 }
 
 /** Asks again until it is so: for Redis and files, which do not call back. */

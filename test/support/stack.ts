@@ -77,6 +77,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
       await redis.close();
       await rm(dataDir, { recursive: true, force: true });
       expectNoPings(playground);
+      expectNoSecrets(processes, playground, redis);
     },
   };
 }
@@ -85,6 +86,22 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
 export function expectNoPings({ violations }: Playground): void {
   const pings = violations.filter(({ kind }) => kind === 'ping');
   if (pings.length > 0) throw new Error(`somebody would be pinged: ${JSON.stringify(pings.slice(0, 3))}`);
+}
+
+/** Nor may any process ever have written down the password of Redis or the token of an interaction. */
+export function expectNoSecrets(
+  processes: readonly TestProcess[],
+  { requests }: Playground,
+  { password }: TestRedis,
+): void {
+  const tokens = new Set(
+    requests.flatMap(({ path }) => /\/(?:webhooks|interactions)\/\d+\/([\w-]{40,})/.exec(path)?.[1] ?? []),
+  );
+  for (const { lines } of processes)
+    for (const line of lines) {
+      const leaks = line.includes(password) || line.match(/[\w-]{40,}/g)?.some((word) => tokens.has(word));
+      if (leaks) throw new Error(`a secret is in a log: ${line.slice(0, 80)}…`);
+    }
 }
 
 const labels = (message: MessageView): string[] => message.buttons.map(({ label }) => label);
