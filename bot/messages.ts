@@ -5,7 +5,7 @@ import type { App } from './app.ts';
 import { onRedis } from './redisAway.ts';
 
 /** Messages of ours, as Discord has them. */
-export type OurMessage = Pick<APIMessage, 'author' | 'components' | 'attachments'>;
+export type OurMessage = Pick<APIMessage, 'author' | 'components' | 'attachments' | 'application_id'>;
 
 /** undefined where it is gone, or not ours to read. */
 export const readMessage = async (

@@ -23,7 +23,7 @@ import { submit } from './submit.ts';
  * is painted again from its recipe, with the same seed. @throws UserError no-job, not-your-job, recipe-gone
  */
 export async function show(app: App, asker: Asker, answer: Answer, typed: string): Promise<void> {
-  const { jobId, at } = await findJob(app, typed);
+  const { jobId, at } = await findJob(app, asker, typed);
   const [record] = await onRedis(readJobs(app.redis, [jobId]));
   await checkOwner(app, asker, jobId, at);
   const settings = await onRedis(readSettings(app.redis, asker.user.id));
@@ -50,13 +50,18 @@ export async function show(app: App, asker: Asker, answer: Answer, typed: string
   await submit(app, asker, answer, [{ ...draft, params }]);
 }
 
-/** A job's id, or the link of its message. */
-async function findJob(app: App, typed: string): Promise<{ jobId: string; at?: Place }> {
+/** A job's id, or the link of its message, which must be ours: another bot may give its buttons any id. */
+async function findJob(
+  app: App,
+  { applicationId }: Asker,
+  typed: string,
+): Promise<{ jobId: string; at?: Place }> {
   const text = typed.trim();
   if (jobIdSchema.safeParse(text).success) return { jobId: text };
   const at = readLink(text);
   const message = at && (await readMessage(app.rest, at.channelId, at.messageId));
-  const jobId = message && jobOf(message);
+  const ours = message?.author.id === applicationId || message?.application_id === applicationId;
+  const jobId = message && ours ? jobOf(message) : undefined;
   if (!at || jobId === undefined) throw new UserError('no-job');
   return { jobId, at };
 }

@@ -7,8 +7,9 @@ import { jobOfTarget } from './target.ts';
 export const cancelJobApp: MessageApp = {
   kind: 'private',
   definition: { ...appNamed('cancel-job'), ...EVERYWHERE },
-  async run({ app, asker, answer, interaction }) {
-    await cancel(app, jobOfTarget(interaction), asker);
+  async run(call) {
+    const { app, asker, answer } = call;
+    await cancel(app, await jobOfTarget(call), asker);
     await answer.send({ content: say(asker.locale, 'app.cancel-job.done'), allowed_mentions: { parse: [] } });
   },
 };

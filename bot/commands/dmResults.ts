@@ -7,9 +7,15 @@ import { filesOfTarget, jobOfTarget } from './target.ts';
 export const dmResultsApp: MessageApp = {
   kind: 'private',
   definition: { ...appNamed('dm-results'), ...EVERYWHERE },
-  async run({ app, asker: { user, locale }, answer, interaction }) {
+  async run(call) {
+    const {
+      app,
+      asker: { user, locale },
+      answer,
+      interaction,
+    } = call;
     const to = { userId: user.id, name: user.name, locale };
-    await sendResults(app, to, jobOfTarget(interaction), filesOfTarget(interaction));
+    await sendResults(app, to, await jobOfTarget(call), filesOfTarget(interaction));
     await answer.send({ content: say(locale, 'app.dm-results.done'), allowed_mentions: { parse: [] } });
   },
 };

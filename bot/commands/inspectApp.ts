@@ -7,9 +7,10 @@ import { filesOfTarget, jobOfTarget } from './target.ts';
 export const inspectApp: MessageApp = {
   kind: 'private',
   definition: { ...appNamed('inspect'), ...EVERYWHERE },
-  async run({ app, asker: { locale }, answer, interaction }) {
-    const jobId = jobOfTarget(interaction);
+  async run(call) {
+    const { app, asker, answer, interaction } = call;
+    const jobId = await jobOfTarget(call);
     const recipe = await findRecipe(app, jobId, filesOfTarget(interaction));
-    await answer.send(presentRecipe(locale, recipe, jobId));
+    await answer.send(presentRecipe(asker.locale, recipe, jobId));
   },
 };

@@ -1,14 +1,22 @@
 import type { APIMessage, MessageContextMenuCommandInteraction } from 'discord.js';
 import { UserError } from '../../shared/errors.ts';
 import { jobOf } from '../messages.ts';
+import { checkShown } from '../ownership.ts';
+import type { AppCall } from './command.ts';
 
-/** The job that the clicked message carries. @throws UserError('no-job') */
-export function jobOfTarget({ targetMessage }: MessageContextMenuCommandInteraction): string {
+/**
+ * The job that the clicked message carries. Another bot may give its buttons any id, so the message must be ours,
+ * and a picture in stealth its owner's. @throws UserError no-job, forged
+ */
+export async function jobOfTarget({ app, asker, interaction }: AppCall): Promise<string> {
+  const { targetMessage, client } = interaction;
+  if (targetMessage.author.id !== client.user.id) throw new UserError('no-job');
   const components = targetMessage.components.map((row) => row.toJSON()) as NonNullable<
     APIMessage['components']
   >;
   const jobId = jobOf({ components });
   if (jobId === undefined) throw new UserError('no-job');
+  await checkShown(app, asker, { action: 'cancel', index: 0, jobId });
   return jobId;
 }
 
