@@ -48,13 +48,19 @@ export async function dispatch(app: App, interaction: Interaction): Promise<void
   const answer = openAnswer(app.rest, asker, plan.kind);
   // A clock that runs ahead of Discord's makes us defer early, one that lags makes no wait longer than planned.
   const age = Math.max(0, Date.now() - interaction.createdTimestamp);
+  const defer = (): Promise<void> =>
+    answer.defer().catch((error) => {
+      if (isNobodyThere(error)) throw error;
+      app.log.warn({ err: error, id: interaction.id }, 'not deferred');
+    });
   const timer = setTimeout(
-    () => {
-      answer.defer().catch((error) => app.log.warn({ err: error, id: interaction.id }, 'not deferred'));
-    },
-    Math.max(0, DEFER_AFTER_MS - age),
+    () => void defer().catch(() => undefined), // the answer itself will meet the same
+    Math.max(1, DEFER_AFTER_MS - age),
   );
   try {
+    // So late that Discord may have told the person that we do not respond: nothing is begun for nobody, or a
+    // bot that fell behind would work on what nobody waits for and never catch up.
+    if (age >= DEFER_AFTER_MS) await defer();
     await plan.run(answer);
   } catch (error) {
     await explain(app, asker, answer, plan, error);

@@ -90,6 +90,18 @@ describe('processes end', () => {
     expect(ms).toBeLessThan(10_000);
   });
 
+  it('a bot that fell behind begins nothing for people who were told that it does not respond', async () => {
+    bot.signal('SIGSTOP');
+    const late = await Promise.all([1, 2, 3].map((n) => stack.imagine(`too late ${n}`)));
+    expect(late.map(({ state }) => state)).toEqual(['failed', 'failed', 'failed']);
+    bot.signal('SIGCONT');
+    await stack.grid(await stack.imagine('in time'));
+    await bot.logged(isMessage('nobody to answer'));
+    for (const { id } of late) expect(await stack.queues.deliver.getJob(`d-${id}`)).toBeUndefined();
+    for (const handle of late) expect(stack.messagesOf(handle)).toEqual([]);
+    await stack.expectClean();
+  });
+
   it('row 19: two bots get the same interaction: one job, one message', async () => {
     const twin = await stack.startBot();
     const handles = [await stack.imagine('twin'), await stack.imagine('twin again')];

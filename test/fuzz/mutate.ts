@@ -70,8 +70,12 @@ export function mutateJson<T>(value: T, random: Random): unknown {
     const kind = random.weighted({ replace: 6, tweak: 4, remove: 2, add: 2, rename: 1, whole: 0.2 });
     if (kind === 'whole') copy = anyValue(random);
     else if (kind === 'remove') delete parent[key];
-    else if (kind === 'add') parent[random.pick(STRINGS.slice(0, 6)) || 'more'] = anyValue(random);
-    else if (kind === 'rename') {
+    else if (kind === 'add') {
+      // As JSON.parse does it: a key of its own, also where it is called `__proto__`.
+      const named = { value: anyValue(random), enumerable: true, configurable: true, writable: true };
+      if (!Array.isArray(parent))
+        Object.defineProperty(parent, random.pick(STRINGS.slice(0, 6)) || 'more', named);
+    } else if (kind === 'rename' && !Array.isArray(parent)) {
       parent[`${key}x`] = parent[key];
       delete parent[key];
     } else parent[key] = kind === 'tweak' ? tweak(parent[key], random) : anyValue(random);
