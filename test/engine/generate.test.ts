@@ -292,7 +292,7 @@ describe('bad requests', () => {
 });
 
 it('has a reference for sdxl that no other arithmetic can meet: one part in ten million moves it visibly', async () => {
-  // See the tolerance in pipelines.test.ts: the network, not the engine, multiplies differences a hundredfold a step.
+  // See pipelines.test.ts: the network, not the engine, multiplies differences some two hundred times a call.
   const sdxl = await loadModel(modelDir('sdxl'), { threads: 1 });
   const one = await requestOf('sdxl', readCases('sdxl')[0]!, 1);
   const init = (seed: number) => ({ ...one, noise: { perturb: seed === 0 ? 0 : 1e-7, seed } });

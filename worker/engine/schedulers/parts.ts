@@ -43,7 +43,8 @@ export function split(
   const sigma = Math.sqrt(1 - a);
   switch (prediction) {
     case 'epsilon':
-      return { x0: sum([1 / signal, x], [-sigma / signal, output]), noise: output };
+      // Divided last: at zero terminal SNR the signal is 0, and clipping can make something of an infinity, not of NaN.
+      return { x0: sum([1, x], [-sigma, output]).map((value) => value / signal), noise: output };
     case 'sample':
       return { x0: output, noise: sum([1 / sigma, x], [-signal / sigma, output]) };
     case 'v_prediction':
