@@ -49,6 +49,17 @@ type Kind = keyof typeof KINDS;
 
 const ROUTES = [/^PATCH \/webhooks/, /^POST \/interactions/, /^(PATCH|POST) /, /^POST \/channels/] as const;
 
+/** As a supervisor does: a process that finds no Redis says so and ends, and is started again. */
+async function insist(start: () => Promise<TestProcess>): Promise<TestProcess> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await start();
+    } catch (error) {
+      if (attempt === 30) throw error;
+    }
+  }
+}
+
 export async function openWeather(place: Place, silence: boolean): Promise<Weather> {
   const { stack, relay, proxies } = place;
   const { trouble } = stack.playground;
@@ -76,12 +87,12 @@ export async function openWeather(place: Place, silence: boolean): Promise<Weath
   const replaceWorker = (signal: 'SIGKILL' | 'SIGTERM', which: number): void =>
     inTurn(`worker ${which}`, async () => {
       await end(standing.workers[which] as TestProcess, signal);
-      standing.workers[which] = await place.startWorker();
+      standing.workers[which] = await insist(place.startWorker);
     });
   const replaceBot = (signal: 'SIGKILL' | 'SIGTERM'): void =>
     inTurn('bot', async () => {
       await end(standing.bot, signal);
-      standing.bot = await place.startBot();
+      standing.bot = await insist(place.startBot);
     });
   const cut = (proxy: FaultProxy, name: string, mode: 'reset' | 'blackhole', ms: number): void =>
     inTurn(name, async () => {
