@@ -2,7 +2,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { CANARY, expectNoLeak, type FaultStack, startFaultStack, until } from '../support/faults.ts';
 import { npmStart } from '../support/npmStart.ts';
 import { engineOf, startProcess, type TestProcess } from '../support/processes.ts';
@@ -11,6 +11,8 @@ import { engineOf, startProcess, type TestProcess } from '../support/processes.t
 const HF_TOKEN = 'hf_canaryOfTheModelHub';
 const root = resolve(import.meta.dirname, '../..');
 const SECRETS = [CANARY.botToken, CANARY.redisPassword, HF_TOKEN];
+/** Nine processes are started here, one after the other and at once. */
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
 let stack: FaultStack;
 let bot: TestProcess;
 let worker: TestProcess;
