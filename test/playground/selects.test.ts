@@ -4,12 +4,13 @@ import { type Playground, startPlayground } from '../../playground/index.ts';
 import { chromiumPath, launch, type Visit, visit } from './browser.ts';
 import { request } from './rest.ts';
 import { type ScriptedBot, startBot } from './scriptedBot.ts';
+import { slowClock } from './slowClock.ts';
 
 /** Selects of words, people, roles and channels, menus on people, forms with selects; and the second channel. */
 let pg: Playground;
 let bot: ScriptedBot;
 beforeAll(async () => {
-  pg = await startPlayground();
+  pg = await startPlayground({ clock: slowClock });
   bot = await startBot(pg);
 });
 afterEach(() => {

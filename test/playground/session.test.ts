@@ -3,10 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser, Locator, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Clock, type MessageView, type Playground, startPlayground } from '../../playground/index.ts';
+import { type MessageView, type Playground, startPlayground } from '../../playground/index.ts';
 import { chromiumPath, launch, visit } from './browser.ts';
 import { request, waiting } from './rest.ts';
 import { picture, type ScriptedBot, startBot } from './scriptedBot.ts';
+import { slowClock } from './slowClock.ts';
 
 /**
  * One session, played twice against the same bot: by hand in the page, and by calls. The bot must be asked the
@@ -49,14 +50,6 @@ async function play(by: Player, settled: (count: number, last: RegExp) => Promis
   await by.say('thank you, **Dreamgrid**');
   await settled(6, /thank you/);
 }
-
-/** Ten times slower than real time: a busy machine does not make Discord's 3 s pass. */
-const began = Date.now();
-const slowClock: Clock = {
-  now: () => began + Math.round((Date.now() - began) / 10),
-  setTimeout: (run, ms) => setTimeout(run, ms * 10).unref(),
-  clearTimeout: (handle) => clearTimeout(handle as NodeJS.Timeout | undefined),
-};
 
 /** Without what differs from one world to the next: ids, addresses, signatures, times. */
 const plain = (text: string): string =>
