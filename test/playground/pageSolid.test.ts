@@ -1,6 +1,8 @@
+import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import type { Browser, Page } from 'playwright-core';
+import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Playground, startPlayground } from '../../playground/index.ts';
 import { chromiumPath, launch, visit } from './browser.ts';
@@ -74,6 +76,42 @@ describe.skipIf(!chromiumPath)(
       const served = await fetch(attachment.url);
       expect(served.headers.get('content-type')).toBe('application/octet-stream');
       expect(served.headers.get('content-disposition')).toMatch(/^attachment/);
+      expect(complaints).toEqual([]);
+      await page.context().close();
+      await pg.close();
+    });
+
+    test('a prompt of 4,000 characters and a picture of 10 MiB do not hold it up', async () => {
+      pg = await startPlayground();
+      const { page, complaints } = await visit(browser, pg);
+      const { handle, callback, original } = await waiting(pg, 'imagine', {
+        prompt: '<b>x</b> \u202E'.repeat(400).slice(0, 4000),
+      });
+      await callback({
+        type: 4,
+        data: { content: '\u202E<i>'.repeat(400), allowed_mentions: { parse: [] } },
+      });
+      expect(handle.message!.content).toHaveLength(1600);
+      await page.getByText('<i>', { exact: false }).first().waitFor();
+      // Noise does not compress: the file is as large as Discord takes.
+      const side = 1850;
+      const noise = randomBytes(side * side * 3);
+      const png = await sharp(noise, { raw: { width: side, height: side, channels: 3 } })
+        .png()
+        .toBuffer();
+      expect(png.length).toBeGreaterThan(9.5 * 1024 * 1024);
+      const form = new FormData();
+      form.set('payload_json', JSON.stringify({ content: 'a large one', attachments: [{ id: '0' }] }));
+      form.set('files[0]', new Blob([new Uint8Array(png)]), '..\\..\\large.png');
+      expect((await original('PATCH', form)).status).toBe(200);
+      const img = page.locator('.attachments img');
+      await expect
+        .poll(() => img.evaluate((el) => (el as unknown as { naturalWidth: number }).naturalWidth), {
+          timeout: 60_000,
+        })
+        .toBe(side);
+      expect((await img.boundingBox())!.height).toBeLessThanOrEqual(350);
+      expect(pg.messages().at(-1)!.attachments[0]!.filename).not.toMatch(/[\\/]/);
       expect(complaints).toEqual([]);
       await page.context().close();
       await pg.close();
