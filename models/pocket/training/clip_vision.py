@@ -1,6 +1,6 @@
-"""Stage `vision`: trains the image tower against the frozen text tower, and beside it the judge used by evaluate/.
+"""Stage `vision`: trains the image tower against the frozen text tower.
 
-The judge shares the trunk and reads the scene's attributes off it; the U-Net never sees either.
+Heads beside it read the scene's attributes off its trunk while it trains, and are thrown away afterwards.
 """
 
 import math
@@ -18,17 +18,6 @@ from muon import optimizers
 from nets.text import Heads
 from nets.vision import ImageTower
 from nouns import nouns
-
-
-class Judge(torch.nn.Module):
-    """pixel_values [B,3,64,64] -> log-probabilities of noun0, noun1 (last: none) and every attribute."""
-
-    def __init__(self, tower: ImageTower, heads: Heads):
-        super().__init__()
-        self.tower, self.heads = tower, heads
-
-    def forward(self, pixel_values: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        return tuple(x.log_softmax(-1) for x in self.heads(self.tower.features(pixel_values)))
 
 
 def build() -> tuple[ImageTower, Heads]:
@@ -85,4 +74,3 @@ def run() -> None:
                 noun = (heads(features.float())[0].argmax(-1) == target[:, 0]).float().mean().item()
             print(f"vision {step} contrast {contrast.item():.3f} top1/{len(x)} {(logits.argmax(-1) == truth).float().mean().item():.2f} noun {noun:.2f} {time.time() - start:.0f}s", flush=True)
     torch.save(tower.state_dict(), WORK / "vision.pt")
-    torch.save(heads.state_dict(), WORK / "judge.pt")

@@ -1,4 +1,8 @@
-"""Stage `unet`: trains the U-Net on latents until its minutes are up; may be stopped and resumed at any time."""
+"""Stage `unet`: trains the U-Net on latents until its minutes are up; may be stopped and resumed at any time.
+
+A further leg of a finished run: POCKET_UNET_MINUTES (all legs together) and POCKET_LR (its peak). POCKET_COMPILE=1 compiles it,
+which needs a C++ compiler.
+"""
 
 import math
 import os

@@ -9,16 +9,15 @@ import onnxruntime
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-import clip_vision
+import judge
 import tokenizer
 from clip_text import load_text
-from clip_vision import Judge
 from config import MODEL, WORK, size
-from data import ATTRIBUTES
 from decode import load_decoder
 from diffuse import STATE, basis, build
 from diffusion import SCHEDULER
 from nets.autoencoder import Encoder
+from nets.judge import GLOBAL
 from nets.upscaler import Upscaler
 from nets.vision import MEAN, STD, ImageTower
 
@@ -156,11 +155,9 @@ def run() -> None:
     write(load(ImageTower(s.embed), "vision.pt"), "image_encoder", {"pixel_values": torch.randn(2, 3, s.vision, s.vision)}, ["image_embeds"],
           {"pixel_values": {0: "batch_size"}, "image_embeds": {0: "batch_size"}})
     write(load(Upscaler(), "upscaler.pt"), "upscaler", {"input": torch.rand(1, 3, 64, 96)}, ["output"], {"input": picture, "output": picture})
-    if (WORK / "judge.pt").exists():
-        judge = Judge(*clip_vision.build())
-        load(judge.tower, "vision.pt"), load(judge.heads, "judge.pt")
-        names = ["noun", "second", *ATTRIBUTES]
-        write(judge, "evaluate", {"pixel_values": torch.randn(2, 3, s.vision, s.vision)}, names, {k: {0: "batch_size"} for k in ("pixel_values", *names)})
+    if (WORK / "judge.pt").exists():  # not part of the model: evaluate/ alone reads it
+        names = ["cells", *GLOBAL]
+        write(load(judge.build(), "judge.pt"), "evaluate", {"pixel_values": torch.randn(2, 3, s.pixels, s.pixels)}, names, {k: {0: "batch_size"} for k in ("pixel_values", *names)})
         (MODEL / "evaluate" / "model.onnx").rename(MODEL / "evaluate" / "judge.onnx")
     configs(s, encode)
     manifest(s, found)

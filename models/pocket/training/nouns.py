@@ -350,5 +350,5 @@ lemon book crab umbrella trophy chef
 
 def painted(size: str = "cpu") -> list[int]:
     """Indices of the nouns that the U-Net of a size is trained on."""
-    left = LEFT_OUT_ON_CPU if size == "cpu" else set()
+    left = LEFT_OUT_ON_CPU if size != "gpu" else set()
     return [i for i, n in enumerate(nouns(size)) if n[0].replace(" ", "-") not in left]

@@ -1,6 +1,6 @@
-"""Trains pocket from nothing: `python train.py [--size cpu|gpu] [stages...]`. Run it again to go on where it stopped.
+"""Trains pocket from nothing: `python train.py [--size tiny|cpu|gpu] [--folder DIR] [stages...]`. Run it again to go on where it stopped.
 
-Stages: tokenizer, render, clip, unet, decoder, vision, upscaler, export. A stage whose result lies in work/ is skipped;
+Stages: tokenizer, render, clip, unet, decoder, vision, upscaler, judge, export. A stage whose result lies in work/ is skipped;
 `unet` resumes from its checkpoint until its minutes are used up.
 """
 
@@ -10,17 +10,18 @@ import subprocess
 import sys
 from pathlib import Path
 
-STAGES = ["tokenizer", "render", "clip", "unet", "decoder", "vision", "upscaler", "export"]
+STAGES = ["tokenizer", "render", "clip", "unet", "decoder", "vision", "upscaler", "judge", "export"]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", choices=("cpu", "gpu"), default="cpu")
+    parser.add_argument("--size", choices=("tiny", "cpu", "gpu"), default="cpu")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--folder", default="", help="where the model is written, instead of over the one that ships")
     parser.add_argument("--force", action="store_true", help="run the named stages even if their results exist")
     parser.add_argument("stages", nargs="*", default=STAGES, help="default: all of them")
     options = parser.parse_args()
-    os.environ["POCKET_SIZE"] = options.size
+    os.environ["POCKET_SIZE"], os.environ["POCKET_FOLDER"] = options.size, options.folder
 
     import torch
 
@@ -28,7 +29,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     config.WORK.mkdir(parents=True, exist_ok=True)
     done = {"tokenizer": config.MODEL / "tokenizer" / "tokenizer.json", "clip": config.WORK / "text.pt", "decoder": config.WORK / "decoder.pt",
-            "vision": config.WORK / "vision.pt", "upscaler": config.WORK / "upscaler.pt"}
+            "vision": config.WORK / "vision.pt", "upscaler": config.WORK / "upscaler.pt", "judge": config.WORK / "judge.pt"}
     for stage in options.stages:
         if stage not in STAGES:
             parser.error(f"no stage {stage!r}; there are {', '.join(STAGES)}")
@@ -64,6 +65,9 @@ def run(stage: str) -> None:
     elif stage == "upscaler":
         import upscale
         upscale.run()
+    elif stage == "judge":
+        import judge
+        judge.run()
     elif stage == "export":
         import export
         export.run()
