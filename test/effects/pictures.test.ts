@@ -78,17 +78,15 @@ const SCENES: Readonly<Record<string, Scene>> = {
     const image = { key: `${source.jobId}/0.png` };
     const pictures = [first(source)];
     for (const iw of [0.5, 1, 2])
-      pictures.push(
-        first(await studio.paint(`an oil painting of a castle in the snow --iw ${iw}`, { ...one, image })),
-      );
+      pictures.push(first(await studio.paint(`${FOX} --iw ${iw}`, { ...one, image })));
     return pictures;
   },
   scheduler: each(`${FOX} --sampler dpmpp-2m`, `${FOX} --sampler euler-a`, `${FOX} --sampler ddim`),
   vary: edits(FOX, { action: 'vary-subtle' }, { action: 'vary-strong' }),
   region: edits(FOX, {
     action: 'vary-region',
-    cells: 0x00ff,
-    parts: [{ text: 'a fox in the snow, a blue sky by day', weight: 1 }],
+    cells: 0x0fff,
+    parts: [{ text: 'a snowman in the snow at night', weight: 1 }],
   }),
   zoom: edits(CASTLE, { action: 'zoom-out', zoom: 1.5 }, { action: 'zoom-out', zoom: 2 }),
   pan: edits(CASTLE, { action: 'pan-right' }),
