@@ -33,7 +33,7 @@ const scrape = async (port: number) => {
   const text = await (await ask(port, '/metrics')).text();
   return { text, samples: read(text) };
 };
-const valueOf = (who: 'bot' | 'worker', name: string, labels: Record<string, string> = {}) =>
+const figureOf = (who: 'bot' | 'worker', name: string, labels: Record<string, string> = {}) =>
   scraped[who].samples.find(
     (sample) =>
       sample.name === name && Object.entries(labels).every(([key, is]) => sample.labels[key] === is),
@@ -54,7 +54,7 @@ beforeAll(async () => {
   // The message is there a moment before the worker notes that it is.
   await until(async () => {
     scraped = { bot: await scrape(botPort), worker: await scrape(workerPort) };
-    return valueOf('worker', 'dreamgrid_jobs_total', { how: 'delivered' }) === 1;
+    return figureOf('worker', 'dreamgrid_jobs_total', { how: 'delivered' }) === 1;
   }, 'the delivery in /metrics');
 });
 afterAll(() => stack?.close());
@@ -69,6 +69,7 @@ describe('what /metrics says after one grid and one refusal', () => {
     ['bot', 'dreamgrid_open_jobs', {}, 0],
     ['bot', 'dreamgrid_queue_jobs', { lane: 'render', state: 'prioritized' }, 0],
     ['bot', 'dreamgrid_queue_jobs', { lane: 'deliver', state: 'active' }, 0],
+    ['bot', 'dreamgrid_queue_jobs', { lane: 'ask', state: 'waiting' }, 0],
     ['bot', 'dreamgrid_queued_total', { action: 'imagine' }, 1],
     ['bot', 'dreamgrid_acknowledge_seconds_count', {}, 3],
     ['bot', 'dreamgrid_discord_answers_total', { status: '429' }, 0],
@@ -80,7 +81,7 @@ describe('what /metrics says after one grid and one refusal', () => {
     ['worker', 'dreamgrid_jobs_total', { how: 'failed' }, 0],
     ['worker', 'dreamgrid_engine_restarts_total', { code: 'crashed' }, 0],
   ] as const)('%s: %s%j = %d', (who, name, labels, value) => {
-    expect(valueOf(who, name, labels)).toBe(value);
+    expect(figureOf(who, name, labels)).toBe(value);
   });
 
   it('the refusal has its code, the steps their time, Redis its memory', () => {
@@ -88,9 +89,9 @@ describe('what /metrics says after one grid and one refusal', () => {
       ({ name, value }) => name === 'dreamgrid_refusals_total' && value > 0,
     );
     expect(refusals).toHaveLength(1);
-    expect(valueOf('worker', 'dreamgrid_step_seconds_count', { model: 'tiny' })).toBeGreaterThan(0);
-    expect(valueOf('bot', 'dreamgrid_redis_memory_bytes')).toBeGreaterThan(500_000);
-    expect(valueOf('worker', 'dreamgrid_discord_answers_total', { status: '200' })).toBeGreaterThan(0);
+    expect(figureOf('worker', 'dreamgrid_step_seconds_count', { model: 'tiny' })).toBeGreaterThan(0);
+    expect(figureOf('bot', 'dreamgrid_redis_memory_bytes')).toBeGreaterThan(500_000);
+    expect(figureOf('worker', 'dreamgrid_discord_answers_total', { status: '200' })).toBeGreaterThan(0);
   });
 
   it.runIf(promtool)('is what Prometheus calls good', () => {
@@ -204,8 +205,8 @@ it('/healthz, /readyz and nothing else; a worker whose Redis is gone says so to 
   for (const who of ['bot', 'worker'] as const)
     await until(async () => {
       scraped[who] = await scrape(ports[who]);
-      return valueOf(who, 'dreamgrid_redis_up') === 0 && valueOf(who, 'dreamgrid_ready') === 0;
+      return figureOf(who, 'dreamgrid_redis_up') === 0 && figureOf(who, 'dreamgrid_ready') === 0;
     }, `${who} tells of Redis`);
-  expect(valueOf('bot', 'dreamgrid_queue_jobs')).toBeUndefined();
+  expect(figureOf('bot', 'dreamgrid_queue_jobs')).toBeUndefined();
   expect((await ask(ports.bot, '/healthz')).status).toBe(200);
 });
