@@ -8,6 +8,7 @@ export default defineConfig({
     hookTimeout: 120_000,
     pool: 'forks',
     maxWorkers: 2,
+    expect: { poll: { timeout: 15_000 } },
     reporters: ['default'],
   },
 });

@@ -21,8 +21,8 @@ export interface Admitted {
   deliver: Pick<DeliverRequest, 'quiet'>;
   /** After the jobs have their places. @throws UserError('queue-server') */
   takePlaces(): Promise<void>;
-  /** The jobs were not queued after all: what was counted is counted no more. */
-  giveBack(): Promise<void>;
+  /** The jobs from this place on were not queued after all: what was counted is counted no more. */
+  giveBack(from?: number): Promise<void>;
 }
 
 /** @throws UserError */
@@ -42,10 +42,11 @@ export async function admit(
   const now = Date.now();
   const quotas = quotasOf(app, asker, server);
   const pause = await startPause(app, asker, server);
-  const giveBack = async (): Promise<void> => {
-    await Promise.all([giveBackQuota(redis, user.id, quotas, jobIds, now), pause && redis.del(pause)]).catch(
-      (error) => log.warn({ err: error }, 'a refused job still counts for today'),
-    );
+  const giveBack = async (from = 0): Promise<void> => {
+    await Promise.all([
+      giveBackQuota(redis, user.id, quotas, jobIds.slice(from), now),
+      from === 0 && pause && redis.del(pause),
+    ]).catch((error) => log.warn({ err: error }, 'a refused job still counts for today'));
   };
   const full = await onRedis(takeQuota(redis, user.id, quotas, jobIds, now));
   if (full) {

@@ -58,8 +58,10 @@ export async function submit(
       else await queueFurther(app, asker, answer, job, places[i] as Place);
     } catch (error) {
       await releaseAll(app, asker, jobs.slice(i));
-      if (i === 0) await admitted.giveBack();
-      throw error;
+      await admitted.giveBack(i);
+      if (i === 0) throw error;
+      app.log.warn({ err: error, interactionId: asker.interactionId, queued: i }, 'queued in part');
+      throw new UserError('partly', { n: i, all: jobs.length });
     }
   }
 }

@@ -93,11 +93,11 @@ const LANE_STATES: Record<'waiting' | 'running', JobType[]> = {
 export function watchQueues(registry: Registry, queues: Queues, redis: Redis): void {
   new Gauge({
     name: 'dreamgrid_queue_jobs',
-    help: 'Jobs by lane (render: painting, deliver: posting) and state',
+    help: 'Jobs by lane (render: painting, deliver: posting, ask: describing and shortening) and state',
     labelNames: ['lane', 'state'],
     registers: [registry],
     async collect() {
-      const lanes = { render: queues.render, deliver: queues.deliver };
+      const lanes = { render: queues.render, deliver: queues.deliver, ask: queues.ask };
       for (const [lane, queue] of Object.entries(lanes)) {
         const counts = await within(queue.getJobCounts(...STATES));
         for (const state of STATES)

@@ -310,6 +310,9 @@ export const en = {
   'error.no-worker.text': 'No worker is running at the moment. Try again in a minute.',
   'error.redis.title': 'Try again in a moment',
   'error.redis.text': 'The queue does not answer just now. Nothing was queued.',
+  'error.partly.title': 'Only a part is on its way',
+  'error.partly.text':
+    '{n} of {all} jobs are queued; for the others the queue did not answer. Ask for them again in a moment.',
   'error.too-fast.title': 'Easy',
   'error.too-fast.text': 'That button was pressed a moment ago; one job is on its way.',
   'error.expired.title': 'Button expired',

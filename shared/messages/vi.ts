@@ -288,6 +288,9 @@ export const vi = {
   'error.no-worker.text': 'Hiện không có máy vẽ nào đang chạy. Hãy thử lại sau một phút.',
   'error.redis.title': 'Hãy thử lại sau giây lát',
   'error.redis.text': 'Hàng chờ đang không trả lời. Chưa có việc nào được xếp.',
+  'error.partly.title': 'Chỉ một phần được xếp hàng',
+  'error.partly.text':
+    'Đã xếp {n} trong {all} việc; với các việc còn lại, hàng chờ không trả lời. Hãy gửi lại chúng sau giây lát.',
   'error.too-fast.title': 'Từ từ nhé',
   'error.too-fast.text': 'Nút này vừa được bấm; một việc đang được thực hiện.',
   'error.expired.title': 'Nút đã hết hạn',

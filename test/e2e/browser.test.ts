@@ -71,14 +71,14 @@ describe.skipIf(!chromiumPath)(
       grid = await idOf(done);
       expect(grid).toBe(id);
       expect(await done.textContent()).not.toMatch(/\d+%/);
-      expect(await done.getByRole('button', { name: /^[UV][1-4]$/ }).count()).toBe(8);
+      await expect.poll(() => done.getByRole('button', { name: /^[UV][1-4]$/ }).count()).toBe(8);
       await shot('grid');
     });
 
     test('U2, V3, 🔄, upscale, vary: each answers with its picture', { timeout: 600_000 }, async () => {
       await press(byId(grid), 'U2');
       const single = await idOf(await answer(1, /Vary \(Subtle\)/));
-      expect(await byId(single).textContent()).toContain('Image #2');
+      await expect.poll(() => byId(single).textContent()).toContain('Image #2');
       await shot('single');
       await press(byId(grid), 'V3');
       await answer(2, 'V4');
@@ -107,14 +107,14 @@ describe.skipIf(!chromiumPath)(
       await page.keyboard.press('Escape');
       const recipe = page.getByTestId('recipe').first();
       await recipe.getByText('a fox in the snow at night').first().waitFor();
-      expect(await recipe.textContent()).toMatch(/pocket/);
+      await expect.poll(() => recipe.textContent()).toMatch(/pocket/);
       await shot('panel');
       const [guide] = await Promise.all([
         page.context().waitForEvent('page'),
         page.getByTestId('guide').click(),
       ]);
       await guide.getByRole('heading', { level: 1 }).waitFor();
-      expect(await guide.locator('table').count()).toBeGreaterThan(0);
+      await expect.poll(() => guide.locator('table').count()).toBeGreaterThan(0);
       expect(new URL(guide.url()).hostname).toBe('127.0.0.1');
       await guide.screenshot({ path: join(SHOTS, 'guide.png') });
       await guide.close();
@@ -158,9 +158,9 @@ describe.skipIf(!chromiumPath)(
       expect(await count()).toBe(before);
       await press(byId(grid), 'U4');
       const single = await answer(before, /Vary \(Subtle\)/);
-      expect(await single.textContent()).toContain('Image #4');
+      await expect.poll(() => single.textContent()).toContain('Image #4');
       await shot('after-restart');
-      expect(await last().getByRole('alert').count()).toBe(0);
+      await expect.poll(() => last().getByRole('alert').count()).toBe(0);
     });
   },
 );

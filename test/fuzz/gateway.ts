@@ -1,4 +1,4 @@
-import { startFaultStack } from '../support/faults.ts';
+import { startFaultStack, until } from '../support/faults.ts';
 import { openRandom } from '../support/random.ts';
 import { passOn, startRelay } from '../support/relay.ts';
 import { isGrid } from '../support/stack.ts';
@@ -47,7 +47,10 @@ export async function fuzzGateway(
           async () => playground.react(stranger, grid.id, random.pick(['❌', '✉️', '🦊'])),
         ])(),
       );
+      const all = attempts + acts.length;
       await Promise.allSettled(acts);
+      // An act is over before its event has come through the relay; one of a bot that ended never does.
+      await until(() => attempts >= all, 'the events', 3_000).catch(() => undefined);
       relay.forge = passOn;
       const sound = await Promise.race([stack.imagine('sound'), bot.ended]);
       if (typeof sound === 'object' && sound.state === 'acknowledged') {

@@ -59,11 +59,13 @@ describe.skipIf(!chromiumPath)(
 
     test('an empty channel offers three prompts, and one click paints', async () => {
       const page = await open();
-      expect(await page.getByTestId('first-prompt').count()).toBe(3);
+      await expect.poll(() => page.getByTestId('first-prompt').count()).toBe(3);
       await page.getByTestId('first-prompt').first().click();
       await last(page).getByRole('button', { name: 'U1' }).waitFor();
-      expect(await last(page).getByTestId('command-header').textContent()).toMatch(/Mai\s+used\s+\/imagine/);
-      expect(await last(page).getByText('(edited)').count()).toBe(1);
+      await expect
+        .poll(() => last(page).getByTestId('command-header').textContent())
+        .toMatch(/Mai\s+used\s+\/imagine/);
+      await expect.poll(() => last(page).getByText('(edited)').count()).toBe(1);
     });
 
     test('the rest of the line is the prompt, also with its name before it', async () => {
@@ -72,56 +74,63 @@ describe.skipIf(!chromiumPath)(
       await composer(page).fill('/imagine prompt: a red fox');
       await composer(page).press('Enter');
       await last(page).getByText('a red fox - ').waitFor();
-      expect(await composer(page).inputValue()).toBe('');
+      await expect.poll(() => composer(page).inputValue()).toBe('');
     });
 
     test('keyboard only: slash, arrows, Tab, Enter, Esc', async () => {
       const page = await open();
       await page.keyboard.press('/');
       await page.getByTestId('picker').waitFor();
-      expect(await page.getByTestId('picker-option').first().textContent()).toContain('/imagine');
+      await expect.poll(() => page.getByTestId('picker-option').first().textContent()).toContain('/imagine');
       await page.keyboard.press('ArrowDown');
       await page.keyboard.press('ArrowDown');
       await page.keyboard.press('Enter');
-      expect(await composer(page).inputValue()).toBe('/model name: ');
+      await expect.poll(() => composer(page).inputValue()).toBe('/model name: ');
       await page.keyboard.type('sd1');
       await page.getByTestId('picker-option').getByText('sd15').waitFor();
       await page.keyboard.press('Tab');
-      expect(await composer(page).inputValue()).toBe('/model name: sd15');
+      await expect.poll(() => composer(page).inputValue()).toBe('/model name: sd15');
       await page.keyboard.press('Tab');
-      expect(await composer(page).inputValue()).toBe('/model name: sd15 steps: ');
+      await expect.poll(() => composer(page).inputValue()).toBe('/model name: sd15 steps: ');
       await page.keyboard.type('99');
       await page.keyboard.press('Enter');
-      expect(await page.getByTestId('composer-error').textContent()).toBe('steps: Must be 50 or less.');
+      await expect
+        .poll(() => page.getByTestId('composer-error').textContent())
+        .toBe('steps: Must be 50 or less.');
       await page.keyboard.press('Backspace');
       await page.keyboard.press('Backspace');
       await page.keyboard.type('20');
       await page.keyboard.press('Tab');
       await page.keyboard.type('rel');
       await page.keyboard.press('Enter');
-      expect(await composer(page).inputValue()).toBe('/model name: sd15 steps: 20 lane: Relax');
+      await expect.poll(() => composer(page).inputValue()).toBe('/model name: sd15 steps: 20 lane: Relax');
       await page.keyboard.press('Enter');
       await last(page).getByText('model [["name","sd15"],["steps",20],["lane","relax"]]').waitFor();
       await page.keyboard.type('/');
+      await page.getByTestId('picker').waitFor();
       await page.keyboard.press('Escape');
-      expect(await page.getByTestId('picker').count()).toBe(0);
+      await page.getByTestId('picker').waitFor({ state: 'detached' });
       await page.keyboard.press('Escape');
-      expect(await composer(page).inputValue()).toBe('');
+      await expect.poll(() => composer(page).inputValue()).toBe('');
     });
 
     test('what Discord would refuse is refused here, and a subcommand runs', async () => {
       const page = await open();
       await composer(page).fill('/imagine ');
       await composer(page).press('Enter');
-      expect(await page.getByTestId('composer-error').textContent()).toContain('This option is required');
+      await expect
+        .poll(() => page.getByTestId('composer-error').textContent())
+        .toContain('This option is required');
       await composer(page).fill('/model sd15 lane: warp');
       await composer(page).fill('/model name: sd15 lane: warp');
       await composer(page).press('Enter');
-      expect(await page.getByTestId('composer-error').textContent()).toContain('Pick one of the choices');
+      await expect
+        .poll(() => page.getByTestId('composer-error').textContent())
+        .toContain('Pick one of the choices');
       await composer(page).fill('/pre');
       await composer(page).press('Enter');
       await composer(page).press('Enter');
-      expect(await composer(page).inputValue()).toBe('/prefer suffix ');
+      await expect.poll(() => composer(page).inputValue()).toBe('/prefer suffix ');
       await page.keyboard.type('text: --ar 2:3');
       await composer(page).press('Enter');
       await last(page).getByText('--ar 2:3').waitFor();
@@ -143,7 +152,7 @@ describe.skipIf(!chromiumPath)(
       const dialog = page.getByRole('dialog', { name: 'Remix' });
       await dialog.getByLabel('Prompt').fill('');
       await dialog.getByRole('button', { name: 'Submit' }).click();
-      expect(await dialog.count()).toBe(1);
+      await expect.poll(() => dialog.count()).toBe(1);
       await dialog.getByLabel('Prompt').fill('two lighthouses');
       await dialog.getByRole('button', { name: 'Submit' }).click();
       await last(page).getByText('Remixed: two lighthouses').waitFor();
@@ -239,7 +248,7 @@ describe.skipIf(!chromiumPath)(
       const page = await open('member', { width: 360, height: 740 });
       await imagine(page, 'on a small screen');
       expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(360);
-      expect(await page.getByTestId('channel-dm').isVisible()).toBe(false);
+      await expect.poll(() => page.getByTestId('channel-dm').isVisible()).toBe(false);
       await page.getByRole('button', { name: 'Channels' }).click();
       await page.getByTestId('channel-dm').click();
       await page.getByRole('heading', { name: 'Dreamgrid', level: 1 }).waitFor();
@@ -281,7 +290,7 @@ describe.skipIf(!chromiumPath)('the page and its server', () => {
     second.say(second.users.stranger, 'missed');
     await page.getByText('missed').waitFor();
     expect(await page.getByTestId('message').all()).toHaveLength(2);
-    expect(await page.getByTestId('offline').count()).toBe(0);
+    await expect.poll(() => page.getByTestId('offline').count()).toBe(0);
     await page.context().close();
     await second.close();
   });

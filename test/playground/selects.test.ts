@@ -124,7 +124,7 @@ describe.skipIf(!chromiumPath)(
       await options().getByRole('option', { name: 'Lane fast' }).click();
       await options().getByRole('option', { name: 'Lane turbo' }).click();
       const fourth = options().getByRole('option', { name: 'Lane off' });
-      expect(await fourth.getAttribute('aria-disabled')).toBe('true');
+      await expect.poll(() => fourth.getAttribute('aria-disabled')).toBe('true');
       await page.getByTestId('composer').click();
       await last().getByText('lanes [relax,fast,turbo]').waitFor();
     });

@@ -242,8 +242,8 @@ describe.skipIf(!chromiumPath)(
       );
       expect(grid.status).toBe(200);
       await page.getByTestId('message').getByText('a fox (fast)').waitFor();
-      expect(await page.getByTestId('message').count()).toBe(1);
-      expect(await page.locator('.attachments img').count()).toBe(1);
+      await expect.poll(() => page.getByTestId('message').count()).toBe(1);
+      await expect.poll(() => page.locator('.attachments img').count()).toBe(1);
       await page.context().close();
       await second.close();
       await rm(folder, { recursive: true, force: true });

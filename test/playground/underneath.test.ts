@@ -99,7 +99,7 @@ describe.skipIf(!chromiumPath)(
       await page.getByTestId('hood').click();
       await page.locator('[data-lane=relax]').getByText('12').waitFor();
       expect(await page.locator('[data-lane=fast] td').allTextContents()).toEqual(['7', '0']);
-      expect(await page.locator('[data-lane=turbo]').getAttribute('class')).toBe('now');
+      await expect.poll(() => page.locator('[data-lane=turbo]').getAttribute('class')).toBe('now');
       await page.getByTestId('pace').getByText('4.0 steps/s').waitFor();
       for (let i = 0; i < 10; i++) steps.observe(0.1);
       await page.getByTestId('pace').getByText('10.0 steps/s').waitFor();
@@ -142,7 +142,7 @@ describe.skipIf(!chromiumPath)(
       const { page } = await visit(browser, wide);
       await page.getByTestId('hood').click();
       await page.getByTestId('health').waitFor();
-      expect(await page.getByTestId('kill-worker').count()).toBe(0);
+      await expect.poll(() => page.getByTestId('kill-worker').count()).toBe(0);
       await page.context().close();
       await wide.close();
     });

@@ -33,6 +33,14 @@ const isCancelled = ({ content }: MessageView): boolean => content.includes('(Ca
 export const isFinal = (message: MessageView): boolean =>
   message.ephemeral || isGrid(message) || isSingle(message) || isFailed(message) || isCancelled(message);
 
+const look = (messages: readonly MessageView[]): string =>
+  messages
+    .map(
+      ({ content, ephemeral, attachments, embeds }) =>
+        `\n  ${JSON.stringify({ content: content.slice(0, 80), ephemeral, files: attachments.length, embeds })}`,
+    )
+    .join('');
+
 /** What must be true after whatever happened. @returns what is not, one line each */
 export function judge(after: Aftermath): string[] {
   const wrong: string[] = [];
@@ -46,11 +54,15 @@ export function judge(after: Aftermath): string[] {
   const known = new Set(after.entries.map(({ id }) => id));
 
   for (const entry of after.entries) {
-    const own = byInteraction.get(entry.id) ?? [];
+    const of = byInteraction.get(entry.id) ?? [];
+    // Some of several jobs: a private word says how many, beside the picture of the first.
+    const own = entry.repeat > 1 && of.length === 2 ? of.filter(({ ephemeral }) => !ephemeral) : of;
     // Not answered within Discord's 3 s: nothing to see, or, where it was queued all the same, one message.
     if (entry.state === 'waiting') say(entry.id, 'never ended');
-    if (entry.state === 'acknowledged' && own.length !== 1) say(entry.id, `${own.length} messages`);
-    if (entry.state === 'failed' && own.length > 1) say(entry.id, `${own.length} messages, unacknowledged`);
+    if (entry.state === 'acknowledged' && own.length !== 1)
+      say(entry.id, `${own.length} messages${look(own)}`);
+    if (entry.state === 'failed' && own.length > 1)
+      say(entry.id, `${own.length} messages, unacknowledged${look(own)}`);
     for (const message of own) {
       if (!isFinal(message)) {
         // A bot that was killed between "thinking…" and queueing has promised nothing.

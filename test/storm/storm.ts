@@ -192,6 +192,12 @@ export async function playStorm(options: StormOptions): Promise<StormReport> {
       ),
     );
 
+    for (const [i, line] of wrong.entries()) {
+      const id = /^(\d{17,20})\b/.exec(line)?.[1];
+      const said = id ? stack.processes.flatMap(({ lines }) => lines).filter((one) => one.includes(id)) : [];
+      wrong[i] = [line, ...said.slice(-12).map((one) => `  log ${one.slice(0, 600)}`)].join('\n');
+    }
+
     const pictures = messages.filter((message) => isGrid(message) || isSingle(message));
     const drawn = Array.from({ length: Math.min(samples, pictures.length) }, () => random.pick(pictures));
     wrong.push(...(await repaint(stack.env['MODELS_DIR'] as string, drawn)));

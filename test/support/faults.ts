@@ -48,6 +48,7 @@ export async function startFaultStack(options: StackOptions = {}): Promise<Fault
   const own = process.env['TEST_MODELS_DIR'];
   const models = own ? undefined : await makeModels();
   const stack = await startStack({
+    ...options,
     playground: { token: CANARY.botToken, ...options.playground },
     env: {
       DISCORD_TOKEN: CANARY.botToken,

@@ -54,7 +54,10 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const start = async (file: string, ready: string, extra?: Record<string, string>): Promise<TestProcess> => {
     const child = startProcess(file, { ...env, ...extra });
     processes.push(child);
-    await child.logged(isMessage(ready), options.startMs);
+    await child.logged(isMessage(ready), options.startMs).catch((error: unknown) => {
+      child.signal('SIGKILL'); // nobody knows of it
+      throw error;
+    });
     return child;
   };
   return {

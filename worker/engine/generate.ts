@@ -74,6 +74,7 @@ export async function generate(
   const calls = plan.timesteps.length - start;
   if (calls < 1) throw badRequest(`strength ${strength} of ${request.steps} steps leaves no step to run`);
   const stop = Math.max(1, Math.ceil(calls * (request.stop ?? 1)));
+  const stopped = stop < calls;
 
   // 4. A canvas a picture: noise, or a picture with noise on it.
   const canvases: Canvas[] = [];
@@ -88,10 +89,12 @@ export async function generate(
     const stepStarted = performance.now();
     const index = start + call;
     const maxBatch = request.maxBatch ?? canvases.length;
+    // A stopped picture is E[x0 | x_t], Tweedie's soft mean; guidance is a push at each step, and its x0 is far too bold.
+    const conditions = { positive, negative: stopped && call === stop - 1 ? undefined : negative };
     for (let from = 0; from < canvases.length; from += maxBatch) {
       const batch = canvases.slice(from, from + maxBatch);
       const roll = request.tile ? rollOf(call, height, width) : undefined;
-      const outputs = await predict(parts, batch, plan, index, { positive, negative }, height, width, roll);
+      const outputs = await predict(parts, batch, plan, index, conditions, height, width, roll);
       batch.forEach((canvas, i) => {
         advance(canvas, outputs[i]!, plan, index, size, (call + 1) / calls);
       });
@@ -113,7 +116,6 @@ export async function generate(
 
   // 6. Latents to pixels, one picture at a time.
   const decodeStarted = performance.now();
-  const stopped = stop < calls;
   const latents = canvases.map((canvas) => (stopped ? canvas.x0 : canvas.x));
   const decoder = request.decoder === 'tiny' ? (tiny ?? vae) : vae;
   const pictures: Picture[] = [];
