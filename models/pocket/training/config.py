@@ -27,7 +27,7 @@ class Size:
     decoder_minutes: float = 4
     vision_minutes: float = 4
     upscaler_minutes: float = 1.2
-    judge_pictures: int = 112_000
+    judge_pictures: int = 96_000
     shards: int = 44            # of 2048 square pictures (every 8th shard is wide or tall)
     shard: int = 2048
     device: str = "cpu"

@@ -15,11 +15,13 @@ import torch.nn.functional as F
 import tokenizer
 from clip_text import load_text
 from config import MODEL, WORK, size
+from data import ATTRIBUTES, SCALES
 from diffusion import alphas_cumprod
 from muon import Average, optimizers
 from nets.autoencoder import Encoder, fit
 from nets.unet import UNet
 from nouns import painted
+from scenes import RELATIONS
 
 STATE = WORK / "unet.pt"
 
@@ -38,6 +40,14 @@ def build(s) -> UNet:
     return UNet(16, s.channels, s.width, s.blocks, s.text_width, s.context)
 
 
+def likely(labels: torch.Tensor) -> np.ndarray:
+    """How often each row of labels [N,L] is drawn, f64[N] of sum one: one subject of some size, what people ask for first, twice as often."""
+    column = {name: labels[:, 2 + k] for k, name in enumerate(ATTRIBUTES)}
+    plain = (column["relation"] == RELATIONS.index("one")) & (column["scale"] != SCALES.index("small"))
+    odds = 1.0 + plain.double().numpy()
+    return odds / odds.sum()
+
+
 class Latents:
     """All shards as latents f16[N,16,h,w], kept in memory; new shards are picked up as they appear."""
 
@@ -54,8 +64,10 @@ class Latents:
             with np.load(path) as z:
                 x = torch.from_numpy(z["pixels"]).permute(0, 3, 1, 2)
                 latents = torch.cat([self.encoder.mean(c.float() / 127.5 - 1).half() for c in x.split(256)])
-                keep = torch.isin(torch.from_numpy(z["labels"][:, :2]).long(), self.painted).all(1)
-                self.shards.append({"x": latents[keep], "mask": torch.from_numpy(z["mask"])[keep], "ids": torch.from_numpy(z["ids"])[keep]})
+                labels = torch.from_numpy(z["labels"])
+                keep = torch.isin(labels[:, :2].long(), self.painted).all(1)
+                self.shards.append({"x": latents[keep], "mask": torch.from_numpy(z["mask"])[keep], "ids": torch.from_numpy(z["ids"])[keep],
+                                    "odds": likely(labels[keep])})
             self.known.add(path.name)
             most -= 1
 
@@ -65,10 +77,10 @@ class Latents:
         other = [s for s in self.shards if s["x"].shape[2] != s["x"].shape[3]]
         if other and rng.random() < 0.09:
             shard, count = other[rng.integers(len(other))], count * 2 // 3
-            parts = [(shard, rng.integers(len(shard["x"]), size=count))]
+            parts = [(shard, rng.choice(len(shard["x"]), size=count, p=shard["odds"]))]
         else:
             which = rng.integers(len(square), size=8)
-            parts = [(square[k], rng.integers(len(square[k]["x"]), size=count // 8)) for k in which]
+            parts = [(square[k], rng.choice(len(square[k]["x"]), size=count // 8, p=square[k]["odds"])) for k in which]
         pick = lambda key: torch.cat([s[key][torch.from_numpy(i)] for s, i in parts])
         ids = pick("ids")
         column = torch.from_numpy(rng.integers(2, size=len(ids)))
@@ -114,8 +126,8 @@ def run() -> None:
         bar = bars[t][:, None, None, None]
         noise = torch.randn_like(x)
         noisy, target = bar.sqrt() * x + (1 - bar).sqrt() * noise, bar.sqrt() * noise - (1 - bar).sqrt() * x
-        # min-SNR (Hang et al. 2023, arXiv:2303.09556), and the subject counts three times the background.
-        weight = (5 / (bar / (1 - bar) + 1)).clamp(max=1.0) * (1 + 2 * mask) / (1 + 2 * mask).mean((1, 2, 3), keepdim=True)
+        # min-SNR (Hang et al. 2023, arXiv:2303.09556), and the subject counts four times the background.
+        weight = (5 / (bar / (1 - bar) + 1)).clamp(max=1.0) * (1 + 3 * mask) / (1 + 3 * mask).mean((1, 2, 3), keepdim=True)
         with torch.autocast(s.device, torch.bfloat16):
             with torch.no_grad():
                 states = text(ids)[0]
