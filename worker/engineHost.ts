@@ -22,6 +22,8 @@ export interface EngineOptions {
   /** Kinder to tests than 1 s. */
   firstDelayMs?: number;
   onRestart?: (failure: EngineFailure) => void;
+  /** A model paints on another provider than the first one asked for; the text says which, and why. */
+  onProviderMissing?: (text: string) => void;
 }
 
 export interface PaintOptions {
@@ -119,6 +121,8 @@ export function openEngine(options: EngineOptions): Engine {
       };
       entry.info = await process.ask(ask, { deadlineMs: LOAD_DEADLINE_MS, signal, onLoading });
       resting = undefined;
+      const missing = missingProviders(model.name, entry.info);
+      if (missing !== undefined) options.onProviderMissing?.(missing);
       return entry;
     } catch (error) {
       await drop(key);
@@ -190,6 +194,15 @@ export function openEngine(options: EngineOptions): Engine {
     },
   };
 }
+
+/** The loud word where a provider could not be started; undefined where the first one asked for is at work. */
+export const missingProviders = (
+  model: string,
+  { provider, providersMissing }: Pick<ModelInfo, 'provider' | 'providersMissing'>,
+): string | undefined =>
+  providersMissing.length === 0
+    ? undefined
+    : `${model} paints on ${provider} instead of what PROVIDERS asks for first (${providersMissing.join('; ')})`;
 
 /** `safe`: what gave not-a-number on a GPU in half precision is tried on the processor. */
 function loadOptions(

@@ -49,6 +49,7 @@ async function main(): Promise<void> {
     threads: env.THREADS,
     deadlineMs: env.JOB_DEADLINE_S * 1000,
     safetyChecker: env.SAFETY !== 'off',
+    onProviderMissing: (text) => log.error(text),
     onRestart: (failure) => {
       metrics.restarted(failure.code);
       log.error({ err: failure }, 'the engine process is replaced');

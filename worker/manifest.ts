@@ -61,8 +61,11 @@ export const manifestSchema = z.looseObject({
 });
 export type Manifest = z.infer<typeof manifestSchema>;
 
-/** @throws ConfigError naming the file and the field. */
-export function parseManifest(path: string, text: string, folder: string): Manifest {
+/**
+ * @param folder the name that the manifest must bear; left out = any
+ * @throws ConfigError naming the file and the field.
+ */
+export function parseManifest(path: string, text: string, folder?: string): Manifest {
   let data: unknown;
   try {
     data = JSON.parse(text);
@@ -76,7 +79,7 @@ export function parseManifest(path: string, text: string, folder: string): Manif
       `${path} is not a manifest: ${issue?.path.join('.') || 'it'}: ${issue?.message}. See models/README.md.`,
     );
   }
-  if (parsed.data.name !== folder)
+  if (folder !== undefined && parsed.data.name !== folder)
     throw new ConfigError(
       `${path} says name "${parsed.data.name}", but its folder is "${folder}". Rename one.`,
     );

@@ -65,6 +65,16 @@ async function readModel(dir: string, name: string, memory: Checks): Promise<Ins
   return { name, dir, hash: createHash('sha256').update(text).digest('hex').slice(0, 16), manifest };
 }
 
+/**
+ * Compares a folder of any name with the manifest in it; one without a manifest has nothing to be compared with.
+ * @throws ConfigError naming the file that is missing, cut, changed or leads out of the folder
+ */
+export async function checkFolder(dir: string): Promise<void> {
+  const path = join(dir, 'manifest.json');
+  const text = await readFile(path, 'utf8').catch(() => undefined);
+  if (text !== undefined) await checkFiles(dir, parseManifest(path, text), await openChecks(undefined));
+}
+
 async function checkFiles(dir: string, manifest: Manifest, memory: Checks): Promise<void> {
   const base = await realpath(dir);
   for (const [name, { sha256, bytes }] of Object.entries(manifest.files)) {

@@ -121,6 +121,16 @@ it('says which execution providers could not be started', async () => {
   });
 });
 
+it('goes on with the next provider only with a word about the first', async () => {
+  const model = await loadModel(dir, { providers: ['nowhere', 'cpu'], threads: 1 });
+  expect(model.info.provider).toBe('cpu');
+  expect(model.info.providersMissing).toEqual([expect.stringMatching(/^nowhere: .+/)]);
+  await model.release();
+  const own = await loadModel(dir, { providers: ['cpu', 'nowhere'], threads: 1 });
+  expect(own.info.providersMissing).toEqual([]);
+  await own.release();
+});
+
 describe('weights outside of the file', () => {
   beforeEach(async () => {
     dir = await copyOf('sd15-external-data');

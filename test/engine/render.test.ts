@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -106,6 +106,28 @@ describe('dreamgrid render', () => {
       expect(lines.error[0]).not.toContain('\n');
     });
   }
+
+  it('says so where another provider paints than the first one asked for', async () => {
+    const args = ['--model-dir', modelDir('sd-turbo'), '--prompt', 'x', '--steps', '1', '--out', out];
+    expect(await render([...args, '--provider', 'nowhere,cpu', '--threads', '1'])).toBe(0);
+    expect(lines.error).toEqual([expect.stringMatching(/painting on cpu: nowhere: .+/)]);
+  });
+
+  it('refuses a model of which one bit differs from its manifest, by the name of the file', async () => {
+    const dir = path.join(out, 'pocket-copy');
+    const pocket = path.join(import.meta.dirname, '../../models/pocket');
+    const { files } = JSON.parse(await readFile(path.join(pocket, 'manifest.json'), 'utf8'));
+    for (const name of ['manifest.json', ...Object.keys(files)])
+      await cp(path.join(pocket, name), path.join(dir, name));
+    const args = ['--model-dir', dir, '--prompt', 'x', '--out', out, '--steps', '1', '--width', '64'];
+    expect(await render([...args, '--height', '64', '--threads', '1'])).toBe(0);
+    const file = path.join(dir, 'unet/model.onnx');
+    const bytes = await readFile(file);
+    bytes[bytes.length >> 1]! ^= 1;
+    await writeFile(file, bytes);
+    expect(await render(args)).toBe(1);
+    expect(lines.error).toEqual([expect.stringContaining('unet/model.onnx is damaged')]);
+  });
 
   it('fails with 1 where the model is at fault', async () => {
     expect(await render(['--model-dir', out, '--prompt', 'x', '--out', out])).toBe(1);

@@ -233,6 +233,16 @@ describe('several models', () => {
     expect(engine.pids()).not.toContain(b);
   });
 
+  it('are told of where they paint on another provider than the first one asked for', async () => {
+    const words: string[] = [];
+    open({ providers: ['nowhere', 'cpu'], onProviderMissing: (text) => words.push(text) });
+    await engine.generate(tiny(), request());
+    await engine.generate(tiny(), request());
+    expect(words).toEqual([
+      expect.stringMatching(/^tiny paints on cpu instead of what PROVIDERS asks for first \(nowhere: .+\)$/),
+    ]);
+  });
+
   it('questions are answered one after the other', async () => {
     open();
     const order: string[] = [];

@@ -52,6 +52,7 @@ export async function imagine(args: string[]): Promise<number> {
     providers: env.PROVIDERS,
     threads: env.THREADS,
     deadlineMs: env.JOB_DEADLINE_S * 1000,
+    onProviderMissing: (text) => process.stderr.write(`${text}\n`),
   });
   try {
     for (const [i, prompt] of prompts.entries()) {

@@ -9,8 +9,10 @@ import sharp from 'sharp';
 import { EngineError, type GenerateRequest, loadModel, type Model, type Picture } from '../engine/index.ts';
 import { parsePythonJson } from '../engine/schedulers/config.ts';
 import { resizeLanczos } from '../lanczos.ts';
+import { checkFolder } from '../models.ts';
 import { toFloats } from '../pixels.ts';
 import { openProgressBar } from './progressBar.ts';
+import { pathFromUser } from './usage.ts';
 
 const usage = `dreamgrid render --model-dir DIR --prompt TEXT --out DIR [--negative TEXT] [--seed N] [--steps N]
   [--guidance X] [--scheduler NAME] [--scheduler-config JSON] [--width W] [--height H] [--count N]
@@ -51,11 +53,17 @@ export async function render(args: string[]): Promise<number> {
       return 0;
     }
     const threads = whole(values.threads, 'threads');
-    model = await loadModel(required(values['model-dir'], 'model-dir'), {
+    const dir = pathFromUser(required(values['model-dir'], 'model-dir'));
+    await checkFolder(dir);
+    model = await loadModel(dir, {
       ...(values.provider === undefined ? {} : { providers: values.provider.split(',') }),
       ...(threads === undefined ? {} : { threads }),
     });
-    const out = required(values.out, 'out');
+    if (model.info.providersMissing.length > 0)
+      console.error(
+        `dreamgrid render: painting on ${model.info.provider}: ${model.info.providersMissing.join('; ')}`,
+      );
+    const out = pathFromUser(required(values.out, 'out'));
     const request = await makeRequest(values, model);
     const bar = openProgressBar();
     const started = performance.now();
@@ -151,7 +159,9 @@ async function makeRequest(values: Values, model: Model): Promise<GenerateReques
 async function schedulerConfig(text: string | undefined): Promise<Record<string, unknown> | undefined> {
   if (text === undefined) return undefined;
   try {
-    const parsed = parsePythonJson(text.trimStart().startsWith('{') ? text : await readFile(text, 'utf8'));
+    const parsed = parsePythonJson(
+      text.trimStart().startsWith('{') ? text : await readFile(pathFromUser(text), 'utf8'),
+    );
     if (typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed))
       return parsed as Record<string, unknown>;
   } catch {}
@@ -161,7 +171,7 @@ async function schedulerConfig(text: string | undefined): Promise<Record<string,
 async function readPicture(file: string, width: number, height: number): Promise<Picture> {
   try {
     // Turned upright and stripped of its alpha, then resized: diffusers' load_image, then its image processor.
-    const image = sharp(file).autoOrient().removeAlpha().toColourspace('srgb');
+    const image = sharp(pathFromUser(file)).autoOrient().removeAlpha().toColourspace('srgb');
     const { data, info } = await image.raw().toBuffer({ resolveWithObject: true });
     return toFloats(resizeLanczos({ width: info.width, height: info.height, data }, width, height));
   } catch (error) {

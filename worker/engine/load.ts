@@ -211,6 +211,7 @@ function describe(
     predictionType: String(scheduler['prediction_type'] ?? 'epsilon'),
     inputs: [...denoiser.session.inputs.keys()],
     provider: denoiser.session.provider,
+    providersMissing: denoiser.session.missing,
     inpaint: (denoiser.inChannels ?? vae.channels) > vae.channels,
     guidance: denoiser.extraInputs.includes('timestep_cond') ? 'embedded' : 'classifier-free',
     imageToImage: vae.canEncode,

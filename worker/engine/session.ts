@@ -21,6 +21,8 @@ export interface Value {
 export interface Session {
   readonly file: string;
   readonly provider: string;
+  /** Providers that were asked for before the one in use, each with the reason why it could not be started. */
+  readonly missing: readonly string[];
   readonly inputs: ReadonlyMap<string, Port>;
   readonly outputs: ReadonlyMap<string, Port>;
   /** Runs the model; only the outputs named in `fetch` are read back (all where it is left out). */
@@ -52,7 +54,7 @@ export async function openSession(
       const native = await (bytes
         ? InferenceSession.create(bytes, options)
         : InferenceSession.create(file, options));
-      return wrap(native, file, provider);
+      return wrap(native, file, provider, failures);
     } catch (error) {
       const why = reason(error);
       if (isMemory(why))
@@ -63,7 +65,7 @@ export async function openSession(
           cause: error,
         });
       }
-      failures.push(`${provider}: ${why}`);
+      failures.push(`${provider}: ${shortly(why)}`);
     }
   }
   throw new EngineError('provider', `no execution provider could be started (${failures.join('; ')})`, {
@@ -86,13 +88,17 @@ const isMemory = (why: string): boolean => /bad_alloc|out of memory|failed to al
 const isProvider = (why: string): boolean =>
   /ExecutionProvider|execution provider|backend not found|adapter|Failed to load shared library/i.test(why);
 
-function wrap(native: InferenceSession, file: string, provider: string): Session {
+/** ONNX Runtime begins with the place in its source; what happened comes behind `was false.`, if it says so. */
+const shortly = (why: string): string => why.split('was false.').at(-1)!.trim();
+
+function wrap(native: InferenceSession, file: string, provider: string, missing: readonly string[]): Session {
   const inputs = ports(native.inputMetadata);
   const outputs = ports(native.outputMetadata);
   let runMs = 0;
   return {
     file,
     provider,
+    missing,
     inputs,
     outputs,
     get runMs() {

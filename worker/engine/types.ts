@@ -124,8 +124,10 @@ export interface ModelInfo {
   readonly scheduler: string;
   readonly predictionType: string;
   readonly inputs: readonly string[];
-  /** The execution provider in use, and why those before it were not taken. */
+  /** The execution provider in use. */
   readonly provider: string;
+  /** Those that were asked for before it and could not be started, each with the reason: never passed over in silence. */
+  readonly providersMissing: readonly string[];
   readonly inpaint: boolean;
   readonly guidance: 'classifier-free' | 'embedded';
   readonly imageToImage: boolean;
