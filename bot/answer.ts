@@ -15,6 +15,7 @@ export type AnswerKind = 'message' | 'private' | 'update' | 'modal';
 
 const CALLBACK = { reply: 4, defer: 5, deferUpdate: 6, update: 7, modal: 9 } as const;
 const EPHEMERAL = 1 << 6;
+const LOADING = 1 << 7;
 const ALREADY_ACKNOWLEDGED = 40060;
 
 /** `taken`: acknowledged by a twin of ours, or by us with the answer lost on the way. */
@@ -84,6 +85,14 @@ export function openAnswer(rest: REST, asker: Asker, planned: AnswerKind): Answe
   const idOfOriginal = async (): Promise<string | undefined> =>
     ((await rest.get(original, { auth: false }).catch(() => undefined)) as { id: string } | undefined)?.id;
 
+  /** Ours, or a twin's: "thinking…" is on the screen, and whoever fails must not leave it there. */
+  const isThinking = async (): Promise<boolean> => {
+    const shown = (await rest.get(original, { auth: false }).catch(() => undefined)) as
+      | { flags?: number }
+      | undefined;
+    return ((shown?.flags ?? 0) & LOADING) !== 0;
+  };
+
   const reply = async (payload: object, files: readonly RawFile[] = []): Promise<string | undefined> => {
     const body = kind === 'private' ? { ...payload, flags: EPHEMERAL } : payload;
     const type = kind === 'update' ? CALLBACK.update : CALLBACK.reply;
@@ -129,17 +138,18 @@ export function openAnswer(rest: REST, asker: Asker, planned: AnswerKind): Answe
     openModal: (modal) => inTurn(async () => void (await callback(CALLBACK.modal, modal))),
     tell: (payload) =>
       inTurn(async () => {
-        if (state === 'taken') return;
+        if (state === 'taken' && !(await isThinking())) return;
         if (state === 'open') {
           await callback(CALLBACK.reply, { ...payload, flags: EPHEMERAL });
           return;
         }
-        if (state === 'deferred' && kind === 'private') {
+        const deferred = state === 'deferred' || state === 'taken';
+        if (deferred && kind === 'private') {
           await edit(payload);
           return;
         }
         // A public "thinking…" must go first: the first follow-up would take its place, for all to see.
-        if (state === 'deferred' && kind === 'message') await rest.delete(original, { auth: false });
+        if (deferred && kind === 'message') await rest.delete(original, { auth: false });
         await whisper(payload);
       }),
     whisper: (payload, files) => inTurn(() => whisper(payload, files)),

@@ -10,6 +10,7 @@ import { openFolderStore } from '../shared/store.ts';
 import type { App } from './app.ts';
 import { connect, describeClose, openClient } from './client.ts';
 import { dispatch } from './dispatch.ts';
+import { openFirst } from './first.ts';
 import { openBotMetrics, watchDiscord } from './metrics.ts';
 import { openModels } from './models.ts';
 import { onReaction } from './reactions.ts';
@@ -47,7 +48,11 @@ async function main(): Promise<void> {
       .finally(() => busy.delete(one));
     busy.add(one);
   };
-  client.on(Events.InteractionCreate, (interaction) => run(dispatch(app, interaction)));
+  const isFirst = openFirst();
+  client.on(Events.InteractionCreate, (interaction) => {
+    if (isFirst(interaction.id)) run(dispatch(app, interaction));
+    else log.info({ interactionId: interaction.id }, 'delivered again');
+  });
   client.on(Events.MessageReactionAdd, (reaction, user) => {
     if (client.isReady()) run(onReaction(app, client, reaction, user));
   });

@@ -1,4 +1,4 @@
-import { UserError } from '../shared/errors.ts';
+import { messageOf, UserError } from '../shared/errors.ts';
 
 /**
  * How ioredis and Redis say "not now": the connection is down, a command timed out, the server is loading,
@@ -11,6 +11,11 @@ export function isRedisAway(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   return error.name === 'MaxRetriesPerRequestError' || AWAY.test(error.message);
 }
+
+/** Broke off while a command was on its way: it may have been done all the same. */
+const UNKNOWN = /Connection is closed|Command timed out|max retries|ECONNRESET|EPIPE|ETIMEDOUT/;
+
+export const isUnknown = (error: unknown): boolean => isRedisAway(error) && UNKNOWN.test(messageOf(error));
 
 /** Work on Redis, its absence told as a UserError. */
 export async function onRedis<T>(work: Promise<T>): Promise<T> {

@@ -1,5 +1,6 @@
-import { createHash } from 'node:crypto';
-import { Routes } from 'discord.js';
+import { createHash, randomUUID } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
+import { DiscordAPIError, Routes } from 'discord.js';
 import { UserError } from '../shared/errors.ts';
 import { release, reserve } from '../shared/fairness.ts';
 import { type DeliverJob, type RenderRequest, SCHEMA_VERSION } from '../shared/job.ts';
@@ -12,7 +13,13 @@ import { expectedWait, listWorkers } from '../shared/registry.ts';
 import { type Admitted, admit } from './admission.ts';
 import type { Answer } from './answer.ts';
 import type { App, Asker } from './app.ts';
-import { onRedis } from './redisAway.ts';
+import { isRedisAway, isUnknown, onRedis } from './redisAway.ts';
+
+/** This process, among all bots that get the same interaction. */
+const ME = randomUUID();
+/** How long a hand-over to the queue that broke off half-way is tried again. */
+const SETTLE_MS = 20_000;
+const AGAIN_MS = 250;
 
 /** A wish that has everything but its place in the queue. Without a seed it gets one of its own. */
 export type Draft = Omit<RenderRequest, 'v' | 'jobId' | 'user' | 'createdAt' | 'seed'> & {
@@ -29,7 +36,8 @@ interface Place {
 
 /**
  * Admission. The first job's id is the interaction's own, further ones are `<interaction>.n`; so an interaction
- * that is delivered twice, or to two bots, makes the same jobs and the same messages.
+ * that is delivered twice, or to two bots, makes the same jobs and the same messages. Of two bots the one that
+ * is first goes on: or the one would tell that nothing came of it while the other has queued it.
  */
 export async function submit(
   app: App,
@@ -37,6 +45,7 @@ export async function submit(
   answer: Answer,
   wanted: readonly Draft[],
 ): Promise<void> {
+  if (!(await claim(app, asker))) return;
   const settings = await onRedis(readSettings(app.redis, asker.user.id));
   const drafts = wanted.map((draft) => withSettings(asker, draft, settings));
   const admitted = await admit(
@@ -57,13 +66,23 @@ export async function submit(
       if (job.deliver.original) await queueOriginal(app, asker, answer, job, places[i] as Place);
       else await queueFurther(app, asker, answer, job, places[i] as Place);
     } catch (error) {
-      await releaseAll(app, asker, jobs.slice(i));
-      await admitted.giveBack(i);
+      // What may be queued keeps its place; it is swept where no job came of it.
+      const undone = error instanceof UserError && error.code === 'redis-unknown' ? i + 1 : i;
+      void undo(app, asker, jobs.slice(undone), () => admitted.giveBack(undone));
       if (i === 0) throw error;
       app.log.warn({ err: error, interactionId: asker.interactionId, queued: i }, 'queued in part');
       throw new UserError('partly', { n: i, all: jobs.length });
     }
   }
+}
+
+/** @returns false where another bot has this interaction */
+async function claim({ redis, log }: App, { interactionId }: Asker): Promise<boolean> {
+  const key = keys.claim(interactionId);
+  const other = await onRedis(redis.set(key, ME, 'EX', TOKEN_TTL_S, 'NX', 'GET'));
+  if (other === null || other === ME) return true;
+  log.info({ interactionId }, 'another bot has it');
+  return false;
 }
 
 const jobIdOf = ({ interactionId }: Asker, position: number): string =>
@@ -207,11 +226,14 @@ async function queueOriginal(
   await remember(app, asker, job);
   const payload = look(asker, job, place);
   // A deferred message can be edited by the worker as soon as the job is queued; ours must come before.
-  const edited = answer.state === 'deferred' ? await answer.send(payload) : undefined;
+  const edited = answer.state === 'deferred' ? await sendEarly(app, answer, job, payload) : undefined;
   try {
     await enqueue(app, job, place);
   } catch (error) {
-    if (edited) await answer.retract();
+    if (edited)
+      await answer
+        .retract()
+        .catch((err: unknown) => app.log.warn({ err, jobId: job.render.jobId }, 'not taken back'));
     throw error;
   }
   try {
@@ -220,6 +242,22 @@ async function queueOriginal(
   } catch (error) {
     // It is queued, so it will be painted; the worker posts it where no acknowledgement was taken.
     app.log.warn({ err: error, jobId: job.render.jobId }, 'not acknowledged');
+  }
+}
+
+/** Without it the message goes on "thinking" until the worker edits it: nothing to refuse a picture for. */
+async function sendEarly(
+  app: App,
+  answer: Answer,
+  job: DeliverJob,
+  payload: object,
+): Promise<string | undefined> {
+  try {
+    return await answer.send(payload);
+  } catch (err) {
+    if (err instanceof DiscordAPIError) throw err; // it said no, and will say so again
+    app.log.warn({ err, jobId: job.render.jobId }, 'not shown as waiting');
+    return undefined;
   }
 }
 
@@ -281,9 +319,41 @@ async function rememberMessage(app: App, asker: Asker, job: DeliverJob, messageI
 }
 
 async function enqueue(app: App, job: DeliverJob, place: Place): Promise<void> {
-  await onRedis(addJob(app.queues, job, place.priority));
+  await onRedis(addSurely(app, job, place));
   app.metrics.queued(job.render.action);
   app.log.info({ jobId: job.render.jobId, action: job.render.action, ahead: place.ahead }, 'queued');
+}
+
+/**
+ * Where the connection breaks before Redis answers, the job may be queued or not. Adding it again settles that, as
+ * its id is its own; telling "nothing was queued" would be a guess.
+ * @throws UserError('redis-unknown') where Redis stays away meanwhile
+ */
+async function addSurely(app: App, job: DeliverJob, { priority }: Place): Promise<void> {
+  const end = performance.now() + SETTLE_MS;
+  for (let unknown = false; ; await pause(AGAIN_MS)) {
+    try {
+      return await addJob(app.queues, job, priority);
+    } catch (error) {
+      unknown ||= isUnknown(error);
+      if (!unknown || !isRedisAway(error)) throw error;
+      app.log.warn({ err: error, jobId: job.render.jobId }, 'perhaps queued; adding it again');
+      if (performance.now() > end) throw new UserError('redis-unknown');
+    }
+  }
+}
+
+/** Not waited for: Redis may be away for the very reason that brought us here, and comes back in a moment. */
+async function undo(
+  app: App,
+  asker: Asker,
+  jobs: readonly DeliverJob[],
+  giveBack: () => Promise<void>,
+): Promise<void> {
+  const end = performance.now() + SETTLE_MS;
+  while (app.redis.status !== 'ready' && performance.now() < end) await pause(AGAIN_MS);
+  await releaseAll(app, asker, jobs);
+  await giveBack();
 }
 
 async function releaseAll(app: App, asker: Asker, jobs: readonly DeliverJob[]): Promise<void> {

@@ -29,6 +29,8 @@ export const keys = {
   recipe: (jobId: string) => `${PREFIX}:recipe:${jobId}`,
   /** userId of whoever asked; for cancel and delete. */
   owner: (jobId: string) => `${PREFIX}:owner:${jobId}`,
+  /** Which bot has this interaction, where several get it. */
+  claim: (interactionId: string) => `${PREFIX}:claim:${interactionId}`,
   open: (userId: string) => `${PREFIX}:open:${userId}`,
   fair: `${PREFIX}:fair`,
   openAll: `${PREFIX}:open`,

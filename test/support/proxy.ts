@@ -8,14 +8,25 @@ export interface FaultProxy {
   mode: ProxyMode;
   /** Changes the mode; `reset` and `refuse` also cut what is open. */
   set(mode: ProxyMode): void;
+  /**
+   * Cuts the connection whose next bytes to the target hold `pattern`, and refuses new ones until `set`.
+   * @param when `before` the target has seen them, or `after` it has answered them, the answer lost
+   * @returns when it was cut
+   */
+  cutAt(pattern: RegExp, when: 'before' | 'after'): Promise<void>;
   close(): Promise<void>;
 }
 
 /** A TCP proxy in front of `127.0.0.1:target` that fails on command. */
 export async function startProxy(target: number): Promise<FaultProxy> {
   const pairs = new Set<[Socket, Socket]>();
+  let cut: { pattern: RegExp; when: 'before' | 'after'; done(): void } | undefined;
   const proxy: FaultProxy = {
     port: 0,
+    cutAt: (pattern, when) =>
+      new Promise((done) => {
+        cut = { pattern, when, done };
+      }),
     mode: 'pass',
     set: (mode) => {
       proxy.mode = mode;
@@ -42,7 +53,19 @@ export async function startProxy(target: number): Promise<FaultProxy> {
       silent ||= proxy.mode === 'blackhole';
       if (!silent) to.write(bytes);
     };
-    near.on('data', carry(far));
+    const toFar = carry(far);
+    near.on('data', (bytes) => {
+      if (!cut?.pattern.test(bytes.toString('latin1'))) return toFar(bytes);
+      const { when, done } = cut;
+      cut = undefined;
+      const end = (): void => {
+        proxy.set('refuse');
+        done();
+      };
+      if (when === 'before') return end();
+      far.removeAllListeners('data').once('data', end);
+      toFar(bytes);
+    });
     far.on('data', carry(near));
     for (const socket of pair) {
       socket.on('error', () => undefined);
