@@ -1,8 +1,9 @@
 import { ButtonStyle, ComponentType } from 'discord.js';
 import { printCustomId } from '../shared/customId.ts';
 import { say } from '../shared/messages/index.ts';
+import { samplerOf } from '../shared/params.ts';
 import { escapeMarkdown } from '../shared/present.ts';
-import { lineage, type Recipe } from '../shared/recipe.ts';
+import { lineage, type Recipe, seedOf } from '../shared/recipe.ts';
 
 /** How a picture was painted, and a button that paints it anew where its job is known. Pure. */
 export function presentRecipe(locale: string, recipe: Recipe, jobId: string | undefined): object {
@@ -20,11 +21,11 @@ export function presentRecipe(locale: string, recipe: Recipe, jobId: string | un
         description: escapeMarkdown(recipe.prompt).slice(0, 3000) || '…',
         fields: [
           field('model', escapeMarkdown(modelHash === '' ? model : `${model} (${modelHash})`)),
-          field('seed', count > 1 ? `${seed} … +${count - 1}` : String(seed)),
+          field('seed', count > 1 ? `${seed}–${seedOf(recipe, count - 1)}` : String(seed)),
           field('size', `${width} × ${height}`),
           field('steps', String(steps)),
           field('guidance', String(guidance)),
-          field('scheduler', scheduler),
+          field('scheduler', samplerOf(scheduler) ?? scheduler),
           ...(ancestors > 0 ? [field('ancestors', String(ancestors))] : []),
           ...(negative === '' ? [] : [field('negative', escapeMarkdown(negative))]),
         ],

@@ -21,15 +21,18 @@ export async function sayMyJobs(app: App, { user, locale }: Asker): Promise<stri
     onRedis(redis.zrange(keys.running(user.id), '0', '-1')),
     onRedis(Promise.all(open.map((jobId) => placeInLine(queues, redis, jobId)))),
   ]);
-  const lines = open.map((jobId, i) => {
-    const prompt = escapeMarkdown([...(records[i]?.prompt ?? jobId)].slice(0, PROMPT_MAX).join(''));
+  const lines = open.flatMap((jobId, i) => {
+    const record = records[i];
+    // Of several jobs from one prompt, the last ones hold their places before they are queued.
+    if (!record) return [];
+    const prompt = escapeMarkdown([...record.prompt].slice(0, PROMPT_MAX).join(''));
     const at = messages.get(jobId);
-    const name = at && !records[i]?.stealth ? `[${prompt}](${linkTo(at, records[i]?.guildId)})` : prompt;
-    return `${name} · ${stateOf(locale, running.includes(jobId), places[i])}`;
+    const name = at && !record.stealth ? `[${prompt}](${linkTo(at, record.guildId)})` : prompt;
+    return [`${name} · ${stateOf(locale, running.includes(jobId), places[i])}`];
   });
   let text = '';
   for (const line of lines) if (text.length + line.length < 1000) text += `${line}\n`;
-  return text.trimEnd();
+  return text.trimEnd() || undefined;
 }
 
 const stateOf = (locale: string, running: boolean, ahead: number | undefined): string => {

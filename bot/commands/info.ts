@@ -12,7 +12,7 @@ export const infoCommand: Command = {
   definition: { ...named('info'), ...EVERYWHERE },
   async run({ app, asker, answer }) {
     const { locale } = asker;
-    const [open, counts, workers, models, today, settings, jobs] = await onRedis(
+    const [open, counts, workers, models, today, settings, jobs, all] = await onRedis(
       Promise.all([
         app.redis.zcard(keys.open(asker.user.id)),
         app.queues.render.getJobCounts('active', 'prioritized', 'waiting', 'delayed'),
@@ -21,11 +21,12 @@ export const infoCommand: Command = {
         sayToday(app, asker),
         readSettings(app.redis, asker.user.id),
         sayMyJobs(app, asker),
+        app.redis.zcard(keys.history(asker.user.id)),
       ]),
     );
     const waiting = (counts['prioritized'] ?? 0) + (counts['waiting'] ?? 0) + (counts['delayed'] ?? 0);
     const field = (
-      key: 'mode' | 'mine' | 'queue' | 'today' | 'workers' | 'models' | 'jobs',
+      key: 'mode' | 'mine' | 'queue' | 'all' | 'today' | 'workers' | 'models' | 'jobs',
       value: string,
     ) => ({
       name: say(locale, `info.${key}`),
@@ -42,9 +43,10 @@ export const infoCommand: Command = {
             field('mode', mode),
             field('mine', say(locale, 'info.mine.value', { n: open, max: app.env.MAX_OPEN_JOBS })),
             field('queue', say(locale, 'info.queue.value', { active: counts['active'] ?? 0, waiting })),
+            field('all', say(locale, 'info.all.value', { n: all })),
             ...(today ? [field('today', today)] : []),
-            ...(jobs ? [field('jobs', jobs)] : []),
             field('workers', String(workers.length)),
+            ...(jobs ? [field('jobs', jobs)] : []),
             field('models', [...models.keys()].join(', ').slice(0, 1000) || say(locale, 'info.none')),
           ],
         },

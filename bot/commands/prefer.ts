@@ -85,16 +85,14 @@ const subcommands = {
     else if (!(await onRedis(removeOption(app.redis, user.id, name))))
       throw new UserError('option-none', { name });
     return value === ''
-      ? say(locale, 'prefer.removed', { name: escapeMarkdown(name) })
-      : say(locale, 'prefer.set', { name: escapeMarkdown(name), value: escapeMarkdown(value) });
+      ? say(locale, 'prefer.removed', { name })
+      : say(locale, 'prefer.set', { name, value: escapeMarkdown(value) });
   },
   list: async ({ app, asker: { user, locale } }: Call) => {
     const options = await onRedis(readOptions(app.redis, user.id));
     if (options.size === 0) return say(locale, 'prefer.none');
     return [...options]
-      .map(([name, value]) =>
-        say(locale, 'prefer.line', { name: escapeMarkdown(name), value: escapeMarkdown(value) }),
-      )
+      .map(([name, value]) => say(locale, 'prefer.line', { name, value: escapeMarkdown(value) }))
       .map((line) => (line.length > 90 ? `${line.slice(0, 89).replace(/\\$/, '')}…` : line))
       .join('\n');
   },

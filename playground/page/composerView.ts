@@ -33,10 +33,12 @@ const TYPE_NAMES: Record<number, string> = {
   11: 'file',
 };
 
+/** Of a number; how long a text may be is said when it is too long. */
 function range(o: Json): string {
-  const [min, max] = [o['min_value'] ?? o['min_length'], o['max_value'] ?? o['max_length']];
+  const [min, max] = [o['min_value'], o['max_value']];
   if (min === undefined && max === undefined) return '';
-  return ` ${min ?? ''}–${max ?? ''}`;
+  if (min === undefined) return ` ≤ ${max}`;
+  return max === undefined ? ` ≥ ${min}` : ` ${min}–${max}`;
 }
 
 function picker() {

@@ -40,6 +40,13 @@ export function jumpTo(id: string): void {
   setTimeout(() => target?.classList.remove('flash'), 1500);
 }
 
+/** Without what only blocks have: quotes, headings, small print. */
+const inOneLine = (content: string): string =>
+  content
+    .slice(0, 200)
+    .replace(/^(?:-#|#{1,3}|>>>|>) +/gm, '')
+    .replace(/\n/g, ' ');
+
 /** The line above: who used which command, or what this answers. */
 function context(m: PageMessage) {
   if (m.by && m.by.type === 2)
@@ -55,7 +62,7 @@ function context(m: PageMessage) {
     ${
       target
         ? html`${avatar(target.author.id, 16, 'mini')}<span class="who">${nameOf(target.author.id)}</span>
-          <span class="quote">${target.content ? markdown(String(target.content).slice(0, 200).replace(/\n/g, ' '), { inline: true }) : html`<em>…</em>`}</span>
+          <span class="quote">${target.content ? markdown(inOneLine(target.content), { inline: true }) : html`<em>${say('seeAttachment')}</em>`}</span>
           ${target.attachments?.length ? icons.image() : nothing}`
         : html`<span class="quote"><em>${say('deleted')}</em></span>`
     }

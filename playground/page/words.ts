@@ -106,6 +106,7 @@ const EN = {
   noUserApps: 'No apps for this person.',
   mention: 'Mention',
   deleted: 'Original message was deleted',
+  seeAttachment: 'Click to see attachment',
 };
 export type Word = keyof typeof EN;
 
@@ -214,6 +215,7 @@ const VI: Record<Word, string> = {
   noUserApps: 'Không có ứng dụng cho người này.',
   mention: 'Nhắc đến',
   deleted: 'Tin nhắn gốc đã bị xóa',
+  seeAttachment: 'Bấm để xem tệp đính kèm',
 };
 
 export function say(key: Word, values: Record<string, string> = {}): string {

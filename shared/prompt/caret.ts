@@ -1,8 +1,9 @@
 import type { Problem } from './problems.ts';
 
-/** Longest line that is shown whole, in columns; longer prompts are shown around each problem. */
-const MAX_COLUMNS = 96;
-const MAX_EXCERPTS = 4;
+/** An embed's code block is narrow, on a phone above all: a longer line would be broken, and its carets with it. */
+const COLUMNS = 44;
+/** A prompt of more rows is shown where its problems are. */
+const MAX_ROWS = 5;
 
 interface Cell {
   text: string;
@@ -16,43 +17,55 @@ const WIDE =
   /[\p{Emoji_Presentation}\p{sc=Han}\p{sc=Hira}\p{sc=Kana}\p{sc=Hang}\u3000-\u303e\uff01-\uff60\uffe0-\uffe6]|\ufe0f/u;
 const HIDDEN = /^[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]+$/u;
 
-const cellsOf = (text: string, offset: number): Cell[] =>
+const cellsOf = (text: string): Cell[] =>
   Array.from(segmenter.segment(text), ({ segment, index }) => ({
     // What cannot be seen gets a place of its own, so that a caret can stand under it.
     text: HIDDEN.test(segment) ? ' ' : segment.replaceAll('`', 'ˋ'),
-    start: offset + index,
-    end: offset + index + segment.length,
+    start: index,
+    end: index + segment.length,
     wide: WIDE.test(segment),
   }));
 
-/** One line and the line of carets below; wide characters are answered by wide blanks. */
-const underline = (cells: readonly Cell[], problems: readonly Problem[], tail: string): string => {
-  const touches = (cell: Cell, { start, end }: Problem) =>
-    start === end ? cell.start <= start && start < cell.end : cell.start < end && start < cell.end;
-  const marks = cells.map((cell) => {
-    const hit = problems.some((problem) => touches(cell, problem));
-    return hit ? (cell.wide ? '^^' : '^') : cell.wide ? '\u3000' : ' ';
+/** Broken behind blanks, where there are some. */
+const rowsOf = (cells: readonly Cell[]): Cell[][] => {
+  const rows: Cell[][] = [];
+  for (let from = 0; from < cells.length; ) {
+    let [to, columns] = [from, 0];
+    while (to < cells.length && columns < COLUMNS) columns += cells[to++]?.wide ? 2 : 1;
+    const blank = cells.slice(from, to).findLastIndex(({ text }) => text === ' ');
+    if (cells[to]?.text === ' ') to++;
+    else if (to < cells.length && blank > 0) to = from + blank + 1;
+    rows.push(cells.slice(from, to));
+    from = to;
+  }
+  return rows.length === 0 ? [[]] : rows;
+};
+
+const touches = (cell: Cell, { start, end }: Problem): boolean =>
+  start === end ? cell.start <= start && start < cell.end : cell.start < end && start < cell.end;
+
+/** The carets below a row; wide characters are answered by wide blanks. */
+const marksOf = (row: readonly Cell[], problems: readonly Problem[]): string =>
+  row
+    .map((cell) => {
+      const hit = problems.some((problem) => touches(cell, problem));
+      return hit ? (cell.wide ? '^^' : '^') : cell.wide ? '\u3000' : ' ';
+    })
+    .join('');
+
+/** The prompt in short rows with `^` below each problem, for a code block; of a long one, the rows with problems. */
+export const caretLines = (input: string, problems: readonly Problem[]): string => {
+  const rows = rowsOf(cellsOf(input)).map((row, at, all) => {
+    const beyond = at === all.length - 1 && problems.some(({ start }) => start >= input.length) ? '^' : '';
+    const marks = `${marksOf(row, problems)}${beyond}`.trimEnd();
+    return { at, text: row.map((cell) => cell.text).join(''), marks };
   });
-  const last = cells.at(-1)?.end ?? 0;
-  const beyond = problems.some(({ start }) => start >= last) ? '^' : '';
-  const line = cells.map((cell) => cell.text).join('');
-  return `${line}${tail}\n${`${marks.join('')}${beyond}`.trimEnd()}`;
+  const shown = rows.length <= MAX_ROWS ? rows : rows.filter(({ marks }) => marks !== '').slice(0, MAX_ROWS);
+  return shown
+    .flatMap(({ at, text, marks }, i) => {
+      const cut = at > 0 && shown[i - 1]?.at !== at - 1 ? '…' : '';
+      const more = at < rows.length - 1 && shown[i + 1]?.at !== at + 1 ? '…' : '';
+      return [`${cut}${text}${more}`, ...(marks === '' ? [] : [`${cut && ' '}${marks}`])];
+    })
+    .join('\n');
 };
-
-const excerpt = (input: string, problem: Problem): string => {
-  const before = 32;
-  const from = Math.max(0, problem.start - before);
-  const to = Math.min(input.length, from + MAX_COLUMNS - 2);
-  const lead: Cell[] = from > 0 ? [{ text: '…', start: -1, end: -1, wide: false }] : [];
-  const cells = [...lead, ...cellsOf(input.slice(from, to), from)];
-  return underline(cells, [problem], to < input.length ? '…' : '');
-};
-
-/** The prompt in one line with `^` below each problem, for a code block; around each problem where it is long. */
-export const caretLines = (input: string, problems: readonly Problem[]): string =>
-  input.length <= MAX_COLUMNS
-    ? underline(cellsOf(input, 0), problems, '')
-    : problems
-        .slice(0, MAX_EXCERPTS)
-        .map((problem) => excerpt(input, problem))
-        .join('\n');

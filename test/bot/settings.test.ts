@@ -116,13 +116,13 @@ describe('what a member chooses', { timeout: 60_000 }, () => {
 
     it('with options of one’s own', async () => {
       expect(await say('prefer option set', { option: 'ink', value: 'in ink --ar 2:3 {day, night}' })).toBe(
-        '`--`ink now stands for: in ink --ar 2:3 {day, night}',
+        '`--ink` now stands for: in ink --ar 2:3 {day, night}',
       );
       expect(await say('prefer option set', { option: 'Oil', value: 'in oil --s 20' })).toContain('oil');
       const asked = await imagine(`${FOX} --oil`);
       expect(await requestOf(asked.id)).toMatchObject({ prompt: `${FOX} in oil --stylize 20` });
       expect(await say('prefer option list')).toBe(
-        '- `--`ink = in ink --ar 2:3 {day, night}\n- `--`oil = in oil --s 20',
+        '- `--ink` = in ink --ar 2:3 {day, night}\n- `--oil` = in oil --s 20',
       );
       const typing = await scene.discord.autocomplete(member, 'prefer option set', 'option', {
         option: '--i',
@@ -132,7 +132,7 @@ describe('what a member chooses', { timeout: 60_000 }, () => {
         option: '',
       });
       expect(nobody.choices).toEqual([]);
-      expect(await say('prefer option set', { option: 'oil' })).toBe('`--`oil is gone.');
+      expect(await say('prefer option set', { option: 'oil' })).toBe('`--oil` is gone.');
       expect((await imagine(`${FOX} --oil`)).message?.embeds[0]?.['title']).toBe('Invalid prompt');
       expect(await say('prefer option list', {}, 'vi')).toContain('ink');
     });
