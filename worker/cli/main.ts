@@ -13,12 +13,16 @@ const commands: Record<string, { help: string; run: (args: string[]) => Promise<
     run: async (args) => (await import('./render.ts')).render(args),
   },
   models: {
-    help: 'what is installed, with its defaults: models [--json]; fetch more: models pull <repository>; also add, verify, remove',
+    help: 'what is installed, with its defaults: models [--json]; fetch more: models pull <repository>; also add, verify, optimise, remove',
     run: async (args) => (await import('./models.ts')).models(args),
   },
   doctor: {
     help: 'check Redis, models, engine, Discord token and store, one line each: doctor [--json]',
     run: async (args) => (await import('./doctor.ts')).doctor(args),
+  },
+  board: {
+    help: 'look into the queues in a browser, by a link that expires: board [--port 9465] [--host 127.0.0.1] [--hours 1]',
+    run: async (args) => (await import('./board.ts')).board(args),
   },
 };
 

@@ -6,6 +6,7 @@ import { loadParts } from './load.ts';
 import type { LoadOptions, Model } from './types.ts';
 
 export { EngineError, type EngineErrorCode } from './errors.ts';
+export { optimise, optimisedDir } from './optimised.ts';
 export { schedulerNames } from './schedulers/index.ts';
 export type * from './types.ts';
 

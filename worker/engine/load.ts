@@ -10,6 +10,7 @@ import type { Parts } from './generate.ts';
 import { type ImageEncoderSettings, makeImageEncoder } from './imageEncoder.ts';
 import { findLatentParameters } from './latentParameters.ts';
 import { addOutput, readOnnx } from './onnx.ts';
+import { openOptimised, optimisedDir } from './optimised.ts';
 import { defaultLatentRgb, latentToRgb } from './preview.ts';
 import { clipMean, clipStd, makeSafetyChecker } from './safetyChecker.ts';
 import { openSession, type Session, type SessionSettings } from './session.ts';
@@ -30,10 +31,16 @@ export async function loadParts(dir: string, options: LoadOptions): Promise<Part
     ...(options.threads === undefined ? {} : { threads: options.threads }),
   };
   const sessions = new Map<string, Session>();
+  // Made for the processor alone; a GPU rewrites graphs in its own way.
+  const optimised = settings.providers[0] === 'cpu' ? openOptimised(dir) : undefined;
   try {
     for (const [i, name] of names.entries()) {
       options.onProgress?.(name, i, names.length);
-      sessions.set(name, await openPart(folder, name, extras[name] ?? folder.onnx(name), settings));
+      const before = optimised?.fileOf(name);
+      const session = before
+        ? await openBefore(dir, before, settings)
+        : await openPart(folder, name, extras[name] ?? folder.onnx(name), settings);
+      sessions.set(name, session);
     }
     const encoders = encoderParts.map(({ part, tokenizer, layer }) => {
       const config = folder.config(part);
@@ -101,6 +108,21 @@ function extraFiles(
       throw new EngineError('missing-file', `${file} is missing. Fetch the model again.`, { file });
   }
   return files;
+}
+
+/** A damaged file of ours must not be taken for a damaged model. */
+async function openBefore(dir: string, file: string, settings: SessionSettings): Promise<Session> {
+  try {
+    checkWeights(dir, file, readOnnx(file));
+    return await openSession(file, { ...settings, asIs: true });
+  } catch (error) {
+    if (error instanceof EngineError && error.code === 'out-of-memory') throw error;
+    const folder = optimisedDir(dir);
+    throw new EngineError('bad-model', `${file} is damaged. Delete ${folder}, or make it again.`, {
+      file,
+      cause: error,
+    });
+  }
 }
 
 async function openPart(
@@ -212,6 +234,7 @@ function describe(
     inputs: [...denoiser.session.inputs.keys()],
     provider: denoiser.session.provider,
     providersMissing: denoiser.session.missing,
+    optimised: denoiser.session.optimised,
     inpaint: (denoiser.inChannels ?? vae.channels) > vae.channels,
     guidance: denoiser.extraInputs.includes('timestep_cond') ? 'embedded' : 'classifier-free',
     imageToImage: vae.canEncode,

@@ -23,6 +23,7 @@ export interface Session {
   readonly provider: string;
   /** Providers that were asked for before the one in use, each with the reason why it could not be started. */
   readonly missing: readonly string[];
+  readonly optimised: boolean;
   readonly inputs: ReadonlyMap<string, Port>;
   readonly outputs: ReadonlyMap<string, Port>;
   /** Runs the model; only the outputs named in `fetch` are read back (all where it is left out). */
@@ -40,6 +41,8 @@ export interface Output {
 export interface SessionSettings {
   readonly providers: readonly string[];
   readonly threads?: number;
+  /** The file was optimised before: it is opened as it is, its weights mapped. */
+  readonly asIs?: boolean;
 }
 
 export async function openSession(
@@ -54,7 +57,7 @@ export async function openSession(
       const native = await (bytes
         ? InferenceSession.create(bytes, options)
         : InferenceSession.create(file, options));
-      return wrap(native, file, provider, failures);
+      return wrap(native, file, provider, failures, settings.asIs === true);
     } catch (error) {
       const why = reason(error);
       if (isMemory(why))
@@ -76,11 +79,17 @@ export async function openSession(
 function sessionOptions(provider: string, settings: SessionSettings): InferenceSession.SessionOptions {
   return {
     executionProviders: [provider],
-    graphOptimizationLevel: 'all',
+    graphOptimizationLevel: settings.asIs ? 'disabled' : 'all',
     logSeverityLevel: 3,
     ...(settings.threads === undefined ? {} : { intraOpNumThreads: settings.threads }),
     // A spinning thread pool takes the second core from everybody else for nothing but 10 % of our own speed.
-    extra: { session: { intra_op: { allow_spinning: '0' }, inter_op: { allow_spinning: '0' } } },
+    extra: {
+      session: {
+        intra_op: { allow_spinning: '0' },
+        inter_op: { allow_spinning: '0' },
+        ...(settings.asIs ? { disable_prepacking: '1' } : {}),
+      },
+    },
   };
 }
 
@@ -91,7 +100,13 @@ const isProvider = (why: string): boolean =>
 /** ONNX Runtime begins with the place in its source; what happened comes behind `was false.`, if it says so. */
 const shortly = (why: string): string => why.split('was false.').at(-1)!.trim();
 
-function wrap(native: InferenceSession, file: string, provider: string, missing: readonly string[]): Session {
+function wrap(
+  native: InferenceSession,
+  file: string,
+  provider: string,
+  missing: readonly string[],
+  optimised: boolean,
+): Session {
   const inputs = ports(native.inputMetadata);
   const outputs = ports(native.outputMetadata);
   let runMs = 0;
@@ -99,6 +114,7 @@ function wrap(native: InferenceSession, file: string, provider: string, missing:
     file,
     provider,
     missing,
+    optimised,
     inputs,
     outputs,
     get runMs() {

@@ -128,6 +128,8 @@ export interface ModelInfo {
   readonly provider: string;
   /** Those that were asked for before it and could not be started, each with the reason: never passed over in silence. */
   readonly providersMissing: readonly string[];
+  /** Opened from a file that was optimised before (see optimised.ts). */
+  readonly optimised: boolean;
   readonly inpaint: boolean;
   readonly guidance: 'classifier-free' | 'embedded';
   readonly imageToImage: boolean;

@@ -82,6 +82,20 @@ describe('dreamgrid models', () => {
     expect(await readdir(models)).toEqual([]);
   });
 
+  it('optimises a model once, says how much disk that takes, and undoes it', async () => {
+    await run('add', model('sd-turbo'), '--as', 'turbo');
+    const before = await json('list');
+    const made = await json('optimise', 'turbo');
+    expect(made).toMatchObject({ name: 'turbo', optimised: true });
+    expect(made.bytes).toBeGreaterThan(100_000);
+    expect(await json('list')).toEqual(before);
+    expect((await run('verify', 'turbo')).code).toBe(0);
+    expect(await names()).toEqual(['turbo']);
+    expect(await json('optimise', 'turbo', '--undo')).toMatchObject({ optimised: false });
+    expect(await readdir(join(models, 'turbo'))).not.toContain('optimised');
+    expect((await run('optimise', 'nobody')).code).toBe(1);
+  });
+
   it('asks before it fetches; where nobody can answer, --yes is needed', async () => {
     hub = await startHub(readFolder(model('sd15')));
     vi.stubEnv('HF_ENDPOINT', hub.endpoint);
