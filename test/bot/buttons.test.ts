@@ -7,7 +7,7 @@ import { openScene, type Scene } from './setup.ts';
 
 const FOX = 'a fox in the snow --ar 3:2 --seed 7';
 
-describe('buttons', { timeout: 60_000 }, () => {
+describe('buttons', { timeout: 240_000 }, () => {
   let scene: Scene;
   let member: string;
   let stranger: string;

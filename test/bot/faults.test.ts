@@ -6,7 +6,7 @@ import { openScene, type Scene } from './setup.ts';
 const FOX = 'a fox in the snow at night';
 const EN = { locale: 'en-US' };
 
-describe('what the bot survives', { timeout: 90_000 }, () => {
+describe('what the bot survives', { timeout: 240_000 }, () => {
   let scene: Scene;
   let member: string;
   beforeEach(async () => {
@@ -140,7 +140,7 @@ describe('what the bot survives', { timeout: 90_000 }, () => {
   });
 });
 
-describe('what the bot refuses to start with', { timeout: 60_000 }, () => {
+describe('what the bot refuses to start with', { timeout: 240_000 }, () => {
   const start = async (env: Record<string, string>) => {
     const bot = startProcess('bot/main.ts', env);
     expect(await bot.ended).toBe(1);

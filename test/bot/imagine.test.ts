@@ -7,7 +7,7 @@ import { openScene, type Scene } from './setup.ts';
 
 const FOX = 'a fox in the snow at night';
 
-describe('/imagine', { timeout: 60_000 }, () => {
+describe('/imagine', { timeout: 240_000 }, () => {
   let scene: Scene;
   let member: string;
   beforeAll(async () => {

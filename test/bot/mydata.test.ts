@@ -10,7 +10,7 @@ import { openScene, type Scene } from './setup.ts';
 
 const EN = { locale: 'en-US' };
 
-describe('/mydata', { timeout: 60_000 }, () => {
+describe('/mydata', { timeout: 240_000 }, () => {
   let scene: Scene;
   let member: string;
   let stranger: string;

@@ -11,7 +11,7 @@ import { openScene, pocket, type Scene } from './setup.ts';
 /** What whoever manages a server sets up, as member, moderator, manager and stranger meet it. */
 const FOX = 'a fox in the snow at night';
 
-describe('a server of its own', { timeout: 60_000 }, () => {
+describe('a server of its own', { timeout: 240_000 }, () => {
   let scene: Scene;
   let users: Scene['discord']['users'];
   let here: string;
@@ -409,7 +409,7 @@ describe('a server of its own', { timeout: 60_000 }, () => {
   });
 });
 
-describe('limits of the operator', { timeout: 60_000 }, () => {
+describe('limits of the operator', { timeout: 240_000 }, () => {
   let scene: Scene;
   let users: Scene['discord']['users'];
   beforeAll(async () => {

@@ -6,7 +6,7 @@ import { openScene, type Scene } from './setup.ts';
 
 const FOX = 'a fox in the snow';
 
-describe('what a member chooses', { timeout: 60_000 }, () => {
+describe('what a member chooses', { timeout: 240_000 }, () => {
   let scene: Scene;
   let member: string;
   let stranger: string;

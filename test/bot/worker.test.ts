@@ -16,7 +16,7 @@ afterAll(async () => {
   await models?.remove();
 });
 
-it('every expansion and repeat ends as a grid in a message of its own', { timeout: 90_000 }, async () => {
+it('every expansion and repeat ends as a grid in a message of its own', { timeout: 240_000 }, async () => {
   const { playground } = stack;
   const { member } = playground.users;
   const asked = await playground.run(member, 'imagine', { prompt: 'a {red, blue} fox --repeat 2' });
@@ -41,7 +41,7 @@ it('every expansion and repeat ends as a grid in a message of its own', { timeou
 });
 
 it('a picture in stealth is never in the channel: first for its owner alone, later by direct message', {
-  timeout: 90_000,
+  timeout: 240_000,
 }, async () => {
   const { playground, redis } = stack;
   const { member, stranger } = playground.users;
@@ -76,7 +76,7 @@ it('a picture in stealth is never in the channel: first for its owner alone, lat
   expect(playground.violations).toEqual([]);
 });
 
-it('auto_dm sends a copy, and only once', { timeout: 90_000 }, async () => {
+it('auto_dm sends a copy, and only once', { timeout: 240_000 }, async () => {
   const { playground } = stack;
   const { stranger } = playground.users;
   await playground.run(stranger, 'prefer auto_dm');

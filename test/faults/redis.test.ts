@@ -9,7 +9,7 @@ import type { TestProcess } from '../support/processes.ts';
 import { type FaultProxy, startProxy } from '../support/proxy.ts';
 import { freePort } from '../support/redis.ts';
 import { fillDisk } from './fillDisk.ts';
-import { report } from './report.ts';
+import { report, reportWithin } from './report.ts';
 
 /** Redis goes away: for a moment, for longer than a lock, without a word, or has no room left. */
 const run = promisify(execFile);
@@ -46,8 +46,7 @@ it('row 7: Redis killed and started again with a job running: it completes once,
   go();
   await stack.grid(handle);
   const ms = performance.now() - back;
-  report('row 7: return of Redis to the grid', ms);
-  expect(ms).toBeLessThan(5_000);
+  reportWithin('row 7: return of Redis to the grid', ms, 5_000);
   expect(stack.gpuRuns(handle.id)).toBe(1);
   expect(stack.messagesOf(handle)).toHaveLength(1);
 });
@@ -145,8 +144,7 @@ it('row 10: silent partition between worker and Redis: readiness red, recovery b
   await stack.grid(handle);
   await until(() => ready(ports.worker), 'the worker is ready again');
   const ms = performance.now() - began;
-  report('row 10: silent partition until all is well', ms);
-  expect(ms).toBeLessThan(60_000);
+  reportWithin('row 10: silent partition until all is well', ms, 60_000);
 });
 
 it('row 8: Redis away longer than the lock: perhaps painted twice, one message', async () => {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type FaultStack, startFaultStack } from '../support/faults.ts';
 import type { TestProcess } from '../support/processes.ts';
-import { report } from './report.ts';
+import { report, reportWithin } from './report.ts';
 
 /**
  * Workers that die without a word. Their jobs come back when the lock runs out, some 15 s later, so each row has
@@ -45,8 +45,7 @@ describe.concurrent('a worker dies without a word', () => {
       const { handle, killed } = await killOneOfTwo(stack, 'mid-step', 2);
       await stack.grid(handle);
       const ms = performance.now() - killed;
-      report('row 1: worker SIGKILL to the grid', ms);
-      expect(ms).toBeLessThan(20_000);
+      reportWithin('row 1: worker SIGKILL to the grid', ms, 20_000);
       expect(stack.gpuRuns(handle.id)).toBeLessThanOrEqual(2);
       expect(stack.messagesOf(handle)).toHaveLength(1);
     }));

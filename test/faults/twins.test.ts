@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { type Clock, systemClock } from '../../playground/index.ts';
 import { keys } from '../../shared/redis.ts';
-import { type FaultStack, startFaultStack, until } from '../support/faults.ts';
+import { type FaultStack, SOON_MS, startFaultStack, until } from '../support/faults.ts';
 import { isMessage, type TestProcess } from '../support/processes.ts';
 import { type FaultProxy, startProxy } from '../support/proxy.ts';
 import { passOn, type Relay, startRelay } from '../support/relay.ts';
@@ -18,14 +18,14 @@ let bot: TestProcess;
 let worker: TestProcess;
 
 beforeAll(async () => {
-  stack = await startFaultStack({ playground: { clock }, env: { DAILY_JOBS: '1000' }, startMs: 240_000 });
+  stack = await startFaultStack({ playground: { clock }, env: { DAILY_JOBS: '1000' } });
   [relay, proxy] = await Promise.all([startRelay(stack.playground.url), startProxy(stack.redis.port)]);
   const throughProxy = stack.redis.url.replace(String(stack.redis.port), String(proxy.port));
   [bot, worker] = await Promise.all([
     stack.startBot({ DISCORD_API: relay.api, REDIS_URL: throughProxy }),
     stack.startWorker(),
   ]);
-}, 300_000);
+});
 afterAll(async () => {
   await stack?.close();
   await relay?.close();
@@ -95,7 +95,7 @@ it('row 9: Redis goes away between the first and the second of three jobs: "1 of
   const cut = proxy.cutAt(/:owner:\d+\.1\b/, 'before');
   const handle = await stack.imagine('three of them --repeat 3');
   await cut;
-  const told = await stack.playground.waitFor(() => handle.followups[0], 60_000, 'the private word');
+  const told = await stack.playground.waitFor(() => handle.followups[0], SOON_MS, 'the private word');
   proxy.set('pass');
   expect(told.ephemeral).toBe(true);
   expect(told.embeds[0]?.['title']).toBe('Only a part is on its way');

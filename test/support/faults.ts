@@ -42,7 +42,7 @@ export const CANARY = {
 export const ENGLISH = { locale: 'en-US' } as const;
 
 /** Deadline of a wait that should end at once: others work on the same cores. */
-export const SOON_MS = 60_000;
+export const SOON_MS = 120_000;
 
 export async function startFaultStack(options: StackOptions = {}): Promise<FaultStack> {
   const own = process.env['TEST_MODELS_DIR'];

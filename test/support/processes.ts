@@ -53,7 +53,7 @@ export function startProcess(file: string, env: Record<string, string>): TestPro
   createInterface({ input: child.stderr }).on('line', take);
   const ended = once(child, 'exit').then(([code, signal]) => (signal ?? code) as number | string);
 
-  const logged: TestProcess['logged'] = (match, deadlineMs = 90_000) =>
+  const logged: TestProcess['logged'] = (match, deadlineMs = 180_000) =>
     new Promise((found, reject) => {
       const past = events.find(match);
       if (past) return found(past);
