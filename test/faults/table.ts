@@ -78,7 +78,7 @@ export function findRowTests(): RowTest[] {
   const files = readdirSync(tests, { recursive: true, encoding: 'utf8' });
   for (const file of files.filter((name) => name.endsWith('.test.ts'))) {
     const source = readFileSync(join(tests, file), 'utf8');
-    for (const [, row, rest] of source.matchAll(/(?<!report\()'row (\d+): ((?:[^'\\]|\\.)*)'/g))
+    for (const [, row, rest] of source.matchAll(/(?<!report(?:Within)?\()'row (\d+): ((?:[^'\\]|\\.)*)'/g))
       found.push({ row: Number(row), file, name: (rest as string).replaceAll("\\'", "'") });
   }
   return found.sort((a, b) => a.row - b.row || a.file.localeCompare(b.file));
