@@ -11,7 +11,8 @@ import type { Store } from '../shared/store.ts';
 import { type Discord, DiscordError, type Message, type SendOptions } from './discord.ts';
 import { faultPoint } from './fault.ts';
 import { fitUnder } from './grid.ts';
-import { findPlaces, isDelivered, markDelivered, rememberMessage } from './messages.ts';
+import { findPlaces, isDelivered, markDelivered, notePosting, rememberMessage } from './messages.ts';
+import { postSheet } from './sheet.ts';
 
 /**
  * The end of a job: result, failure or cancellation becomes the one message that everybody sees. All edits are
@@ -51,6 +52,7 @@ export async function deliver(deps: DeliverDeps, job: Job<DeliverJob>): Promise<
       await faultPoint('before-deliver');
       const sent = await post(deps, data, outcome, job.attemptsMade);
       if (data.deliver.autoDm && outcome.kind === 'done') await sendDm(deps, data, sent);
+      if (data.render.compare && outcome.kind === 'done') await postSheet(deps, data, data.render.compare);
       await faultPoint('after-deliver');
       log.info({ outcome: outcome.kind }, 'delivered');
     }
@@ -179,6 +181,23 @@ async function place(deps: DeliverDeps, data: DeliverJob, message: Message, atte
   if (byId) return discord.edit(byId, message, options);
   const { stealth, channelId: asked } = data.deliver;
   const channelId = stealth ? await discord.openDm(data.render.user.id) : asked;
-  const messageId = await discord.create(channelId, message, jobId, options);
+  const posted = (await notePosting(redis, jobId)) ? await findPosted(deps, channelId, jobId) : undefined;
+  if (posted) await discord.edit({ by: 'message', channelId, messageId: posted }, message, options);
+  const messageId = posted ?? (await discord.create(channelId, message, jobId, options));
   await rememberMessage(redis, jobId, channelId, messageId);
+}
+
+/** Where the channel cannot be read, the nonce alone keeps it from being posted twice. */
+async function findPosted(
+  { discord, log }: DeliverDeps,
+  channelId: string,
+  jobId: string,
+): Promise<string | undefined> {
+  try {
+    return await discord.find(channelId, jobId);
+  } catch (error) {
+    if (!(error instanceof DiscordError) || !isFinal(error)) throw error;
+    log.warn({ err: error, jobId }, 'cannot look whether it is posted');
+    return undefined;
+  }
 }

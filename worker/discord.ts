@@ -48,6 +48,11 @@ export interface Discord {
   edit(target: Target, message: Message, options?: SendOptions): Promise<void>;
   /** @returns the id of the message; the same one when it was posted before (nonce, about five minutes). */
   create(channelId: string, message: Message, nonce: string, options?: SendOptions): Promise<string>;
+  /**
+   * The message of ours that shows this job, for when the nonce is too old to tell.
+   * @param jobId its file or its buttons name it; it is older than the message
+   */
+  find(channelId: string, jobId: string): Promise<string | undefined>;
   /** The channel of direct messages with one user; the same one each time. */
   openDm(userId: string): Promise<string>;
   /** The bot's name; proves the token. */
@@ -158,12 +163,35 @@ export function openDiscord(options: DiscordOptions): Discord {
       );
       return (made as { id: string }).id;
     },
+    find: async (channelId, jobId) => {
+      const { id: me } = (await send('GET', '/users/@me', true, undefined)) as { id: string };
+      const names = new RegExp(`(?<!\\d)${jobId.replace('.', '[._]')}(?![._]?\\d)`);
+      let after = jobId.split('.')[0] as string;
+      for (let page = 0; page < PAGES; page++) {
+        const path = `/channels/${channelId}/messages?limit=100&after=${after}`;
+        const found = (await send('GET', path, true, undefined)) as Shown[];
+        const ours = found.find(
+          ({ author, ...shown }) => author.id === me && names.test(JSON.stringify(shown)),
+        );
+        if (ours || found.length < 100) return ours?.id;
+        after = found.map(({ id }) => id).reduce((a, b) => (BigInt(a) > BigInt(b) ? a : b));
+      }
+      return undefined;
+    },
     openDm: async (userId) => {
       const body = { recipient_id: userId };
       return ((await send('POST', '/users/@me/channels', true, { body })) as { id: string }).id;
     },
     whoAmI: async () => ((await send('GET', '/users/@me', true, undefined)) as { username: string }).username,
   };
+}
+
+/** A hundred messages each. */
+const PAGES = 20;
+
+interface Shown {
+  id: string;
+  author: { id: string };
 }
 
 /** JSON, or multipart with `payload_json` and `files[0]`. */

@@ -29,6 +29,14 @@ export const rememberMessage = (redis: Redis, jobId: string, channelId: string, 
   redis.set(keys.message(jobId), `${channelId}:${messageId}`, 'EX', 24 * 3600);
 
 /**
+ * Noted before a message is posted. Discord tells a repeat by its nonce for some minutes, and a long outage has
+ * longer waits than that.
+ * @returns whether it was posted before, perhaps
+ */
+export const notePosting = async (redis: Redis, jobId: string): Promise<boolean> =>
+  (await redis.set(`${PREFIX}:posting:${jobId}`, '1', 'EX', 24 * 3600, 'NX')) === null;
+
+/**
  * Set once the final edit is made. A worker that was cut off from Redis, and paints what another has delivered
  * long ago, must not put a preview over the grid.
  */

@@ -79,6 +79,24 @@ it('row 15: answer lost after a successful create: one message', async () => {
   expect(after.every(isGrid)).toBe(true);
 });
 
+it('row 15: the answer to the only create lost, and tried again when the nonce is too old: one message', async () => {
+  const { trouble, requests } = stack.playground;
+  trouble.add({ match: /^POST \/interactions/, kind: '500', times: 4 }); // discord.js asks four times
+  trouble.add({ match: /^POST \/channels\/\d+\/messages/, kind: 'lost-answer' });
+  const handle = await stack.imagine('posted, and not said');
+  const before = requests.length;
+  const posted = () =>
+    requests.slice(before).some(({ method, path }) => `${method} ${path}`.startsWith('POST /channels'));
+  const promoting = setInterval(async () => {
+    if (posted()) ahead = 6 * 60_000;
+    const job = await stack.queues.deliver.getJob(`d-${handle.id}`);
+    if (await job?.isDelayed()) await job?.promote().catch(() => undefined);
+  }, 100);
+  await delivered(handle.id).finally(() => clearInterval(promoting));
+  ahead = 0;
+  expect(stack.messagesOf(handle).map(isGrid)).toEqual([true]);
+});
+
 it('row 16: token expired while it was painted: the same message is edited by its id, and the bot token still works', async () => {
   const handle = await stack.imagine('slow --seed 16');
   const go = await holdEngine(worker, handle.id);
