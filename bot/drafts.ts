@@ -116,7 +116,7 @@ export const repaintOf = (recipe: Recipe): Draft => ({
 
 /** A job that failed left no recipe, but its request is still known. */
 export function retryOf(request: RenderRequest): Draft {
-  const { v: _v, jobId: _jobId, user: _user, createdAt: _at, seed, ...rest } = request;
+  const { v: _v, jobId: _jobId, user: _user, createdAt: _at, compare: _compare, seed, ...rest } = request;
   const fixed = request.params.seed !== undefined || request.action.startsWith('upscale');
   return { ...rest, ...(fixed ? { seed } : {}) };
 }

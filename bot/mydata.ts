@@ -2,7 +2,7 @@ import { Job } from 'bullmq';
 import { Routes } from 'discord.js';
 import type { ButtonAction } from '../shared/customId.ts';
 import { release } from '../shared/fairness.ts';
-import { deliverId, renderId } from '../shared/job.ts';
+import { deliverId, renderId, sheetId } from '../shared/job.ts';
 import { readOptions } from '../shared/memory/options.ts';
 import { type JobRecord, readFavourites, readHistory, readJobs } from '../shared/memory/pictures.ts';
 import { readSettings } from '../shared/memory/settings.ts';
@@ -102,8 +102,7 @@ async function eraseJob(app: App, userId: string, jobId: string): Promise<void> 
   const { redis, queues, store } = app;
   const [record] = await onRedis(readJobs(redis, [jobId]));
   await onRedis(cancelJob(queues, redis, jobId));
-  const place = (await placesOf(app, [jobId])).get(jobId);
-  if (place)
+  for (const place of (await placesOf(app, [jobId, sheetId(jobId)])).values())
     await app.rest
       .delete(Routes.channelMessage(place.channelId, place.messageId))
       .catch((error) => app.log.debug({ err: error, jobId }, 'its message stays'));
@@ -118,7 +117,9 @@ async function eraseJob(app: App, userId: string, jobId: string): Promise<void> 
   await onRedis(release(redis, userId, jobId));
   await store.remove(jobId);
   const { recipe, owner, message, token, job, children } = keys;
-  const all = redis.multi().del(...[recipe, owner, message, token, job, children].map((key) => key(jobId)));
+  const all = redis
+    .multi()
+    .del(message(sheetId(jobId)), ...[recipe, owner, message, token, job, children].map((key) => key(jobId)));
   if (record?.parent) all.zrem(children(record.parent.jobId), jobId);
   await onRedis(all.zrem(keys.history(userId), jobId).exec());
 }

@@ -45,6 +45,13 @@ export const paramsSchema = z.strictObject({
 });
 export type Params = z.infer<typeof paramsSchema>;
 
+/** /compare: what all of the jobs were asked, and what differs. */
+export const compareSchema = z.strictObject({
+  prompt: z.string().max(6000),
+  labels: z.array(z.string().max(130)).min(2).max(6),
+});
+export type Compare = z.infer<typeof compareSchema>;
+
 /** What someone asked for, complete: the worker needs no look-up to paint it. */
 export const renderRequestSchema = z.strictObject({
   v: z.literal(SCHEMA_VERSION),
@@ -65,6 +72,8 @@ export const renderRequestSchema = z.strictObject({
   parent: z
     .strictObject({ jobId: jobIdSchema, index: z.int().min(0).max(3), recipe: recipeSchema })
     .optional(),
+  /** One of several that differ in model or sampler alone; the labels of all, in the order of their job ids. */
+  compare: compareSchema.optional(),
   /** Whose turn it is sooner; absent = fast. */
   lane: z.enum(LANES).optional(),
   /** What the server wants done with a flagged picture, where that is more than the worker's own SAFETY. */
@@ -183,6 +192,12 @@ export const modelCardSchema = z.object({
     .optional(),
 });
 export type ModelCard = z.infer<typeof modelCardSchema>;
+
+/** Of the jobs of one interaction, the one at a position. */
+export const partId = (base: string, position: number): string =>
+  position === 0 ? base : `${base}.${position}`;
+/** The message with all pictures of a /compare; no job has this id. */
+export const sheetId = (jobId: string): string => `${jobId.split('.')[0]}.99`;
 
 export const renderId = (jobId: string): string => `g-${jobId}`;
 export const askId = (id: string): string => `a-${id}`;

@@ -6,7 +6,7 @@ import {
   ComponentType,
 } from 'discord-api-types/v10';
 import { type ButtonAction, printCustomId } from './customId.ts';
-import type { RenderRequest, RenderResult } from './job.ts';
+import type { Compare, RenderRequest, RenderResult } from './job.ts';
 import { type MessageKey, type MessageParams, say, sayDuration, sayError } from './messages/index.ts';
 
 /**
@@ -112,6 +112,29 @@ export function presentResult({
       : gridRows(render.jobId, result.pictures.length),
     allowed_mentions: mentions(render, ping),
     attachments: [{ id: 0, filename: fileName, description: altText(render.prompt) }],
+  };
+}
+
+/** All pictures of a /compare side by side, numbered; each has its buttons on a message of its own. */
+export function presentSheet({
+  render,
+  compare: { prompt, labels },
+  locale,
+  fileName,
+}: Subject & { compare: Compare; fileName: string }): Payload {
+  const legend = labels.map((label, i) => `**${i + 1}** ${escapeMarkdown(label)}`).join(' · ');
+  const after = `** - ${say(locale, 'title.compare', { user: `<@${render.user.id}>` })}\n-# ${legend}`;
+  return {
+    content: `**${cutEscaped(prompt, CONTENT_MAX - 2 - after.length)}${after}`,
+    components: [],
+    allowed_mentions: { parse: [] },
+    attachments: [
+      {
+        id: 0,
+        filename: fileName,
+        description: `${altText(prompt).slice(0, 200)}: ${legend}`.slice(0, ALT_MAX),
+      },
+    ],
   };
 }
 

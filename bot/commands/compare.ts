@@ -69,7 +69,12 @@ export const compareCommand: Command = {
       };
       return { ...only, params: own, text: printPrompt({ ...only, params: own }) };
     });
-    const drafts = draftsOf(wishes, defaultModel).map((draft) => ({ ...draft, count: 1 }));
+    const shared = { ...params, seed };
+    const compare = {
+      prompt: printPrompt({ ...only, params: shared }),
+      labels: pairs.map(([name, sampler]) => labelOf(models.length > 1, name, sampler)),
+    };
+    const drafts = draftsOf(wishes, defaultModel).map((draft) => ({ ...draft, count: 1, compare }));
     await submit(app, asker, answer, drafts);
   },
   /** What is typed so far, with one more name behind it. */
@@ -86,6 +91,12 @@ export const compareCommand: Command = {
         return { name: all, value: all };
       });
   },
+};
+
+/** What differs: the sampler, the model, or both. */
+const labelOf = (byModel: boolean, model: string, sampler: string | undefined): string => {
+  if (sampler === undefined) return model;
+  return byModel ? `${model} ${sampler}` : sampler;
 };
 
 const listed = (text: string | null): string[] => [

@@ -23,6 +23,7 @@ export const en = {
   'title.vary-strong': 'Variations (Strong) by {user}',
   'title.upscale-subtle': 'Upscaled (Subtle) by {user}',
   'title.upscale-creative': 'Upscaled (Creative) by {user}',
+  'title.compare': 'Compare by {user}',
   'title.blend': 'Blend by {user}',
   'title.vary-region': 'Variations (Region) by {user}',
   'title.zoom-out': 'Zoom Out by {user}',

@@ -19,6 +19,7 @@ export const vi = {
   'title.vary-strong': 'Biến thể (Mạnh) của {user}',
   'title.upscale-subtle': 'Phóng to (Nhẹ) bởi {user}',
   'title.upscale-creative': 'Phóng to (Sáng tạo) bởi {user}',
+  'title.compare': 'So sánh của {user}',
   'title.blend': 'Ảnh trộn của {user}',
   'title.vary-region': 'Biến thể (Vùng chọn) của {user}',
   'title.zoom-out': 'Thu nhỏ bởi {user}',

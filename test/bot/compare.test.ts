@@ -25,6 +25,12 @@ describe('/compare', { timeout: 120_000 }, () => {
     expect(new Set(requests.map(({ seed }) => seed)).size).toBe(1);
     expect(requests.every(({ count, params }) => count === 1 && params.aspect?.join() === '3,2')).toBe(true);
     expect(requests[1]?.prompt).toMatch(/euler-a/);
+    const { seed } = requests[0] as { seed: number };
+    for (const { compare } of requests)
+      expect(compare).toEqual({
+        prompt: `a fox --ar 3:2 --seed ${seed}`,
+        labels: ['ddim', 'euler-a', 'dpmpp-2m'],
+      });
   });
 
   it.each([
