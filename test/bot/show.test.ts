@@ -182,13 +182,7 @@ describe('old pictures', { timeout: 60_000 }, () => {
       const { message } = await app(stranger, messageId, 'Inspect', 'vi');
       expect(message?.ephemeral).toBe(true);
       const text = JSON.stringify(message?.embeds);
-      for (const part of [
-        'Ảnh được vẽ ra sao',
-        'pocket (0123456789abcdef)',
-        '"7–10"',
-        'trees',
-        '"ddim"',
-      ])
+      for (const part of ['Ảnh được vẽ ra sao', 'pocket (0123456789abcdef)', '"7–10"', 'trees', '"ddim"'])
         expect(text).toContain(part);
       const again = await scene.discord.click(stranger, message?.id as string, 'Vẽ lại', { locale: 'vi' });
       await expect.poll(() => scene.waiting()).toContain(`g-${again.id}`);
