@@ -221,7 +221,7 @@ def upscaling(pipe, renderer) -> dict:
 def card(report: dict) -> str:
     """The figures as two tables."""
     kinds = list(next(iter(report["shares"].values())))[1:]
-    lines = ["| share right | of | " + " | ".join(kinds) + " |", "|---" * (2 + len(kinds)) + "|"]
+    lines = [f"{report['compositions']} compositions.", "", "| share right | of | " + " | ".join(kinds) + " |", "|---" * (2 + len(kinds)) + "|"]
     for name, row in report["shares"].items():
         lines.append(f"| {name} | {row['of']} | " + " | ".join(f"{row[k]:.0%}" for k in kinds) + " |")
     lines += ["", "| measured | value |", "|---|---|"] + [f"| {k} | {v:.3g} |" for k, v in report["figures"].items()]

@@ -22,7 +22,7 @@ from nets.upscaler import Upscaler
 from nets.vision import MEAN, STD, ImageTower
 
 OPSET = 17
-STEPS, GUIDANCE, DRAFT = 14, 3.5, 8
+STEPS, GUIDANCE, DRAFT = 14, 3.0, 8
 
 
 def halve(path) -> None:
