@@ -5,7 +5,7 @@ import { CELLS, type Edit } from '../shared/frame.ts';
 import { say } from '../shared/messages/index.ts';
 import type { Button, Click, Filled } from './buttons.ts';
 import { editOf } from './drafts.ts';
-import { FIX_INPUT, promptModal } from './fix.ts';
+import { FIX_INPUT, keepFix, promptModal } from './fix.ts';
 import { claim, queue } from './press.ts';
 import { findRecipe } from './recipes.ts';
 import { remix } from './remix.ts';
@@ -109,7 +109,9 @@ export const zoomCustom: Button = {
     kind: 'message',
     prompt: FIX_INPUT,
     async submit(filled) {
-      const { zoom, text } = takeZoom(filled.field(FIX_INPUT), (filled.id.value ?? USUAL_ZOOM * 100) / 100);
+      const otherwise = (filled.id.value ?? USUAL_ZOOM * 100) / 100;
+      const { zoom, text } = takeZoom(filled.field(FIX_INPUT), otherwise);
+      if (!(zoom >= 1 && zoom <= 2)) throw await wrongZoom(filled, zoom, text);
       // A mended prompt comes back with this id, and then its text has no zoom any more.
       const id = { ...filled.id, value: Math.round(zoom * 100) };
       await send({ ...filled, id }, await draft(filled, { action: 'zoom-out', zoom }), text);
@@ -117,16 +119,22 @@ export const zoomCustom: Button = {
   },
 };
 
-/** @throws UserError('out-of-range') */
 function takeZoom(typed: string, otherwise: number): { zoom: number; text: string } {
-  let value = String(otherwise);
+  let zoom = otherwise;
   const text = typed.replace(/\s*(?:--|[—–])zoom[\s=]+(\S+)/gi, (_, number: string) => {
-    value = number;
+    zoom = Number(number.replace(',', '.').replace(/x$/i, ''));
     return '';
   });
-  const zoom = Number(value.replace(',', '.').replace(/x$/i, ''));
-  if (zoom >= 1 && zoom <= 2) return { zoom, text };
-  throw new UserError('out-of-range', { parameter: '--zoom', value, min: 1, max: 2 });
+  return { zoom, text };
+}
+
+/** With the nearest zoom that there is, behind Fix it. */
+async function wrongZoom({ app, asker, id }: Filled, zoom: number, text: string): Promise<UserError> {
+  const nearest = Number.isNaN(zoom) ? USUAL_ZOOM : Math.min(2, Math.max(1, zoom));
+  const pending = { text: `${text} --zoom ${nearest}`, button: printCustomId(id) };
+  const offered = await keepFix(app, asker, pending);
+  const params = { parameter: '--zoom', min: 1, max: 2 };
+  return new UserError('out-of-range', { ...params, ...(offered ? { fix: asker.interactionId } : {}) });
 }
 
 async function send(filled: Filled, wish: Draft, typed: string): Promise<void> {

@@ -139,6 +139,10 @@ describe('region, zoom, pan and square', { timeout: 120_000 }, () => {
     const wrong = await submit(stranger, again, { prompt: 'a fox --zoom 3' });
     expect(refusal(wrong)).toBe('Invalid prompt');
     expect(JSON.stringify(wrong.message?.embeds)).toContain('between 1 and 2');
+    const mended = await scene.discord.click(stranger, wrong.message?.id as string, 'Fix it');
+    expect(JSON.stringify(mended.modal)).toContain('a fox --zoom 2');
+    const zoomed = await submit(stranger, mended, { prompt: 'a fox --zoom 2' });
+    expect(await requestOf(zoomed.id)).toMatchObject({ action: 'zoom-out', zoom: 2 });
   });
 
   it('a mistake in the form is mended there, and the zoom is not forgotten', async () => {
