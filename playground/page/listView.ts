@@ -19,7 +19,7 @@ let anchor: { id: string; top: number } | undefined;
 
 /** In English for everybody: it is what models read. */
 const PROMPTS = [
-  'a fox in the snow at night',
+  'a panda in a meadow, spring',
   'a sunflower in the garden, oil painting',
   'a sailboat at sea, dawn',
 ];
