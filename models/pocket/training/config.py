@@ -23,8 +23,8 @@ class Size:
     context: int = 16           # text is condensed to this many tokens
     batch: int = 64
     clip_minutes: float = 4.5
-    unet_minutes: float = 76
-    decoder_minutes: float = 4
+    unet_minutes: float = 232
+    decoder_minutes: float = 12
     vision_minutes: float = 4
     upscaler_minutes: float = 1.2
     judge_pictures: int = 96_000
