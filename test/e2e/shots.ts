@@ -36,7 +36,9 @@ class Window {
     page.setDefaultTimeout(PAINT_MS);
   }
   static async open(browser: Browser, url: string, as: string, viewport = WIDE): Promise<Window> {
-    const context = await browser.newContext({ viewport, locale: 'en-US', reducedMotion: 'reduce' });
+    // `settle` polls an expression in the page, which the page's own policy forbids.
+    const seen = { locale: 'en-US', reducedMotion: 'reduce', bypassCSP: true } as const;
+    const context = await browser.newContext({ viewport, ...seen });
     const page = await context.newPage();
     await page.goto(`${url}/?as=${as}`);
     await page.getByTestId('composer').waitFor();
