@@ -1,6 +1,6 @@
 import { type APIMessage, type REST, Routes } from 'discord.js';
 import { parseCustomId } from '../shared/customId.ts';
-import { keys } from '../shared/redis.ts';
+import { keys, RECIPE_TTL_S } from '../shared/redis.ts';
 import type { App } from './app.ts';
 import { onRedis } from './redisAway.ts';
 
@@ -32,14 +32,33 @@ export interface Place {
   messageId: string;
 }
 
+const placeOf = (at: string | null | undefined): Place | undefined => {
+  const [channelId, messageId] = at?.split(':') ?? [];
+  return channelId && messageId ? { channelId, messageId } : undefined;
+};
+
+/** So that /mydata erase finds it; not worth failing for. */
+export async function rememberShown({ redis, log }: App, jobId: string, place: Place): Promise<void> {
+  await redis
+    .multi()
+    .sadd(keys.shown(jobId), `${place.channelId}:${place.messageId}`)
+    .expire(keys.shown(jobId), RECIPE_TTL_S)
+    .exec()
+    .catch((error: unknown) => log.warn({ err: error, jobId }, 'shown, but not remembered where'));
+}
+
+/** Everywhere that /show put a job again. */
+export const shownAt = async ({ redis }: App, jobId: string): Promise<Place[]> =>
+  (await onRedis(redis.smembers(keys.shown(jobId)))).flatMap((at) => placeOf(at) ?? []);
+
 /** Where a job's message is, of those whose place is known. */
 export async function placesOf({ redis }: App, jobIds: readonly string[]): Promise<Map<string, Place>> {
   if (jobIds.length === 0) return new Map();
   const found = await onRedis(redis.mget(jobIds.map(keys.message)));
   return new Map(
     found.flatMap((at, i) => {
-      const [channelId, messageId] = at?.split(':') ?? [];
-      return channelId && messageId ? [[jobIds[i] as string, { channelId, messageId }] as const] : [];
+      const place = placeOf(at);
+      return place ? [[jobIds[i] as string, place] as const] : [];
     }),
   );
 }

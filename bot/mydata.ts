@@ -12,7 +12,7 @@ import { type Recipe, recipeSchema } from '../shared/recipe.ts';
 import { keys, PREFIX } from '../shared/redis.ts';
 import type { App } from './app.ts';
 import type { Button } from './buttons.ts';
-import { linkTo, placesOf } from './messages.ts';
+import { linkTo, placesOf, shownAt } from './messages.ts';
 import { onRedis } from './redisAway.ts';
 
 /** Everything that is remembered of one member, to take along or to be rid of. */
@@ -102,7 +102,8 @@ async function eraseJob(app: App, userId: string, jobId: string): Promise<void> 
   const { redis, queues, store } = app;
   const [record] = await onRedis(readJobs(redis, [jobId]));
   await onRedis(cancelJob(queues, redis, jobId));
-  for (const place of (await placesOf(app, [jobId, sheetId(jobId)])).values())
+  const own = await placesOf(app, [jobId, sheetId(jobId)]);
+  for (const place of [...own.values(), ...(await shownAt(app, jobId))])
     await app.rest
       .delete(Routes.channelMessage(place.channelId, place.messageId))
       .catch((error) => app.log.debug({ err: error, jobId }, 'its message stays'));
@@ -116,10 +117,13 @@ async function eraseJob(app: App, userId: string, jobId: string): Promise<void> 
   }
   await onRedis(release(redis, userId, jobId));
   await store.remove(jobId);
-  const { recipe, owner, message, token, job, children } = keys;
+  const { recipe, owner, message, token, job, children, shown } = keys;
   const all = redis
     .multi()
-    .del(message(sheetId(jobId)), ...[recipe, owner, message, token, job, children].map((key) => key(jobId)));
+    .del(
+      message(sheetId(jobId)),
+      ...[recipe, owner, message, token, job, children, shown].map((key) => key(jobId)),
+    );
   if (record?.parent) all.zrem(children(record.parent.jobId), jobId);
   await onRedis(all.zrem(keys.history(userId), jobId).exec());
 }

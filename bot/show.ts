@@ -13,7 +13,7 @@ import type { Answer } from './answer.ts';
 import type { App, Asker } from './app.ts';
 import { repaintOf } from './drafts.ts';
 import { drawFamily, readFamily } from './family.ts';
-import { jobOf, type Place, placesOf, readLink, readMessage } from './messages.ts';
+import { jobOf, type Place, placesOf, readLink, readMessage, rememberShown } from './messages.ts';
 import { findRecipe } from './recipes.ts';
 import { onRedis } from './redisAway.ts';
 import { submit } from './submit.ts';
@@ -35,8 +35,10 @@ export async function show(app: App, asker: Asker, answer: Answer, typed: string
   if (asItIs && bytes && bytes.length <= asker.attachmentLimit) {
     const family = record && drawFamily(asker.locale, await readFamily(app, record, asker.user.id));
     const { payload, file } = presentAgain(asker, result, bytes, family);
-    if (!shy || (await answer.hide())) await answer.send(payload, [file]);
-    else {
+    if (!shy || (await answer.hide())) {
+      const messageId = await answer.send(payload, [file]);
+      if (messageId && !shy) await rememberShown(app, jobId, { channelId: asker.channelId, messageId });
+    } else {
       await answer.retract(); // "thinking…", on everyone's screen
       await answer.whisper(payload, [file]);
     }

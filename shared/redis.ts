@@ -60,6 +60,8 @@ export const keys = {
   uploaders: (storeKey: string) => `${PREFIX}:uploaders:${storeKey}`,
   job: (jobId: string) => `${PREFIX}:job:${jobId}`,
   children: (jobId: string) => `${PREFIX}:children:${jobId}`,
+  /** Set of `channel:message`: where /show put it again. */
+  shown: (jobId: string) => `${PREFIX}:shown:${jobId}`,
 
   // what a server chose and who used how much of it: bot/server
   /** Hash setting → JSON. */

@@ -117,6 +117,10 @@ describe('/mydata', { timeout: 240_000 }, () => {
       applicationId: scene.discord.applicationId,
       locale: 'en-US',
     });
+    // Where /show put it again.
+    const heron = await run(scene.discord.users.moderator, 'imagine', { prompt: 'a heron' });
+    const { messageId: again } = await finish(scene, heron.id);
+    await scene.redis.client.sadd(keys.shown(life.grid), `${scene.discord.channelId}:${again}`);
     const asked = await run(member, 'mydata erase');
     expect(asked.message?.ephemeral).toBe(true);
     expect(asked.message?.embeds[0]?.['description']).toContain('3 jobs with their pictures');
@@ -131,14 +135,15 @@ describe('/mydata', { timeout: 240_000 }, () => {
       () => scene.discord.message(question)?.content === 'Erased: 3 jobs, and everything else.',
       30_000,
     );
+    await expect.poll(() => scene.discord.message(again)).toBeUndefined();
     expect(scene.discord.message(question)?.buttons).toEqual([]);
 
     const { client } = scene.redis;
     expect(await readSettings(client, member)).toEqual({});
     const left: string[] = [];
     for (const key of await client.keys('*')) {
-      // Marks that go by themselves: a click, a cancellation, how many today, turns until the queue is empty.
-      if (/:(clicked|cancelled|quota|events|fair|open-server)(:|$)/.test(key)) continue;
+      // Marks that go by themselves: who took an interaction, a click, a cancellation, how many today, turns until the queue is empty.
+      if (/:(claim|clicked|cancelled|quota|events|fair|open-server)(:|$)/.test(key)) continue;
       const type = await client.type(key);
       const text =
         key +
@@ -159,7 +164,7 @@ describe('/mydata', { timeout: 240_000 }, () => {
     expect(await store.has(pictureKeys.result(life.grid))).toBe(false);
     expect(await store.has(pictureKeys.picture(life.grid, 0))).toBe(false);
     expect(scene.discord.message(life.messageId)).toBeUndefined();
-    const waits = [other.grid, other.single, other.waiting].map((id) => `g-${id}`);
+    const waits = [other.grid, other.single, other.waiting, heron.id].map((id) => `g-${id}`);
     expect((await scene.waiting()).sort()).toEqual(waits.sort());
 
     expect(life.upload).toBe(other.upload); // both sent the same file

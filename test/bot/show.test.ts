@@ -75,6 +75,10 @@ describe('old pictures', { timeout: 60_000 }, () => {
       expect(shown.message?.pinged).toEqual([]);
       const [file] = shown.message?.attachments ?? [];
       expect(file).toMatchObject({ width: 128, height: 128, content_type: 'image/png' });
+      // So that /mydata erase finds it.
+      await expect
+        .poll(() => scene.redis.client.smembers(keys.shown(jobId)))
+        .toEqual([`${scene.discord.channelId}:${shown.message?.id}`]);
       const pressed = await scene.discord.click(member, shown.message?.id as string, 'U2');
       await scene.bot.logged((event) => event['msg'] === 'queued' && event['jobId'] === pressed.id);
       expect(renderRequestSchema.parse(await scene.render(pressed.id))).toMatchObject({
