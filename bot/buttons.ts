@@ -95,10 +95,12 @@ const remixable = (draftOf: DraftOf): Button => ({
     prompt: FIX_INPUT,
     async submit(filled) {
       const { app, asker, id } = filled;
-      await claim(app, asker, id);
       const settings = await onRedis(readSettings(app.redis, asker.user.id));
       const draft = await draftOf(filled, settings);
-      await queue(filled, await remix(app, asker, id, filled.field(FIX_INPUT), draft));
+      // First what is wrong with the prompt: mending it is not a second click.
+      const wanted = await remix(app, asker, id, filled.field(FIX_INPUT), draft);
+      await claim(app, asker, id);
+      await queue(filled, wanted);
     },
   },
 });
