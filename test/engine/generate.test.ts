@@ -203,6 +203,21 @@ describe('the way there', () => {
     expect(meanDifference(half.pictures[0]!.data, whole.data)).toBeGreaterThan(1e-4);
   });
 
+  it('shows on the way what the model imagines, without the push of guidance', async () => {
+    const first = async (guidance: number): Promise<[Float32Array, Float32Array]> => {
+      const seen: Float32Array[] = [];
+      const { pictures } = await model.generate(
+        { ...request, guidance },
+        { onStep: ({ preview }) => void seen.push(preview()[0]!.data) },
+      );
+      return [seen[0]!, pictures[0]!.data];
+    };
+    const [pale, little] = await first(1.5);
+    const [bold, much] = await first(15);
+    expect(bold).toEqual(pale);
+    expect(meanDifference(little, much)).toBeGreaterThan(1e-3);
+  });
+
   it('stops between two steps when it is cancelled', async () => {
     const controller = new AbortController();
     let calls = 0;

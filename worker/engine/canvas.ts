@@ -12,8 +12,20 @@ export interface Canvas {
   readonly guidance: number;
   readonly sampler: Sampler;
   x: Float32Array;
-  x0: Float32Array;
+  /**
+   * The clean latent as the model imagines it after the last call: E[x0 | x_t] by Tweedie's formula, which is soft
+   * where much is open. Guidance is a push for the step alone; the x0 that it leads to is far too bold to be looked at.
+   */
+  imagined: () => Float32Array;
   readonly inpaint?: Inpaint;
+}
+
+/** What the model says of one picture. */
+export interface Prediction {
+  /** Towards the prompt. */
+  readonly towards: Float32Array;
+  /** The same, pushed away from the negative prompt: what the sampler steps with. */
+  readonly guided: Float32Array;
 }
 
 interface Inpaint {
@@ -54,7 +66,7 @@ export async function makeCanvas(
     clean === undefined || fullStrength
       ? sum([plan.initNoiseSigma, noise])
       : plan.addNoise(clean, noise, start);
-  const canvas = { generator, guidance, sampler: plan.sampler(), x, x0: x };
+  const canvas = { generator, guidance, sampler: plan.sampler(), x, imagined: () => x };
   if (!mask) return canvas;
 
   const pixels = binaryMask(mask);
@@ -134,15 +146,19 @@ function hide(picture: Picture, mask: Float32Array): Picture {
 /** @param done share of the steps that are done after this one, (0, 1] */
 export function advance(
   canvas: Canvas,
-  output: Float32Array,
+  { towards, guided }: Prediction,
   plan: Plan,
   index: number,
   size: number,
   done: number,
 ): void {
-  const stepped = canvas.sampler(output, canvas.x, index, () => canvas.generator.randn(size));
+  const before = canvas.x;
+  const stepped = canvas.sampler(guided, before, index, () => canvas.generator.randn(size));
   canvas.x = stepped.x;
-  canvas.x0 = stepped.x0;
+  // A step of its own, to nowhere: it has no memory and draws no noise.
+  const imagined = (): Float32Array =>
+    towards === guided ? stepped.x0 : plan.sampler()(towards, before, index, () => new Float32Array(size)).x0;
+  canvas.imagined = imagined;
   const kept = canvas.inpaint?.kept;
   if (!kept) return;
   // Lugmayr et al., "RePaint" (2022), eq. 8: what is kept comes from the picture, at the noise level now reached.
@@ -154,5 +170,5 @@ export function advance(
   const mix = (painted: Float32Array, original: Float32Array): Float32Array =>
     painted.map((value, k) => (free[k % mask.length] === 1 ? value : original[k]!));
   canvas.x = mix(canvas.x, next);
-  canvas.x0 = mix(canvas.x0, kept.clean);
+  canvas.imagined = () => mix(imagined(), kept.clean);
 }

@@ -1,6 +1,6 @@
 /** From a request to pictures, in numbered steps; the same for every family. */
 
-import { advance, type Canvas, makeCanvas } from './canvas.ts';
+import { advance, type Canvas, makeCanvas, type Prediction } from './canvas.ts';
 import type { Denoiser, DenoiserRow } from './denoiser.ts';
 import { badRequest, EngineError } from './errors.ts';
 import type { Condition, Family } from './families/family.ts';
@@ -89,24 +89,23 @@ export async function generate(
     const stepStarted = performance.now();
     const index = start + call;
     const maxBatch = request.maxBatch ?? canvases.length;
-    // A stopped picture is E[x0 | x_t], Tweedie's soft mean; guidance is a push at each step, and its x0 is far too bold.
-    const conditions = { positive, negative: stopped && call === stop - 1 ? undefined : negative };
     for (let from = 0; from < canvases.length; from += maxBatch) {
       const batch = canvases.slice(from, from + maxBatch);
       const roll = request.tile ? rollOf(call, height, width) : undefined;
-      const outputs = await predict(parts, batch, plan, index, conditions, height, width, roll);
+      const said = await predict(parts, batch, plan, index, { positive, negative }, height, width, roll);
       batch.forEach((canvas, i) => {
-        advance(canvas, outputs[i]!, plan, index, size, (call + 1) / calls);
+        advance(canvas, said[i]!, plan, index, size, (call + 1) / calls);
       });
     }
     stepMs.push(performance.now() - stepStarted);
     if (hooks.onStep) {
-      const latest = canvases.map((canvas) => canvas.x0);
+      const latest = canvases.map((canvas) => canvas.imagined);
+      const imagine = (): Float32Array[] => latest.map((imagined) => imagined());
       await hooks.onStep({
         step: call + 1,
         steps: stop,
-        preview: () => latest.map((x0) => parts.preview(x0, height, width)),
-        ...(tiny ? { decodePreview: () => decodeAll(tiny, latest, height, width) } : {}),
+        preview: () => imagine().map((x0) => parts.preview(x0, height, width)),
+        ...(tiny ? { decodePreview: () => decodeAll(tiny, imagine(), height, width) } : {}),
       });
     }
     // Messages from outside (a cancel, above all) get their turn between two steps.
@@ -116,7 +115,7 @@ export async function generate(
 
   // 6. Latents to pixels, one picture at a time.
   const decodeStarted = performance.now();
-  const latents = canvases.map((canvas) => (stopped ? canvas.x0 : canvas.x));
+  const latents = canvases.map((canvas) => (stopped ? canvas.imagined() : canvas.x));
   const decoder = request.decoder === 'tiny' ? (tiny ?? vae) : vae;
   const pictures: Picture[] = [];
   const flagged: boolean[] = [];
@@ -171,7 +170,7 @@ async function predict(
   height: number,
   width: number,
   roll: readonly [number, number] | undefined,
-): Promise<Float32Array[]> {
+): Promise<Prediction[]> {
   const { denoiser, family } = parts;
   const { positive, negative } = conditions;
   const guided = (canvas: Canvas): boolean => negative !== undefined && canvas.guidance > 1;
@@ -198,7 +197,8 @@ async function predict(
   return batch.map((canvas) => {
     const towards = outputs[pairs.length + order.indexOf(canvas)]!;
     const away = outputs[pairs.indexOf(canvas)];
-    return away === undefined ? towards : sum([canvas.guidance, towards], [1 - canvas.guidance, away]);
+    if (away === undefined) return { towards, guided: towards };
+    return { towards, guided: sum([canvas.guidance, towards], [1 - canvas.guidance, away]) };
   });
 }
 
