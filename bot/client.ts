@@ -30,8 +30,27 @@ export function openClient(env: Env, log: Log): Client {
   });
   client.on(Events.Error, (error) => log.warn({ err: error }, 'discord client'));
   client.on(Events.ShardError, (error) => log.warn({ err: error }, 'gateway connection'));
+  surviveEvents(client, log);
   client.on(Events.ShardReconnecting, (shard) => log.info({ shard }, 'gateway reconnecting'));
   return client;
+}
+
+interface Packets {
+  handlePacket(packet: { t?: unknown } | undefined, shard: unknown): boolean;
+}
+
+/** discord.js throws on an event that is not as it expects; that one is lost then, and not the bot. */
+function surviveEvents(client: Client, log: Log): void {
+  const ws = client.ws as unknown as Packets;
+  const handle = ws.handlePacket.bind(ws);
+  ws.handlePacket = (packet, shard) => {
+    try {
+      return handle(packet, shard);
+    } catch (error) {
+      log.error({ err: error, event: String(packet?.t) }, 'gateway event not understood');
+      return false;
+    }
+  };
 }
 
 /** Connects and tells Discord our commands. @throws ConfigError in one line where that cannot be. */

@@ -7,7 +7,7 @@ import { type DeliverJob, type RenderRequest, SCHEMA_VERSION } from '../shared/j
 import { forgetJob, type JobRecord, recordJob, recordUpload } from '../shared/memory/pictures.ts';
 import { DEFAULT_LANE, readSettings, type Settings } from '../shared/memory/settings.ts';
 import { presentQueued } from '../shared/present.ts';
-import { addJob } from '../shared/queue.ts';
+import { addJob, cancelJob } from '../shared/queue.ts';
 import { keys, RECIPE_TTL_S, TOKEN_TTL_S } from '../shared/redis.ts';
 import { expectedWait, listWorkers } from '../shared/registry.ts';
 import { type Admitted, admit } from './admission.ts';
@@ -196,7 +196,7 @@ async function reserveAll(app: App, asker: Asker, jobs: readonly DeliverJob[]): 
       });
     }
     const ahead = places.length + (await onRedis(countAhead(app, reserved.priority)));
-    const waitMs = await onRedis(expectedWait(redis, render.model, ahead));
+    const waitMs = await onRedis(expectedWait(redis, render.model, ahead, render.action));
     places.push({ priority: reserved.priority, ahead, waitMs, nobody });
   }
   return places;
@@ -269,18 +269,40 @@ async function queueFurther(
   job: DeliverJob,
   place: Place,
 ): Promise<void> {
-  const messageId = job.deliver.stealth
-    ? await answer.whisper(look(asker, job, place))
-    : await post(app, asker, job, place);
+  if (job.deliver.stealth) return queueWhispered(app, asker, answer, job, place);
+  // Queued first: a message that waits for a job that a killed bot never queued would wait for ever, while a job
+  // without a message is posted by the worker. Both post with the job's id as nonce, so there is one.
+  await remember(app, asker, job);
+  await enqueue(app, job, place);
+  try {
+    await rememberMessage(app, asker, job, await post(app, asker, job, place));
+  } catch (error) {
+    if (!(error instanceof UserError)) {
+      app.log.warn({ err: error, jobId: job.render.jobId }, 'not shown as waiting');
+      return;
+    }
+    await cancelJob(app.queues, app.redis, job.render.jobId);
+    throw error;
+  }
+}
+
+/** Only the token reaches it, so it must be there before the job. */
+async function queueWhispered(
+  app: App,
+  asker: Asker,
+  answer: Answer,
+  job: DeliverJob,
+  place: Place,
+): Promise<void> {
+  const messageId = await answer.whisper(look(asker, job, place));
   try {
     await remember(app, asker, job);
     await rememberMessage(app, asker, job, messageId);
     await enqueue(app, job, place);
   } catch (error) {
-    const route = job.deliver.stealth
-      ? Routes.webhookMessage(asker.applicationId, asker.token, messageId)
-      : Routes.channelMessage(asker.channelId, messageId);
-    await app.rest.delete(route, { auth: !job.deliver.stealth });
+    await app.rest.delete(Routes.webhookMessage(asker.applicationId, asker.token, messageId), {
+      auth: false,
+    });
     throw error;
   }
 }

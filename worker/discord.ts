@@ -154,14 +154,14 @@ export function openDiscord(options: DiscordOptions): Discord {
     },
     create: async (channelId, message, nonce, sendOptions) => {
       const body = { ...message.body, nonce, enforce_nonce: true };
-      const made = await send(
-        'POST',
-        `/channels/${channelId}/messages`,
-        true,
-        { ...message, body },
-        sendOptions,
-      );
-      return (made as { id: string }).id;
+      const path = `/channels/${channelId}/messages`;
+      const made = (await send('POST', path, true, { ...message, body }, sendOptions)) as Made;
+      // Posted before under this nonce, as something else: the bot says "waiting" under it.
+      const other = message.file
+        ? made.attachments?.length === 0
+        : made.content !== undefined && made.content !== (body as { content?: string }).content;
+      if (other) await send('PATCH', `${path}/${made.id}`, true, message, sendOptions);
+      return made.id;
     },
     find: async (channelId, jobId) => {
       const { id: me } = (await send('GET', '/users/@me', true, undefined)) as { id: string };
@@ -188,6 +188,12 @@ export function openDiscord(options: DiscordOptions): Discord {
 
 /** A hundred messages each. */
 const PAGES = 20;
+
+interface Made {
+  id: string;
+  content?: string;
+  attachments?: unknown[];
+}
 
 interface Shown {
   id: string;

@@ -75,6 +75,9 @@ describe('interactions', () => {
       (data) => ({ ...data, type: 99 }),
       (data) => ({ ...data, data: {} }),
       (data) => ({ ...data, attachment_size_limit: -1 }),
+      (data) => ({ ...data, channel: 'NaN' }),
+      (data) => ({ ...data, entitlements: undefined }),
+      (data) => ({ ...data, member: { ...(data['member'] as Json), flags: '../../etc/passwd' } }),
     ];
     for (const forge of forgeries) {
       relay.forge = (event, data) => (event === 'INTERACTION_CREATE' ? [forge(data)] : [data]);

@@ -45,17 +45,17 @@ const usedToday = async (): Promise<string[]> => {
 };
 
 it('row 19: delivered twice, and Discord fails the one that acknowledged: one message, and no word of a failure', async () => {
-  const { trouble, requests } = stack.playground;
+  const { playground } = stack;
+  const { trouble } = playground;
   behind = 2_500;
   relay.forge = (event, data) => (event === 'INTERACTION_CREATE' ? [data, structuredClone(data)] : [data]);
-  worker.signal('SIGSTOP'); // its edits would meet the trouble that is meant for the bot's
   trouble.add({ match: /^PATCH \/webhooks/, kind: '500', times: 4 }); // discord.js asks four times
   const handle = await stack.imagine('a failing twin');
-  const refused = () => requests.filter(({ method, status }) => method === 'PATCH' && status === 500);
+  const refused = () =>
+    playground.requests.filter(({ method, status }) => method === 'PATCH' && status === 500);
   await until(() => refused().length === 4, 'the bot gives up');
   await bot.logged((event) => event.msg === 'delivered again' && event['interactionId'] === handle.id);
   await queued(handle.id);
-  worker.signal('SIGCONT');
   await stack.grid(handle);
   expect(stack.messagesOf(handle)).toHaveLength(1);
   expect(handle.followups).toEqual([]);
@@ -107,4 +107,19 @@ it('row 9: Redis goes away between the first and the second of three jobs: "1 of
   expect(
     stack.playground.messages().filter((message) => isGrid(message) && message.content.includes('three of')),
   ).toHaveLength(1);
+});
+
+it('row 20: bot SIGKILL between a further job and its message: the worker posts it', async () => {
+  const { trouble } = stack.playground;
+  trouble.add({ match: /^POST \/channels\/\d+\/messages/, kind: 'hang' });
+  const handle = await stack.imagine('killed in between --repeat 2');
+  const further = `${handle.id}.1`;
+  await queued(further);
+  bot.signal('SIGKILL');
+  await bot.ended;
+  trouble.clear();
+  await worker.logged((event) => event.msg === 'delivered' && event['jobId'] === further);
+  await stack.grid(handle);
+  const found = stack.playground.messages().filter(({ content }) => content.includes('killed in between'));
+  expect(found.map(isGrid)).toEqual([true, true]);
 });
