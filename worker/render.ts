@@ -70,7 +70,7 @@ export async function render(
   const result = await storeResult(deps.store, jobId, recipe, painting, safety);
   await faultPoint('after-store');
   await rememberRecipe(deps.redis, jobId, recipe);
-  await recordPace(deps.redis, recipe.model, painting.ms);
+  await recordPace(deps.redis, recipe.model, request.action, painting.ms);
   return result;
 }
 
