@@ -4,6 +4,10 @@ import type { Problem } from './problems.ts';
 const COLUMNS = 44;
 /** A prompt of more rows is shown where its problems are. */
 const MAX_ROWS = 5;
+/** More than a prompt may have; of a longer text a stretch around its first problem is looked at. */
+const MAX_TEXT = 8_000;
+const LEAD = 500;
+const MAX_PROBLEMS = 50;
 
 interface Cell {
   text: string;
@@ -55,6 +59,19 @@ const marksOf = (row: readonly Cell[], problems: readonly Problem[]): string =>
 
 /** The prompt in short rows with `^` below each problem, for a code block; of a long one, the rows with problems. */
 export const caretLines = (input: string, problems: readonly Problem[]): string => {
+  const from = input.length > MAX_TEXT ? Math.max(0, (problems[0]?.start ?? 0) - LEAD) : 0;
+  const text = input.slice(from, from + MAX_TEXT);
+  const near = problems
+    .slice(0, MAX_PROBLEMS)
+    .map((problem) => ({ ...problem, start: problem.start - from, end: problem.end - from }));
+  return drawRows(text, near, { before: from > 0, after: from + MAX_TEXT < input.length });
+};
+
+const drawRows = (
+  input: string,
+  problems: readonly Problem[],
+  more: { before: boolean; after: boolean },
+): string => {
   const rows = rowsOf(cellsOf(input)).map((row, at, all) => {
     const beyond = at === all.length - 1 && problems.some(({ start }) => start >= input.length) ? '^' : '';
     const marks = `${marksOf(row, problems)}${beyond}`.trimEnd();
@@ -63,9 +80,10 @@ export const caretLines = (input: string, problems: readonly Problem[]): string 
   const shown = rows.length <= MAX_ROWS ? rows : rows.filter(({ marks }) => marks !== '').slice(0, MAX_ROWS);
   return shown
     .flatMap(({ at, text, marks }, i) => {
-      const cut = at > 0 && shown[i - 1]?.at !== at - 1 ? '…' : '';
-      const more = at < rows.length - 1 && shown[i + 1]?.at !== at + 1 ? '…' : '';
-      return [`${cut}${text}${more}`, ...(marks === '' ? [] : [`${cut && ' '}${marks}`])];
+      const cut = at === 0 ? more.before : shown[i - 1]?.at !== at - 1;
+      const open = at === rows.length - 1 ? more.after : shown[i + 1]?.at !== at + 1;
+      const lead = cut ? '…' : '';
+      return [`${lead}${text}${open ? '…' : ''}`, ...(marks === '' ? [] : [`${cut ? ' ' : ''}${marks}`])];
     })
     .join('\n');
 };
