@@ -98,7 +98,7 @@ describe.skipIf(!chromiumPath)(
       await page.getByTestId('hood').click();
       await page.getByTestId('health').getByText('Worker: ready').waitFor();
       for (const lane of ['turbo', 'fast', 'relax'])
-        expect(await page.locator(`[data-lane=${lane}] td`).allTextContents()).toEqual(['0', '0']);
+        await expect.poll(() => page.locator(`[data-lane=${lane}] td`).allTextContents()).toEqual(['0', '0']);
       await page
         .getByTestId('pace')
         .getByText(/\d steps\/s/)

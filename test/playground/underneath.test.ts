@@ -98,7 +98,7 @@ describe.skipIf(!chromiumPath)(
       for (let i = 0; i < 4; i++) steps.observe(0.25);
       await page.getByTestId('hood').click();
       await page.locator('[data-lane=relax]').getByText('12').waitFor();
-      expect(await page.locator('[data-lane=fast] td').allTextContents()).toEqual(['7', '0']);
+      await expect.poll(() => page.locator('[data-lane=fast] td').allTextContents()).toEqual(['7', '0']);
       await expect.poll(() => page.locator('[data-lane=turbo]').getAttribute('class')).toBe('now');
       await page.getByTestId('pace').getByText('4.0 steps/s').waitFor();
       for (let i = 0; i < 10; i++) steps.observe(0.1);
