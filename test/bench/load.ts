@@ -11,6 +11,10 @@ const MINUTES = Number(process.env['LOAD_MINUTES'] ?? 3);
 /** LOAD_BUILT=1: the processes of `npm run build`, as in a container, without the compiler in their memory. */
 const program = (name: string): string =>
   process.env['LOAD_BUILT'] ? `dist/${name}/main.js` : `${name}/main.ts`;
+/** LOAD_WORKERS=1 or 4: only that part of it. */
+const WORKERS = (process.env['LOAD_WORKERS'] ?? '1,4').split(',').map(Number);
+/** Heaps, caches and the engine's arena find their size in the first minutes; growth is measured after them. */
+const WARM_UP_MINUTES = Math.min(10, Math.floor(MINUTES / 3));
 /** What is still queued after so long is told and left. */
 const DRAIN_MS = 120_000;
 
@@ -19,7 +23,7 @@ const DRAIN_MS = 120_000;
  * one worker and with four. Everything, this measuring and the local Discord too, shares the machine's cores.
  */
 export async function benchLoad(): Promise<void> {
-  for (const workers of [1, 4]) await loadWith(workers);
+  for (const workers of WORKERS) await loadWith(workers);
 }
 
 async function loadWith(count: number): Promise<void> {
@@ -57,7 +61,10 @@ async function loadWith(count: number): Promise<void> {
         asked.push(done);
       }
       await Promise.all(asked);
-      minutes.push({ depth, rss: await memories(bot, workers) });
+      const rss = await memories(bot, workers);
+      minutes.push({ depth, rss });
+      const seen = Object.entries(rss).map(([name, mib]) => `${name} ${mib.toFixed(0)}`);
+      console.error(`minute ${minute + 1}: ${depth} jobs, MiB: ${seen.join(', ')}`);
       depth = 0;
     }
     const queued = await countOpen(stack.queues);
@@ -85,13 +92,28 @@ async function loadWith(count: number): Promise<void> {
       `| open at the end of the last minute, and ${drainS.toFixed(0)} s later | ${queued}, ${left} |`,
     );
     console.log(`| Redis for each job, open or finished | ${(perJob / 1024).toFixed(1)} KiB |`);
-    for (const name of Object.keys(minutes[0]?.rss ?? {}))
-      console.log(
-        `| ${name}, MiB after each minute | ${minutes.map(({ rss }) => rss[name]?.toFixed(0)).join(', ')} |`,
-      );
+    for (const name of Object.keys(minutes[0]?.rss ?? {})) {
+      const mib = minutes.map(({ rss }) => rss[name] as number);
+      const growth = slope(mib.slice(WARM_UP_MINUTES)).toFixed(2);
+      console.log(`| ${name}, MiB after each minute | ${mib.map((one) => one.toFixed(0)).join(', ')} |`);
+      console.log(`| ${name}, MiB a minute after the first ${WARM_UP_MINUTES} | ${growth} |`);
+    }
   } finally {
     await stack.close();
   }
+}
+
+/** Slope of the least-squares line through `values`, one a minute; NaN for fewer than two. */
+function slope(values: readonly number[]): number {
+  const middle = (values.length - 1) / 2;
+  const mean = values.reduce((sum, one) => sum + one, 0) / values.length;
+  let top = 0;
+  let bottom = 0;
+  for (const [x, y] of values.entries()) {
+    top += (x - middle) * (y - mean);
+    bottom += (x - middle) ** 2;
+  }
+  return top / bottom;
 }
 
 /** `used_memory`, bytes. */
