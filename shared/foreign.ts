@@ -57,12 +57,15 @@ export function readParameters(text: string): Foreign | undefined {
   };
 }
 
-/** Values with commas in them stand in quotes. */
+/** Values with commas in them stand in quotes. A run of blanks is one: the search would try each anew. */
 const readFields = (line: string): Map<string, string> =>
   new Map(
-    [...line.slice(0, 20_000).matchAll(/\s*([\w /]{1,40}):\s*("(?:\\.|[^"\\])*"|[^,]*)(?:,|$)/g)].map(
-      ([, name, value]) => [name as string, (value as string).replace(/^"|"$/g, '').trim()],
-    ),
+    [
+      ...line
+        .replace(/\s+/g, ' ')
+        .slice(0, 20_000)
+        .matchAll(/ ?([\w /]{1,40}): ?("(?:\\.|[^"\\])*"|[^,]*)(?:,|$)/g),
+    ].map(([, name, value]) => [name as string, (value as string).replace(/^"|"$/g, '').trim()]),
   );
 
 type Numbers = Partial<Record<'seed' | 'steps' | 'guidance' | 'width' | 'height', unknown>>;
@@ -129,19 +132,26 @@ const isWire = (value: unknown): value is [string, number] =>
 
 const DEEPEST = 12;
 
-/** The first node up the wire that has one of these inputs as a plain value. */
+/**
+ * The first node up the wire that has one of these inputs as a plain value. Each node is looked at once for each
+ * depth at most (`seen`: the least so far), whatever the number of ways to it: k wires a node are not k^12 ways.
+ */
 function follow(
   graph: Graph,
   wire: unknown,
   names: readonly string[],
   depth = 0,
+  seen = new Map<string, number>(),
 ): Record<string, unknown> | undefined {
   if (!isWire(wire) || depth > DEEPEST) return undefined;
-  const node = Object.hasOwn(graph, wire[0]) ? graph[wire[0]] : undefined;
+  const [id] = wire;
+  if (depth >= (seen.get(id) ?? Number.POSITIVE_INFINITY)) return undefined;
+  seen.set(id, depth);
+  const node = Object.hasOwn(graph, id) ? graph[id] : undefined;
   if (!node) return undefined;
   if (names.some((name) => name in node.inputs && !isWire(node.inputs[name]))) return node.inputs;
   for (const value of Object.values(node.inputs)) {
-    const found = follow(graph, value, names, depth + 1);
+    const found = follow(graph, value, names, depth + 1, seen);
     if (found) return found;
   }
   return undefined;

@@ -6,6 +6,7 @@ it.each([
   ['custom-ids', 1_000, 500],
   ['jobs', 3_000, 50],
   ['pngs', 3_000, 10],
+  ['foreign', 3_000, 50],
   ['gateway', 8_000, 10],
 ])(
   '%s: nothing breaks in %i ms of spoilt input',

@@ -1,6 +1,6 @@
 import { openRandom } from '../support/random.ts';
 import { fuzzGateway } from './gateway.ts';
-import { type Attempt, fuzzCustomIds, fuzzJobs, fuzzPngs } from './pure.ts';
+import { type Attempt, fuzzCustomIds, fuzzForeign, fuzzJobs, fuzzPngs } from './pure.ts';
 
 export interface FuzzReport {
   attempts: number;
@@ -26,5 +26,6 @@ export const targets: Readonly<Record<string, (seed: number, ms: number) => Prom
   'custom-ids': pure(fuzzCustomIds),
   jobs: pure(fuzzJobs),
   pngs: pure(fuzzPngs),
+  foreign: pure(fuzzForeign),
   gateway: fuzzGateway,
 };

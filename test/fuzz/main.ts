@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { targets } from './fuzz.ts';
 
-/** `npm run fuzz -- [--minutes 10] [--seed 1] [custom-ids|jobs|pngs|gateway …]`: ends with 1 where something broke. */
+/** `npm run fuzz -- [--minutes 10] [--seed 1] [custom-ids|jobs|pngs|foreign|gateway …]`: ends with 1 where something broke. */
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {

@@ -3,6 +3,7 @@ import { deflateSync } from 'node:zlib';
 import sharp from 'sharp';
 import { parseCustomId, printCustomId } from '../../shared/customId.ts';
 import { PermanentError, UserError } from '../../shared/errors.ts';
+import { type Foreign, readForeign } from '../../shared/foreign.ts';
 import { cleanPicture } from '../../shared/image.ts';
 import { type ModelCard, parseRender } from '../../shared/job.ts';
 import { crc32, readRecipe, readText, recipeXmp, withRecipe, withText } from '../../shared/png.ts';
@@ -11,7 +12,7 @@ import { recipeSchema } from '../../shared/recipe.ts';
 import { resolveRecipe } from '../../shared/resolve.ts';
 import type { Random } from '../support/random.ts';
 import { mutateBytes, mutateJson, mutateText } from './mutate.ts';
-import { descendant, dynasty, recipe, request } from './samples.ts';
+import { comfyGraph, comfyWorkflow, descendant, dynasty, parameters, recipe, request } from './samples.ts';
 
 /** One attempt to break something. @returns what broke, undefined where nothing did */
 export type Attempt = (random: Random) => Promise<string | undefined> | string | undefined;
@@ -111,10 +112,74 @@ export const fuzzPngs: Attempt = async (random) => {
   } catch (error) {
     return told(bytes.toString('base64'), error);
   }
+  return slow(bytes.toString('base64'), began);
+};
+
+function slow(input: unknown, began: NodeJS.CpuUsage): string | undefined {
   const { user, system } = process.cpuUsage(began);
   const ms = (user + system) / 1_000;
-  return ms > SLOW_MS ? told(bytes.toString('base64'), `${ms.toFixed(0)} ms`) : undefined;
+  return ms > SLOW_MS ? told(input, `${ms.toFixed(0)} ms`) : undefined;
+}
+
+/** Other programs' texts: read to what an embed can show, or not at all, and soon. */
+export const fuzzForeign: Attempt = (random) => {
+  const wanted = random.pick(['parameters', 'prompt', 'workflow'] as const);
+  let text = parameters;
+  if (wanted === 'parameters')
+    for (let i = random.between(1, 4); i > 0; i--)
+      text = mutateText(random.next() < 0.3 ? stretched(text, random) : text, random);
+  else if (wanted === 'prompt' && random.next() < 0.2) text = JSON.stringify(tangle(random));
+  else text = JSON.stringify(mutateJson(wanted === 'prompt' ? comfyGraph : comfyWorkflow, random)) ?? '';
+  const bytes = withText(plain, { [wanted]: text });
+  const began = process.cpuUsage();
+  let found: Foreign | undefined;
+  try {
+    found = readForeign(bytes);
+  } catch (error) {
+    return told(text, error);
+  }
+  for (const [name, value] of Object.entries(found ?? {})) {
+    if (typeof value === 'number' ? !(Number.isFinite(value) && value >= 0) : typeof value !== 'string')
+      return told(text, `${name} is ${String(value)}`);
+    if (String(value).length > 6_000) return told(text, `${name} has ${String(value).length} characters`);
+  }
+  return slow(text, began);
 };
+
+/** One piece of a text many times over: what a careless search looks through again and again. */
+function stretched(text: string, random: Random): string {
+  const at = random.between(0, text.length);
+  const piece = random.pick([
+    ' ',
+    '\t',
+    ', ',
+    ': ',
+    '"',
+    '\\"',
+    'a:"',
+    text.slice(at, at + random.between(1, 6)),
+  ]);
+  return text.slice(0, at) + piece.repeat(random.between(1, 20_000)) + text.slice(at);
+}
+
+/** A graph with several wires from each node to any others, circles too. */
+function tangle(random: Random): object {
+  const size = random.between(1, 40);
+  const wires = (): object =>
+    Object.fromEntries(
+      Array.from({ length: random.between(0, 12) }, (_, k) => [`i${k}`, [`${random.between(0, size)}`, k]]),
+    );
+  const node = (class_type: string, inputs: object) => ({ class_type, inputs });
+  const nodes = Array.from({ length: size }, (_, n) => [n, node('Combine', wires())]);
+  const ends = Object.fromEntries(
+    ['positive', 'negative', 'latent_image', 'model'].map((name) => [name, ['0', 0]]),
+  );
+  return {
+    ...Object.fromEntries(nodes),
+    [size]: node('Text', random.next() < 0.5 ? { text: 'x' } : {}),
+    s: node('KSampler', ends),
+  };
+}
 
 /** Sound checksums for spoilt chunks, so that what is behind the checksum is reached; sometimes a bomb of zeros. */
 function mendChunks(bytes: Buffer, random: Random): Buffer {

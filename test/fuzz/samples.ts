@@ -57,6 +57,45 @@ export const request: RenderRequest = {
   createdAt: 1_750_000_000_000,
 };
 
+/** As AUTOMATIC1111's web UI 1.9 and ComfyUI 0.3 write them, with names of ours. */
+export const parameters = [
+  'a fox in the snow, (night:1.2)',
+  'Negative prompt: blurry, text',
+  'Steps: 28, Sampler: DPM++ 2M Karras, CFG scale: 6.5, Seed: 4294967295, Size: 768x512, Model hash: abc, Model: dreamy_v8, Lora hashes: "emoji: 12, b: 3", Version: v1.9.0',
+].join('\n');
+
+export const comfyGraph = {
+  '3': {
+    class_type: 'KSampler',
+    inputs: {
+      seed: 156680208700286,
+      steps: 20,
+      cfg: 8,
+      sampler_name: 'euler',
+      model: ['10', 0],
+      positive: ['6', 0],
+      negative: ['7', 0],
+      latent_image: ['5', 0],
+    },
+  },
+  '4': { class_type: 'CheckpointLoaderSimple', inputs: { ckpt_name: 'v1-5-pruned.safetensors' } },
+  '5': { class_type: 'EmptyLatentImage', inputs: { width: 512, height: 768, batch_size: 1 } },
+  '6': { class_type: 'CLIPTextEncode', inputs: { text: ['11', 0], clip: ['4', 1] } },
+  '7': { class_type: 'CLIPTextEncode', inputs: { text: 'text, watermark', clip: ['4', 1] } },
+  '10': { class_type: 'LoraLoader', inputs: { model: ['4', 0], strength: 1 } },
+  '11': { class_type: 'PrimitiveString', inputs: { value: 'a castle\nby the lake' } },
+};
+
+export const comfyWorkflow = {
+  nodes: [
+    { type: 'CLIPTextEncode', widgets_values: ['a rose'] },
+    { type: 'CLIPTextEncode', widgets_values: ['ugly'] },
+    { type: 'KSampler', widgets_values: [5, 'fixed', 12, 7.5, 'dpmpp_2m', 'karras', 1] },
+    { type: 'EmptyLatentImage', widgets_values: [640, 640, 1] },
+    { type: 'CheckpointLoaderSimple', widgets_values: ['v1-5-pruned.safetensors'] },
+  ],
+};
+
 /** Sound in every generation, and far more of them than anybody clicks. */
 export function dynasty(generations: number): Recipe {
   let last: Recipe = recipe;

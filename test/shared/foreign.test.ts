@@ -104,6 +104,59 @@ describe('pictures of other programs', () => {
     expect(read({ prompt: JSON.stringify(circle) })).toMatchObject({ prompt: '', seed: 1 });
   });
 
+  it('many ways to a node are no more work than one, and a shorter way still counts', () => {
+    const layers = (deep: number, wide: number, last: object): string => {
+      const wires = (to: number) =>
+        Object.fromEntries(Array.from({ length: wide }, (_, k) => [`i${k}`, [`${to}`, k]]));
+      const nodes = Array.from({ length: deep }, (_, n) => [
+        n,
+        { class_type: 'Combine', inputs: wires(n + 1) },
+      ]);
+      const inputs = {
+        seed: 1,
+        positive: ['0', 0],
+        negative: ['0', 0],
+        latent_image: ['0', 0],
+        model: ['0', 0],
+      };
+      const sampler = { class_type: 'KSampler', inputs };
+      return JSON.stringify({ sampler, ...Object.fromEntries(nodes), [deep]: last });
+    };
+    const began = performance.now();
+    expect(read({ prompt: layers(13, 4, { class_type: 'None', inputs: {} }) })).toMatchObject({ prompt: '' });
+    expect(read({ prompt: layers(10, 4, { class_type: 'Text', inputs: { text: 'here' } }) })?.prompt).toBe(
+      'here',
+    );
+    expect(performance.now() - began).toBeLessThan(1000);
+
+    // By `long` the node is met where it is too far to go on, by `short` soon enough.
+    const chain = Array.from({ length: 12 }, (_, n) => [
+      `c${n}`,
+      { class_type: 'Next', inputs: { next: [n === 11 ? 'node' : `c${n + 1}`, 0] } },
+    ]);
+    const prompt = JSON.stringify({
+      '1': { class_type: 'KSampler', inputs: { positive: ['2', 0], negative: ['3', 0] } },
+      '2': { class_type: 'Combine', inputs: { long: ['c1', 0], short: ['node', 0] } },
+      '3': { class_type: 'None', inputs: {} },
+      ...Object.fromEntries(chain),
+      node: { class_type: 'Next', inputs: { next: ['text', 0] } },
+      text: { class_type: 'Text', inputs: { text: 'found' } },
+    });
+    expect(read({ prompt })).toMatchObject({ prompt: 'found' });
+  });
+
+  it.each([
+    ['blanks', `Steps: 1, ${' '.repeat(20_000)}x`],
+    ['blanks after a colon', `Steps: 1, Seed:${' '.repeat(20_000)}x`],
+    ['tabs between names', `Steps: 1, ${'a\t'.repeat(20_000)}`],
+    ['open quotes', `Steps: 1, ${'a:"\\",'.repeat(5_000)}`],
+    ['words', `Steps: 1, ${'word '.repeat(20_000)}`],
+  ])('a last line of many %s is read at once', (_, last) => {
+    const began = performance.now();
+    readParameters(`a fox\n${last}`);
+    expect(performance.now() - began).toBeLessThan(1000);
+  });
+
   it('no bytes and no text make it throw', () => {
     expect(readForeign(png)).toBeUndefined();
     expect(readForeign(Buffer.from('not a png'))).toBeUndefined();
