@@ -19,7 +19,12 @@ export interface Store {
 const isMissing = (error: unknown): boolean =>
   ['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '');
 
-/** A folder: temporary file, fsync, rename. Files of a writer that died (`*.tmp`, older than an hour) go at start. */
+/** Where files are until they are whole: a name that no key can have, on the store's own file system. */
+const TEMPORARY = '.tmp';
+/** Several processes write: what is younger may still be written. */
+const STALE_MS = 3600_000;
+
+/** A folder: temporary file, fsync, rename. Files of a writer that died (in `.tmp`, older than an hour) go at start. */
 export async function openFolderStore(root: string): Promise<Store> {
   const base = resolve(root);
   await mkdir(base, { recursive: true });
@@ -35,7 +40,8 @@ export async function openFolderStore(root: string): Promise<Store> {
   const put = async (key: string, bytes: Uint8Array): Promise<void> => {
     const path = pathOf(key);
     await mkdir(dirname(path), { recursive: true });
-    const temporary = `${path}.${randomUUID()}.tmp`;
+    const temporary = join(base, TEMPORARY, `${randomUUID()}.tmp`);
+    await mkdir(dirname(temporary), { recursive: true });
     try {
       const file = await open(temporary, 'wx');
       try {
@@ -73,13 +79,16 @@ export async function openFolderStore(root: string): Promise<Store> {
   };
 }
 
+/** In their own folder, so that a start does not read a store of a hundred thousand jobs. */
 async function removeStaleTemporaries(base: string): Promise<void> {
-  const old = Date.now() - 3600_000;
-  for (const entry of await readdir(base, { recursive: true, withFileTypes: true })) {
-    if (!entry.isFile() || !entry.name.endsWith('.tmp')) continue;
-    const path = join(entry.parentPath, entry.name);
+  const folder = join(base, TEMPORARY);
+  const names = await readdir(folder).catch((error) => {
+    if (isMissing(error)) return [];
+    throw error;
+  });
+  for (const path of names.map((name) => join(folder, name))) {
     const info = await stat(path).catch(() => undefined);
-    if (info && info.mtimeMs < old) await rm(path, { force: true });
+    if (info && Date.now() - info.mtimeMs > STALE_MS) await rm(path, { force: true });
   }
 }
 

@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { until } from '../support/faults.ts';
 import { isMessage, startProcess } from '../support/processes.ts';
@@ -98,8 +98,8 @@ it('row 29: a corrupt model file, missing weights, a link and a path out of the 
 });
 
 it('row 30: temporary files that a killed writer left are removed at start', async () => {
-  const data = join(folder, 'data');
-  const left = join(data, 'half.png.tmp');
+  const left = join(folder, 'data', '.tmp', 'half.tmp');
+  await mkdir(dirname(left), { recursive: true });
   await writeFile(left, 'half');
   const twoHoursAgo = Date.now() / 1000 - 7200;
   await utimes(left, twoHoursAgo, twoHoursAgo);

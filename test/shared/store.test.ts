@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -24,7 +24,7 @@ describe('folder store', () => {
     expect(await store.has(key)).toBe(false);
   });
 
-  it.each(['../x', 'a/../../x', '/etc/passwd', 'a//b', '.hidden', 'a/.b', 'a\\b', '', 'a\0b'])(
+  it.each(['../x', 'a/../../x', '/etc/passwd', 'a//b', '.hidden', '.tmp/x', 'a/.b', 'a\\b', '', 'a\0b'])(
     'refuses the key %j',
     async (key) => {
       const store = await openFolderStore(dir);
@@ -37,15 +37,28 @@ describe('folder store', () => {
     const store = await openFolderStore(dir);
     await store.put('job/a.png', Buffer.from('x'));
     await expect(store.put('job/a.png/b.png', Buffer.from('y'))).rejects.toThrow();
-    expect(await readdir(dir, { recursive: true })).toEqual(['job', join('job', 'a.png')]);
+    expect(await readdir(dir, { recursive: true })).toEqual(['.tmp', 'job', join('job', 'a.png')]);
   });
 
   it('removes at start what a killed writer left, and nothing that may still be written', async () => {
-    await writeFile(join(dir, 'old.png.1.tmp'), 'half');
-    await writeFile(join(dir, 'new.png.2.tmp'), 'half');
     const hoursAgo = Date.now() / 1000 - 7200;
-    await utimes(join(dir, 'old.png.1.tmp'), hoursAgo, hoursAgo);
-    await openFolderStore(dir);
-    expect(await readdir(dir)).toEqual(['new.png.2.tmp']);
+    const old = async (path: string): Promise<void> => {
+      await writeFile(path, 'half');
+      await utimes(path, hoursAgo, hoursAgo);
+    };
+    await mkdir(join(dir, '.tmp'));
+    await old(join(dir, '.tmp', '1.tmp'));
+    await writeFile(join(dir, '.tmp', '2.tmp'), 'half');
+    // A start does not look through all jobs.
+    await mkdir(join(dir, 'job'));
+    await old(join(dir, 'job', 'whatever.tmp'));
+    const store = await openFolderStore(dir);
+    expect(await readdir(join(dir, '.tmp'))).toEqual(['2.tmp']);
+    expect(await readdir(join(dir, 'job'))).toEqual(['whatever.tmp']);
+
+    // Whoever empties the store may remove this folder too.
+    await rm(join(dir, '.tmp'), { recursive: true });
+    await store.put('job/a.png', Buffer.from('x'));
+    expect(await readdir(join(dir, '.tmp'))).toEqual([]);
   });
 });

@@ -70,7 +70,9 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     startBot: (extra) => start('bot/main.ts', 'bot ready', extra),
     startWorker: (extra) => start('worker/main.ts', 'worker ready', extra),
     temporaryFiles: async () =>
-      (await readdir(dataDir, { recursive: true })).filter((name) => name.endsWith('.tmp')),
+      (await readdir(dataDir, { recursive: true })).filter(
+        (name) => name.endsWith('.tmp') && name !== '.tmp',
+      ),
     close: async () => {
       for (const { process, ended } of processes) {
         if (process.exitCode === null && process.signalCode === null) process.kill('SIGKILL');
