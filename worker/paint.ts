@@ -184,12 +184,15 @@ function engineRequests(recipe: Recipe): PaintRequest[] {
   }));
 }
 
-/** The pictures that have not begun yet are dark. */
+/** A calm grey, as at the start of a picture that knows nothing yet: black would look like a failure. */
+const NOT_BEGUN = 128;
+
+/** The pictures that have not begun yet are grey. */
 function padded(previews: readonly Pixels[], count: number): Pixels[] {
   const { width, height } = previews.find(Boolean) as Pixels;
   return Array.from(
     { length: count },
-    (_, i) => previews[i] ?? { width, height, data: new Uint8Array(width * height * 3) },
+    (_, i) => previews[i] ?? { width, height, data: new Uint8Array(width * height * 3).fill(NOT_BEGUN) },
   );
 }
 
