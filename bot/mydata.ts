@@ -98,9 +98,19 @@ async function forgetQuestions({ redis, queues }: App, userId: string): Promise<
   } while (cursor !== '0');
 }
 
+/** Longer than any job that a worker may be painting just now. */
+const ERASED_TTL_S = 24 * 3600;
+
 async function eraseJob(app: App, userId: string, jobId: string): Promise<void> {
   const { redis, queues, store } = app;
   const [record] = await onRedis(readJobs(redis, [jobId]));
+  await onRedis(
+    redis
+      .multi()
+      .set(keys.erased(jobId), '1', 'EX', ERASED_TTL_S)
+      .set(keys.delivered(jobId), '1', 'EX', ERASED_TTL_S)
+      .exec(),
+  );
   await onRedis(cancelJob(queues, redis, jobId));
   const own = await placesOf(app, [jobId, sheetId(jobId)]);
   for (const place of [...own.values(), ...(await shownAt(app, jobId))])

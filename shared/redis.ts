@@ -41,9 +41,17 @@ export const keys = {
   cancel: `${PREFIX}:cancel`,
   /** Set while a job is to be stopped, so that a worker that starts it later sees it too. */
   cancelled: (jobId: string) => `${PREFIX}:cancelled:${jobId}`,
+  /** Set once its message has what it will show for good, or is to show nothing any more. */
+  delivered: (jobId: string) => `${PREFIX}:delivered:${jobId}`,
+  /** Set while its owner erases it: what a worker paints of it just now is not to be kept. */
+  erased: (jobId: string) => `${PREFIX}:erased:${jobId}`,
   /** JSON list of prompts that an answer offered. */
   offered: (userId: string, id: string) => `${PREFIX}:offered:${userId}:${id}`,
-  /** Set while a question of a member waits for its answer. */
+  /** The answer to a question (JSON payload) that Discord has not taken yet; erased with what it offers. */
+  answer: (userId: string, id: string) => `${PREFIX}:offered:${userId}:${id}:answer`,
+  /** When a job was sent back first with nobody there who reads its version: ms since 1970, Redis' clock. */
+  refused: (jobId: string) => `${PREFIX}:refused:${jobId}`,
+  /** Set while a question of a member waits for its answer: the question's id. */
   asking: (userId: string) => `${PREFIX}:asking:${userId}`,
   workers: `${PREFIX}:workers`,
   worker: (id: string) => `${PREFIX}:worker:${id}`,
@@ -90,7 +98,11 @@ export const workerConnection = (url: string, ca?: string): Connection => ({
   keepAlive: 5_000,
 });
 
-/** For the bot: a click is answered in time also when Redis is away, so every command fails within 2 s. */
+/**
+ * For the bot: a click is answered in time also when Redis is away, so every command fails within 2 s. A command
+ * that nothing answers for 10 s ends the connection (ioredis counts from a command, so an idle one stays); without
+ * that a silent partition would last until TCP gives up, some 15 minutes.
+ */
 export const producerConnection = (url: string, ca?: string): Connection => ({
   ...parseRedisUrl(url, ca),
   enableOfflineQueue: false,
@@ -98,6 +110,7 @@ export const producerConnection = (url: string, ca?: string): Connection => ({
   connectTimeout: 2_000,
   commandTimeout: 2_000,
   retryStrategy: (times) => Math.min(200 * times, 2000),
+  socketTimeout: 10_000,
   keepAlive: 5_000,
 });
 

@@ -11,7 +11,7 @@ import type { Store } from '../shared/store.ts';
 import { type Discord, DiscordError, type Message, type SendOptions } from './discord.ts';
 import { faultPoint } from './fault.ts';
 import { fitUnder } from './grid.ts';
-import { findPlaces, isDelivered, markDelivered, notePosting, rememberMessage } from './messages.ts';
+import { findPlaces, isDelivered, markDelivered, rememberMessage } from './messages.ts';
 import { postSheet } from './sheet.ts';
 
 /**
@@ -181,7 +181,9 @@ async function place(deps: DeliverDeps, data: DeliverJob, message: Message, atte
   if (byId) return discord.edit(byId, message, options);
   const { stealth, channelId: asked } = data.deliver;
   const channelId = stealth ? await discord.openDm(data.render.user.id) : asked;
-  const posted = (await notePosting(redis, jobId)) ? await findPosted(deps, channelId, jobId) : undefined;
+  // Discord tells a repeat by its nonce for minutes; a message that the bot lost the id of may be an hour old.
+  const posted = await findPosted(deps, channelId, jobId);
+  if (await isDelivered(redis, jobId)) return; // erased meanwhile
   if (posted) await discord.edit({ by: 'message', channelId, messageId: posted }, message, options);
   const messageId = posted ?? (await discord.create(channelId, message, jobId, options));
   await rememberMessage(redis, jobId, channelId, messageId);

@@ -246,6 +246,7 @@ function classify(response: Response, text: string, byToken: boolean): DiscordEr
   }
   const { status } = response;
   const code = typeof answer.code === 'number' ? answer.code : 0;
+  const isDiscords = typeof answer.message === 'string' || code !== 0;
   const say = (trouble: Trouble, retryAfterMs = 0, as = code): DiscordError =>
     new DiscordError(
       trouble,
@@ -267,6 +268,8 @@ function classify(response: Response, text: string, byToken: boolean): DiscordEr
   if (known === 'rate-limited') return say(known, 60_000);
   if (known) return say(known);
   if (status === 413) return say('too-large');
+  // Discord says why; a proxy's page, or a block of this address for a while, is not its last word.
+  if (!isDiscords) return say('transient');
   if (status === 401) return say(byToken ? 'token-expired' : 'forbidden');
   if (status === 403) return say('forbidden');
   if (status === 404) return say('gone');

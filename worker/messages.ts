@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import type { DeliverJob } from '../shared/job.ts';
-import { keys, PREFIX } from '../shared/redis.ts';
+import { keys, RECIPE_TTL_S } from '../shared/redis.ts';
 import type { Target } from './discord.ts';
 
 /** Which message is the job's: what the bot left in Redis when it acknowledged. */
@@ -25,24 +25,15 @@ export async function findPlaces(redis: Redis, { render, deliver }: DeliverJob):
   };
 }
 
+/** As long as its recipe: /mydata erase finds messages by this alone. */
 export const rememberMessage = (redis: Redis, jobId: string, channelId: string, messageId: string) =>
-  redis.set(keys.message(jobId), `${channelId}:${messageId}`, 'EX', 24 * 3600);
-
-/**
- * Noted before a message is posted. Discord tells a repeat by its nonce for some minutes, and a long outage has
- * longer waits than that.
- * @returns whether it was posted before, perhaps
- */
-export const notePosting = async (redis: Redis, jobId: string): Promise<boolean> =>
-  (await redis.set(`${PREFIX}:posting:${jobId}`, '1', 'EX', 24 * 3600, 'NX')) === null;
+  redis.set(keys.message(jobId), `${channelId}:${messageId}`, 'EX', RECIPE_TTL_S);
 
 /**
  * Set once the final edit is made. A worker that was cut off from Redis, and paints what another has delivered
  * long ago, must not put a preview over the grid.
  */
-const deliveredKey = (jobId: string): string => `${PREFIX}:delivered:${jobId}`;
-
 export const markDelivered = (redis: Redis, jobId: string) =>
-  redis.set(deliveredKey(jobId), '1', 'EX', 24 * 3600);
+  redis.set(keys.delivered(jobId), '1', 'EX', 24 * 3600);
 export const isDelivered = async (redis: Redis, jobId: string): Promise<boolean> =>
-  (await redis.exists(deliveredKey(jobId))) === 1;
+  (await redis.exists(keys.delivered(jobId))) === 1;

@@ -41,7 +41,7 @@ export async function render(
 
   const known = await readResult(deps.store, jobId);
   if (known) {
-    await rememberRecipe(deps.redis, jobId, known.recipe);
+    await keep(deps, jobId, known.recipe);
     return { ...known, paintMs: 0 };
   }
 
@@ -69,7 +69,7 @@ export async function render(
   await stopIfCancelled(deps.redis, jobId);
   const result = await storeResult(deps.store, jobId, recipe, painting, safety);
   await faultPoint('after-store');
-  await rememberRecipe(deps.redis, jobId, recipe);
+  await keep(deps, jobId, recipe);
   await recordPace(deps.redis, recipe.model, request.action, painting.ms);
   return result;
 }
@@ -121,8 +121,17 @@ async function storeResult(
   return result;
 }
 
-const rememberRecipe = (redis: Redis, jobId: string, recipe: Recipe) =>
-  redis.set(keys.recipe(jobId), JSON.stringify(recipe), 'EX', RECIPE_TTL_S);
+/**
+ * Remembers the recipe of what is stored, unless its owner erased it meanwhile: then all of it goes.
+ * @throws PermanentError 'cancelled'
+ */
+async function keep({ redis, store }: RenderDeps, jobId: string, recipe: Recipe): Promise<void> {
+  await redis.set(keys.recipe(jobId), JSON.stringify(recipe), 'EX', RECIPE_TTL_S);
+  if ((await redis.exists(keys.erased(jobId))) === 0) return;
+  await redis.del(keys.recipe(jobId));
+  await store.remove(jobId);
+  throw new PermanentError('cancelled');
+}
 
 /**
  * The engine has tried twice where that could help, so its failures are final; only a stop (cancelled, or given

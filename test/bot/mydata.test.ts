@@ -142,8 +142,8 @@ describe('/mydata', { timeout: 240_000 }, () => {
     expect(await readSettings(client, member)).toEqual({});
     const left: string[] = [];
     for (const key of await client.keys('*')) {
-      // Marks that go by themselves: who took an interaction, a click, a cancellation, how many today, turns until the queue is empty.
-      if (/:(claim|clicked|cancelled|quota|events|fair|open-server)(:|$)/.test(key)) continue;
+      // Marks that go by themselves: who took an interaction, a click, a cancellation, what is not to be delivered, how many today, turns until the queue is empty.
+      if (/:(claim|clicked|cancelled|delivered|erased|quota|events|fair|open-server)(:|$)/.test(key)) continue;
       const type = await client.type(key);
       const text =
         key +

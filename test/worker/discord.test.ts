@@ -72,7 +72,12 @@ describe('what an answer means', () => {
     [500, {}, 'transient'],
     [502, '<html>bad gateway</html>', 'transient'],
     [401, { code: 50027 }, 'token-expired'],
-    [401, {}, 'token-expired'],
+    [401, { message: '401: Unauthorized', code: 0 }, 'token-expired'],
+    [401, '<html>blocked', 'transient'],
+    [403, '<html>You have been blocked', 'transient'],
+    [404, '', 'transient'],
+    [405, '<html>', 'transient'],
+    [405, { message: '405: Method Not Allowed', code: 0 }, 'refused'],
     [404, { code: 10015 }, 'token-expired'],
     [404, { code: 10008 }, 'gone'],
     [404, { code: 10003 }, 'gone'],
@@ -89,7 +94,7 @@ describe('what an answer means', () => {
   });
 
   it('a 401 on the bot token is not an expired interaction', async () => {
-    recorder.answer = () => ({ status: 401, body: {} });
+    recorder.answer = () => ({ status: 401, body: { message: '401: Unauthorized', code: 0 } });
     expect(await troubleOf(discord.edit(byId, { body: {} }))).toBe('forbidden');
   });
 
