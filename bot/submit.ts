@@ -54,9 +54,10 @@ export async function submit(
     drafts,
     drafts.map((_, i) => jobIdOf(asker, i)),
   );
-  const hidden = !isStealth(drafts[0]) || (await answer.hide());
-  // "Thinking…" is on everyone's screen already: it goes, and the picture comes as a message for the asker alone.
-  if (!hidden) await answer.retract();
+  const hidden = await hide(answer, drafts[0]).catch(async (error: unknown) => {
+    await admitted.giveBack();
+    throw error;
+  });
   const jobs = drafts.map((draft, i) =>
     jobOf(asker, draft, i, admitted, { original: i === 0 && hidden, autoDm: settings.autoDm ?? false }),
   );
@@ -74,6 +75,14 @@ export async function submit(
       throw new UserError('partly', { n: i, all: jobs.length });
     }
   }
+}
+
+/** @returns whether the answer itself can carry the picture */
+async function hide(answer: Answer, draft: Draft | undefined): Promise<boolean> {
+  if (!isStealth(draft) || (await answer.hide())) return true;
+  // "Thinking…" is on everyone's screen already: it goes, and the picture comes as a message for the asker alone.
+  await answer.retract();
+  return false;
 }
 
 /** @returns false where another bot has this interaction */
@@ -162,13 +171,12 @@ async function takePlaces(
 ): Promise<Place[]> {
   try {
     const places = await reserveAll(app, asker, jobs);
-    await admitted.takePlaces().catch(async (error: unknown) => {
-      await releaseAll(app, asker, jobs);
-      throw error;
-    });
+    await admitted.takePlaces();
     return places;
   } catch (error) {
-    await admitted.giveBack();
+    const undone = undo(app, asker, jobs, () => admitted.giveBack());
+    // Whoever waits for an answer does not wait for a Redis that is away.
+    if (!(error instanceof UserError && error.code === 'redis')) await undone;
     throw error;
   }
 }
@@ -188,13 +196,11 @@ async function reserveAll(app: App, asker: Asker, jobs: readonly DeliverJob[]): 
         lane: render.lane,
       }),
     );
-    if (!reserved.ok) {
-      await releaseAll(app, asker, jobs.slice(0, places.length));
+    if (!reserved.ok)
       throw new UserError(`queue-${reserved.why}`, {
         n: reserved.open,
         max: reserved.why === 'user' ? env.MAX_OPEN_JOBS : env.MAX_QUEUE,
       });
-    }
     const ahead = places.length + (await onRedis(countAhead(app, reserved.priority)));
     const waitMs = await onRedis(expectedWait(redis, render.model, ahead, render.action));
     places.push({ priority: reserved.priority, ahead, waitMs, nobody });
@@ -365,7 +371,7 @@ async function addSurely(app: App, job: DeliverJob, { priority }: Place): Promis
   }
 }
 
-/** Not waited for: Redis may be away for the very reason that brought us here, and comes back in a moment. */
+/** Never rejects. Redis may be away for the very reason that brought us here, and comes back in a moment. */
 async function undo(
   app: App,
   asker: Asker,
@@ -379,7 +385,7 @@ async function undo(
 }
 
 async function releaseAll(app: App, asker: Asker, jobs: readonly DeliverJob[]): Promise<void> {
-  for (const job of jobs) {
+  for (const job of jobs.toReversed()) {
     const { jobId } = job.render;
     await release(app.redis, asker.user.id, jobId)
       .then(() => forgetJob(app.redis, recordOf(job)))

@@ -10,8 +10,9 @@ import { keys, PREFIX } from './redis.ts';
  * the one gets at most (weight/other weight) · (the other's jobs + 1) + 1 jobs (theorem 1), and nobody starves.
  * V and F are forgotten when nothing is open, so tags stay far below BullMQ's limit of 2^21.
  *
- * The cap counts open jobs (reserved and not yet released); a reservation whose job does not exist 10 s later
- * or has ended belongs to a process that died in between, and is dropped when next looked at.
+ * The cap counts open jobs (reserved and not yet released); a reservation whose job does not exist 30 s later
+ * or has ended belongs to a process that died in between, and is dropped by the next look of anybody: each
+ * reservation looks at all of its own member and at the oldest few of all.
  */
 /** What a job costs its owner, in virtual time: while all three wait, turbo : fast : relax is served 4 : 2 : 1. */
 export const LANE_COST: Readonly<Record<Lane, number>> = { turbo: 1, fast: 2, relax: 4 };
@@ -19,30 +20,31 @@ export const LANE_COST: Readonly<Record<Lane, number>> = { turbo: 1, fast: 2, re
 const RESERVE = `
 local user, jobId, cap, all, now, jobPrefix = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
 local cost = tonumber(ARGV[7])
-local function sweep(key)
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', key, '-inf', now - 10000, 'LIMIT', 0, 200)) do
+local function sweep(key, most)
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', key, '-inf', now - 30000, 'LIMIT', 0, most)) do
     local job = jobPrefix .. id
     if redis.call('EXISTS', job) == 0 or redis.call('HEXISTS', job, 'finishedOn') == 1 then
       redis.call('ZREM', KEYS[1], id)
       redis.call('ZREM', KEYS[2], id)
-      redis.call('HDEL', KEYS[3], 'T:' .. id)
+      redis.call('HDEL', KEYS[3], 'T:' .. id, 'C:' .. id)
     end
   end
 end
-sweep(KEYS[1])
+sweep(KEYS[1], 200)
+sweep(KEYS[2], 5)
 local known = redis.call('HGET', KEYS[3], 'T:' .. jobId)
 if known then return {1, tonumber(known), redis.call('ZCARD', KEYS[1])} end
 local mine = redis.call('ZCARD', KEYS[1])
 if mine >= cap then return {0, 1, mine} end
 if redis.call('ZCARD', KEYS[2]) >= all then
-  sweep(KEYS[2])
+  sweep(KEYS[2], 200)
   if redis.call('ZCARD', KEYS[2]) >= all then return {0, 2, redis.call('ZCARD', KEYS[2])} end
 end
 if redis.call('ZCARD', KEYS[2]) == 0 then redis.call('DEL', KEYS[3]) end
 local V = tonumber(redis.call('HGET', KEYS[3], 'V') or '0')
 local F = tonumber(redis.call('HGET', KEYS[3], 'F:' .. user) or '0')
 local tag = math.max(V, F)
-redis.call('HSET', KEYS[3], 'F:' .. user, tag + cost, 'T:' .. jobId, tag)
+redis.call('HSET', KEYS[3], 'F:' .. user, tag + cost, 'T:' .. jobId, tag, 'C:' .. jobId, cost)
 redis.call('ZADD', KEYS[1], now, jobId)
 redis.call('ZADD', KEYS[2], now, jobId)
 return {1, tag, mine + 1}
@@ -51,13 +53,20 @@ return {1, tag, mine + 1}
 const STARTED = `
 local tag = redis.call('HGET', KEYS[1], 'T:' .. ARGV[1])
 if tag and tonumber(tag) > tonumber(redis.call('HGET', KEYS[1], 'V') or '0') then redis.call('HSET', KEYS[1], 'V', tag) end
+redis.call('HDEL', KEYS[1], 'C:' .. ARGV[1])
 return 0
 `;
 
 const RELEASE = `
-redis.call('ZREM', KEYS[1], ARGV[1])
-redis.call('ZREM', KEYS[2], ARGV[1])
-redis.call('HDEL', KEYS[3], 'T:' .. ARGV[1])
+local id, user = ARGV[1], ARGV[2]
+local function field(name) return tonumber(redis.call('HGET', KEYS[3], name) or '') end
+local tag, cost = field('T:' .. id), field('C:' .. id)
+if tag and cost and field('F:' .. user) == tag + cost then
+  redis.call('HSET', KEYS[3], 'F:' .. user, tag)
+end
+redis.call('ZREM', KEYS[1], id)
+redis.call('ZREM', KEYS[2], id)
+redis.call('HDEL', KEYS[3], 'T:' .. id, 'C:' .. id)
 if redis.call('ZCARD', KEYS[2]) == 0 then redis.call('DEL', KEYS[3]) end
 return 0
 `;
@@ -97,14 +106,17 @@ export async function reserve(redis: Redis, o: ReserveOptions): Promise<Reservat
     : { ok: false, why: value === 1 ? 'user' : 'all', open };
 }
 
-/** The job began to run: virtual time moves to its tag. */
+/** The job began to run: virtual time moves to its tag, and its cost is spent. */
 export async function started(redis: Redis, jobId: string): Promise<void> {
   await redis.eval(STARTED, 1, keys.fair, jobId);
 }
 
-/** The job has ended, however it ended. Idempotent. */
+/**
+ * The job has ended, however it ended. Idempotent. Where it never started and nothing was reserved for its owner
+ * after it, it costs them nothing: several are released last first.
+ */
 export async function release(redis: Redis, userId: string, jobId: string): Promise<void> {
-  await redis.eval(RELEASE, 3, keys.open(userId), keys.openAll, keys.fair, jobId);
+  await redis.eval(RELEASE, 3, keys.open(userId), keys.openAll, keys.fair, jobId, userId);
 }
 
 const TAKE_TURN = `

@@ -87,8 +87,35 @@ describe('fairness', () => {
 
   it('drops the reservation of a process that died before it queued the job', async () => {
     await ask('1', '10000', { maxPerUser: 1, now: 1_000_000 });
-    expect((await ask('1', '10001', { maxPerUser: 1, now: 1_005_000 })).ok).toBe(false);
-    expect((await ask('1', '10001', { maxPerUser: 1, now: 1_011_000 })).ok).toBe(true);
+    expect((await ask('1', '10001', { maxPerUser: 1, now: 1_025_000 })).ok).toBe(false);
+    expect((await ask('1', '10001', { maxPerUser: 1, now: 1_031_000 })).ok).toBe(true);
+  });
+
+  it('drops it when anybody asks, though its owner never comes back', async () => {
+    await ask('1', '10000', { now: 1_000_000 });
+    await ask('2', '20000', { now: 1_031_000 });
+    await release(redis.client, '2', '20000');
+    expect(await redis.client.exists(keys.fair, keys.openAll)).toBe(0);
+  });
+
+  it('charges nothing for what was given back before it began', async () => {
+    await ask('3', '30000'); // so that the queue is never empty
+    for (let i = 0; i < 50; i++) {
+      const jobs = [`1${i}0`, `1${i}1`, `1${i}2`].map((id) => `1000${id}`);
+      for (const job of jobs) await ask('1', job);
+      for (const job of jobs.toReversed()) await release(redis.client, '1', job);
+    }
+    const [one, other] = [await ask('1', '10000'), await ask('2', '20000')];
+    expect(one.ok && other.ok && one.priority === other.priority).toBe(true);
+  });
+
+  it('charges what has begun, however it ends', async () => {
+    await ask('3', '30000');
+    await ask('1', '10000');
+    await started(redis.client, '10000');
+    await release(redis.client, '1', '10000');
+    const [one, other] = [await ask('1', '10001'), await ask('2', '20000')];
+    expect(one.ok && other.ok && one.priority > other.priority).toBe(true);
   });
 
   it('keeps the reservation of a job that still waits, however long', async () => {
