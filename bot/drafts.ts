@@ -142,12 +142,27 @@ const paramsOf = ({ width, height, tile, model }: Recipe): Params => {
   return { ...(Math.max(...aspect) < 1000 ? { aspect } : {}), model, ...(tile ? { tile } : {}) };
 };
 
-/** A recipe carries its ancestors; the oldest are forgotten, so that it cannot grow without end. */
+/**
+ * A recipe carries its ancestors; the oldest are forgotten, so that it cannot grow without end: it is kept half a
+ * dozen times in Redis, and prompts can be long.
+ */
 function parentOf(jobId: string, index: number, recipe: Recipe): NonNullable<Draft['parent']> {
-  const chain = lineage(recipe).slice(0, MAX_LINEAGE - 1);
+  const chain = youngest(lineage(recipe).slice(0, MAX_LINEAGE - 1));
   const trimmed = chain.reduceRight<Recipe | undefined>((older, at) => {
     const { parent, ...own } = at;
     return older && parent ? { ...own, parent: { ...parent, recipe: older } } : own;
   }, undefined);
   return { jobId, index, recipe: trimmed as Recipe };
+}
+
+/** Characters of JSON that the ancestors of a job may have together; the nearest is never left out. */
+const MAX_ANCESTRY = 32_000;
+
+function youngest(chain: readonly Recipe[]): Recipe[] {
+  let left = MAX_ANCESTRY;
+  const fit = chain.findIndex(({ parent, ...own }, i) => {
+    left -= JSON.stringify(own).length;
+    return i > 0 && left < 0;
+  });
+  return chain.slice(0, fit < 0 ? chain.length : fit);
 }

@@ -1,4 +1,4 @@
-import { FlowProducer, Job, Queue, Worker } from 'bullmq';
+import { type BackoffStrategy, FlowProducer, Job, Queue, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import {
   type AskRequest,
@@ -9,7 +9,7 @@ import {
   type RenderResult,
   renderId,
 } from './job.ts';
-import { type Connection, keys, PREFIX } from './redis.ts';
+import { type Connection, keys, PREFIX, TOKEN_TTL_S } from './redis.ts';
 
 /**
  * The one place with BullMQ options. Jobs run at least once; that a person sees exactly one grid follows from
@@ -37,6 +37,34 @@ const WORKER = {
   removeOnFail: { age: 24 * 3600, count: 5000 },
 } as const;
 
+/** Between two attempts of what waits for Discord: 0.5 s, doubling up to 2 min. */
+const SOONEST_MS = 500;
+const LATEST_MS = 120_000;
+const CAPPED = { type: 'capped' } as const;
+
+/** @param attempts that failed so far, from 1. @returns ms */
+export const waitAfter = (attempts: number): number => Math.min(LATEST_MS, SOONEST_MS * 2 ** (attempts - 1));
+
+/** How many attempts go on for at least `seconds`. */
+export function attemptsWithin(seconds: number): number {
+  let attempts = 1;
+  for (let ms = 0; ms < seconds * 1000; attempts++) ms += waitAfter(attempts);
+  return attempts;
+}
+
+/** Longer where Discord named a longer wait (`DiscordError.retryAfterMs`). */
+const backoffStrategy: BackoffStrategy = (attempts, _type, error) =>
+  Math.max(waitAfter(attempts), Number((error as { retryAfterMs?: unknown })?.retryAfterMs) || 0);
+
+/**
+ * For jobs that end by telling somebody: BullMQ itself gives up on none of them, because it would do so without
+ * a word. Their handlers look at `hasKilled`.
+ */
+const TELLING = { ...WORKER, maxStalledCount: 50, maxStartedAttempts: 5_000, settings: { backoffStrategy } };
+
+/** As many workers died with this job as with a poisoned render job, which is then not started again. */
+export const hasKilled = (job: Job): boolean => job.stalledCounter > WORKER.maxStalledCount;
+
 export interface Queues {
   flow: FlowProducer;
   render: Queue<RenderRequest, RenderResult>;
@@ -47,7 +75,9 @@ export interface Queues {
 
 /** @param connection a connected client to share (the bot: what is away fails at once), or how to open one. */
 export function openQueues(connection: Connection | Redis): Queues {
-  const options = { connection, prefix: PREFIX, skipWaitingForReady: true };
+  // Nobody reads the streams of events, and an event carries its job's whole result.
+  const streams = { events: { maxLen: 100 } };
+  const options = { connection, prefix: PREFIX, skipWaitingForReady: true, streams };
   const flow = new FlowProducer({ connection, prefix: PREFIX });
   const render = new Queue<RenderRequest, RenderResult>(RENDER, options);
   const deliver = new Queue<DeliverJob>(DELIVER, options);
@@ -79,9 +109,9 @@ export async function addJob(queues: Queues, job: DeliverJob, priority: number):
     data: job,
     opts: {
       jobId: deliverId(jobId),
-      // A Discord outage of minutes is survived: 0.5 s doubling to ~4 min, about 17 min in all.
-      attempts: 12,
-      backoff: { type: 'exponential', delay: 500 },
+      // An outage of Discord of a day is survived.
+      attempts: attemptsWithin(24 * 3600),
+      backoff: CAPPED,
       removeOnComplete: KEEP,
       removeOnFail: { age: 24 * 3600 },
     },
@@ -106,12 +136,12 @@ export async function addJob(queues: Queues, job: DeliverJob, priority: number):
   });
 }
 
-/** Adding the same interaction again changes nothing. */
+/** Adding the same interaction again changes nothing. It is tried as long as its token can show an answer. */
 export async function addAsk(queues: Queues, ask: AskRequest): Promise<void> {
   await queues.ask.add('ask', ask, {
     jobId: askId(ask.id),
-    attempts: 6,
-    backoff: { type: 'exponential', delay: 500 },
+    attempts: attemptsWithin(TOKEN_TTL_S),
+    backoff: CAPPED,
     removeOnComplete: KEEP,
     removeOnFail: { age: 24 * 3600 },
   });
@@ -121,7 +151,7 @@ export type AskHandler = (job: Job<AskRequest>) => Promise<void>;
 
 /** Questions go to the engine between two paintings, so they have a worker of their own. */
 export const openAskWorker = (connection: Connection, handler: AskHandler): Worker<AskRequest> =>
-  new Worker<AskRequest>(ASK, handler, { ...WORKER, connection, concurrency: 1, autorun: false });
+  new Worker<AskRequest>(ASK, handler, { ...TELLING, connection, concurrency: 1, autorun: false });
 
 export type RenderHandler = (
   job: Job<RenderRequest, RenderResult>,
@@ -145,9 +175,7 @@ export type DeliverHandler = (job: Job<DeliverJob>) => Promise<void>;
 
 export function openDeliverWorker(connection: Connection, handler: DeliverHandler): Worker<DeliverJob> {
   return new Worker<DeliverJob>(DELIVER, handler, {
-    ...WORKER,
-    // Every retry is a start: the cap that stops a poisoned render job would end an outage's retries early.
-    maxStartedAttempts: 40,
+    ...TELLING,
     connection,
     concurrency: 8,
     autorun: false,

@@ -91,6 +91,17 @@ describe('drafts', () => {
     expect(recipeSchema.safeParse(at).success).toBe(true);
   });
 
+  it('forget them sooner where prompts are long, but never the nearest', () => {
+    const long = { ...recipe, prompt: `${'fox '.repeat(1400)}--seed 7` };
+    let at: Recipe = long;
+    for (let i = 0; i < 30; i++)
+      at = { ...long, action: 'vary-subtle', parent: variationOf(jobId, 0, at, 'vary-subtle').parent };
+    expect(JSON.stringify(at).length).toBeLessThan(50_000);
+    expect(lineage(at).length).toBeGreaterThan(2);
+    const huge = { ...long, negative: 'x'.repeat(40_000) };
+    expect(variationOf(jobId, 0, huge, 'vary-subtle').parent?.recipe).toEqual(huge);
+  });
+
   it('draw seeds that differ by job and stay', () => {
     expect(seedFrom(jobId)).toBe(seedFrom(jobId));
     const seeds = Array.from({ length: 100 }, (_, i) => seedFrom(`${jobId}.${i}`));
