@@ -4,7 +4,7 @@
 
 import { spawn, spawnSync } from 'node:child_process';
 import { randomBytes, randomInt } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { dirname, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -90,8 +90,10 @@ function printLog(name, line) {
   try {
     event = JSON.parse(line);
   } catch {
-    return line.trim() === '' ? undefined : say(`${time()} ${name.padEnd(10)} ${line}`);
+    // no JSON
   }
+  if (typeof event !== 'object' || event === null)
+    return line.trim() === '' ? undefined : say(`${time()} ${name.padEnd(10)} ${line}`);
   if (event.msg === undefined) return event;
   const { level, time: at, msg, name: _n, pid: _p, hostname: _h, err, ...fields } = event;
   const extra = Object.entries(fields)
@@ -107,90 +109,118 @@ function printLog(name, line) {
 }
 
 const pidFile = join(home, 'pids.json');
-const writePids = () =>
-  writeFileSync(
-    pidFile,
-    JSON.stringify({
-      launcher: process.pid,
-      children: [...children].map(([name, { process: child }]) => ({ name, pid: child.pid })),
-    }),
-  );
+/** By rename: a launcher that is killed meanwhile leaves the old list or the new one. A full disk ends nobody. */
+function writePids() {
+  const all = [...children].map(([name, { process: child }]) => ({ name, pid: child.pid }));
+  try {
+    writeFileSync(`${pidFile}.tmp`, JSON.stringify({ launcher: process.pid, children: all }));
+    renameSync(`${pidFile}.tmp`, pidFile);
+  } catch (error) {
+    say(`${time()} launcher   cannot write ${pidFile}: ${error.message}`);
+  }
+}
+
+function readPids() {
+  try {
+    const { launcher, children: left } = JSON.parse(readFileSync(pidFile, 'utf8'));
+    return { launcher, left: Array.isArray(left) ? left : [] };
+  } catch (error) {
+    if (error.code !== 'ENOENT') say(`${time()} launcher   cannot read ${pidFile}; goes on without it`);
+    return { left: [] };
+  }
+}
 
 /** What a process was started with; empty where it is gone. */
-const commandOf = (pid) =>
-  existsSync('/proc/self/cmdline')
-    ? existsSync(`/proc/${pid}/cmdline`)
-      ? readFileSync(`/proc/${pid}/cmdline`, 'utf8')
-      : ''
-    : String(spawnSync('ps', ['-o', 'command=', '-p', String(pid)]).stdout ?? '');
+function commandOf(pid) {
+  if (!Number.isInteger(pid)) return '';
+  if (!existsSync('/proc/self/cmdline'))
+    return String(spawnSync('ps', ['-o', 'command=', '-p', String(pid)]).stdout ?? '');
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+  } catch {
+    return '';
+  }
+}
 
 /** A second launcher in the same folder would fight the first; the children of a killed one live on and are ended. */
 function endOrphans() {
-  if (!existsSync(pidFile)) return;
-  const { launcher, children: left = [] } = JSON.parse(readFileSync(pidFile, 'utf8') || '{}');
+  const { launcher, left } = readPids();
   if (launcher !== process.pid && commandOf(launcher).includes('start.mjs'))
     fail(
       `Dreamgrid runs here already (process ${launcher}). Stop it first, or set DREAMGRID_HOME to another folder.`,
     );
-  for (const { pid } of left) {
-    if (commandOf(pid).includes(root)) process.kill(pid, 'SIGKILL');
+  for (const pid of left.map((one) => one?.pid)) {
+    try {
+      if (commandOf(pid).includes(root)) process.kill(pid, 'SIGKILL');
+    } catch {} // ended meanwhile
   }
   rmSync(pidFile, { force: true });
 }
 
+/** All were up once. Until then a child that fails says why and takes the launcher with it; from then on none does. */
+let running = false;
+
 /**
  * Starts a child in a process group of its own, so that Ctrl-C reaches the launcher alone and the order of
- * stopping is ours. A child that ends by itself is started again, slower each time; one that fails to start
- * has said why in its last line and takes the launcher with it.
+ * stopping is ours. A child that ends, or does not come up again (Discord or the network may be away for hours), is
+ * started again, slower each time.
+ * @returns what `ready` made of the first line that it took
  */
-function run(name, command, args, { env = {}, ready, restarts = 0 } = {}) {
-  return new Promise((resolveReady, reject) => {
-    const child = spawn(command, args, {
-      cwd: root,
-      env: { ...process.env, ...env },
-      detached: true,
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    children.set(name, { process: child });
-    writePids();
-    let isReady = ready === undefined;
-    children.get(name).ready = () => isReady;
-    let lastLine = '';
-    const began = Date.now();
-    const onLine = (line) => {
-      lastLine = line;
-      const event = name === 'redis' ? { msg: line } : printLog(name, line);
-      if (name === 'playground' && event?.ask === 'kill-worker') killWorker();
-      if (isReady || !event) return;
-      const answer = ready(event);
-      if (answer !== undefined) {
-        isReady = true;
-        resolveReady(answer);
+function run(name, command, args, { env = {}, ready } = {}) {
+  let failures = 0; // in a row: a minute of work is a success
+  return new Promise((resolveReady) => {
+    const launch = () => {
+      const began = Date.now();
+      let isReady = ready === undefined;
+      let isOver = false;
+      let lastLine = '';
+      const over = (how, code) => {
+        if (isOver) return;
+        isOver = true;
+        children.delete(name);
+        if (stopping) return;
+        writePids();
+        failures = isReady && Date.now() - began > 60_000 ? 0 : failures + 1;
+        const why = lastLine ? `: ${lastLine}` : '';
+        if (!running && !isReady) return void stop(1, `${name} did not start (${how})${why}`);
+        if (!running && code === 1 && failures > 3) return void stop(1, `${name} keeps ending${why}`);
+        say(`${time()} ${name.padEnd(10)} ended (${how}); starting again`);
+        const delay = Math.min(500 * 2 ** (failures - 1), 30_000);
+        setTimeout(() => stopping || launch(), delay);
+      };
+      let child;
+      try {
+        child = spawn(command, args, {
+          cwd: root,
+          env: { ...process.env, ...env },
+          detached: true,
+          stdio: ['ignore', 'pipe', 'pipe'],
+        });
+      } catch (error) {
+        return over(error.message); // no memory for one more process
       }
-    };
-    createInterface({ input: child.stdout }).on('line', onLine);
-    createInterface({ input: child.stderr }).on('line', (line) => {
-      lastLine = line;
-      say(`${time()} ${name.padEnd(10)} ${line}`);
-    });
-    child.on('error', reject);
-    child.on('exit', (code, signal) => {
-      children.delete(name);
-      if (stopping) return;
+      children.set(name, { process: child, ready: () => isReady });
       writePids();
-      if (!isReady)
-        return reject(
-          new Error(`${name} did not start (${signal ?? `exit ${code}`})${lastLine ? `: ${lastLine}` : ''}`),
-        );
-      const again = Date.now() - began > 60_000 ? 0 : restarts + 1;
-      if (code === 1 && again > 3) return void stop(1, `${name} keeps ending: ${lastLine}`);
-      const delay = Math.min(500 * 2 ** (again - 1), 30_000);
-      say(`${time()} ${name.padEnd(10)} ended (${signal ?? `exit ${code}`}); starting again`);
-      setTimeout(() => {
-        if (!stopping)
-          run(name, command, args, { env, ready, restarts: again }).catch((error) => stop(1, error.message));
-      }, delay);
-    });
+      const onLine = (line) => {
+        lastLine = line;
+        const event = name === 'redis' ? { msg: line } : printLog(name, line);
+        if (name === 'playground' && event?.ask === 'kill-worker') killWorker();
+        if (isReady || !event) return;
+        const answer = ready(event);
+        if (answer !== undefined) {
+          isReady = true;
+          resolveReady(answer);
+        }
+      };
+      createInterface({ input: child.stdout }).on('line', onLine);
+      createInterface({ input: child.stderr }).on('line', (line) => {
+        lastLine = line;
+        say(`${time()} ${name.padEnd(10)} ${line}`);
+      });
+      child.on('error', (error) => child.pid === undefined && over(error.message));
+      child.on('exit', (code, signal) => over(signal ?? `exit ${code}`, code));
+    };
+    launch();
   });
 }
 
@@ -288,8 +318,7 @@ async function startRedis() {
     `bind 127.0.0.1\nport ${port}\ndir ${dir}\nappendonly yes\nappendfsync everysec\nsave ""\nmaxmemory-policy noeviction\nrequirepass ${password}\nloglevel warning\n`,
     { mode: 0o600 },
   );
-  const started = run('redis', 'redis-server', [config]);
-  started.catch((error) => stop(1, error.message));
+  run('redis', 'redis-server', [config]);
   const deadline = Date.now() + 20_000;
   while (!(await askRedis(port, password, 'PING')).includes('PONG')) {
     if (Date.now() > deadline) throw new Error('the private Redis did not answer within 20 s');
@@ -350,6 +379,7 @@ async function start() {
       ready: (event) => (event.msg === 'bot ready' ? true : undefined),
     }),
   ]);
+  running = true;
   const seconds = ((Date.now() - began) / 1000).toFixed(1);
   say(
     page

@@ -1,7 +1,8 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
+import { startPlayground } from '../../playground/index.ts';
 import { npmStart } from '../support/npmStart.ts';
 
 const homes: string[] = [];
@@ -15,7 +16,9 @@ const newHome = async (): Promise<string> => {
 
 it('npm start names one address, serves the page there, and stops cleanly on SIGTERM; twice', async () => {
   const home = await newHome();
-  for (const _ of [1, 2]) {
+  for (const time of [1, 2]) {
+    // What a launcher leaves that was killed while it wrote.
+    if (time === 2) await writeFile(join(home, 'pids.json'), '{"launcher":1');
     const run = npmStart(home);
     const page = await fetch(await run.ready);
     expect(page.status).toBe(200);
@@ -45,6 +48,29 @@ it('npm start refuses to fight another one in its folder, and clears away what a
   );
   expect(left.join('')).toBe('');
   expect(await third.stop()).toBe(0);
+});
+
+it('npm start outlives a bot that dies while Discord is away, for as long as that takes', async () => {
+  const home = await newHome();
+  let discord = await startPlayground();
+  const port = Number(new URL(discord.url).port);
+  const run = npmStart(home, {
+    DISCORD_TOKEN: discord.token,
+    DISCORD_API: discord.api,
+    DISCORD_CDN: discord.url,
+  });
+  await run.said(/Dreamgrid is ready/);
+  const { children } = JSON.parse(await readFile(join(home, 'pids.json'), 'utf8'));
+  const bot = children.find(({ name }: { name: string }) => name === 'bot').pid as number;
+  await discord.close();
+  process.kill(bot, 'SIGKILL');
+  await run.said(/bot +ended \(SIGKILL\); starting again/);
+  // Four in a row are what a start gives up at.
+  for (let i = 0; i < 4; i++) await run.said(/bot +ended \(exit 1\); starting again/);
+  discord = await startPlayground({ port });
+  await run.said(/bot ready/);
+  expect(await run.stop()).toBe(0);
+  await discord.close();
 });
 
 it.each([
