@@ -23,11 +23,12 @@ const ORDER: readonly Rule[] = ['minors', 'slurs', 'own', 'sexual', 'gore'];
 /**
  * The rule that a wish breaks. What it asks for must keep all of them; what it wants left out (`--no nudity`,
  * a negative weight) may name sexual things and gore, but is read by everybody, so slurs and the server's own
- * words count there too.
+ * words count there too. Leaving out clothes is asking for nudity.
  */
 export function refusedBy(wish: Wish, policy: Policy): Rule | undefined {
   const asked = wish.parts.filter(({ weight }) => weight > 0).map(({ text }) => text);
-  const wanted = brokenRules(asked.join(' '), policy.own);
+  const unwanted = wish.parts.filter(({ weight }) => weight < 0).map(({ text }) => text);
+  const wanted = brokenRules(asked.join(' '), policy.own, [wish.negative, ...unwanted].join(', '));
   const shown = brokenRules(`${wish.prompt} ${wish.negative}`, policy.own);
   return ORDER.find((rule) => {
     if (rule === 'minors') return wanted.has('minors');

@@ -1,6 +1,17 @@
 import { collapseDuplicatesTransformer, RegExpMatcher } from 'obscenity';
 import { GAP, type Normalised, normalise } from './normalise.ts';
-import { CHILD, CHILD_VI, THRESHOLDS, vietnamese, type WordRule, wordList } from './words.ts';
+import {
+  CHILD,
+  CHILD_VI,
+  IN_HALVES,
+  leftOut,
+  THRESHOLDS,
+  vietnamese,
+  WITH_CHILD,
+  type WordRule,
+  without,
+  wordList,
+} from './words.ts';
 
 /** Which rules a text breaks. Pure; the lists are compiled at the first question. */
 export type Rule = WordRule | 'own';
@@ -46,20 +57,45 @@ function compile(): Lists {
   };
 }
 
-/** The rules that a text breaks, of our lists and of a server's own words. */
-export function brokenRules(text: string, own: readonly string[] = []): Set<Rule> {
+/**
+ * The rules that a text breaks, of our lists and of a server's own words.
+ * @param unwanted what the same wish wants left out; of it only what undresses or makes younger is read
+ */
+export function brokenRules(text: string, own: readonly string[] = [], unwanted = ''): Set<Rule> {
   lists ??= compile();
   const form = normalise(text);
+  const out = normalise(unwanted);
   const broken = new Set<Rule>();
   for (const read of form.texts)
     for (const { termId } of lists.matcher.getAllMatches(read)) broken.add(lists.ruleOf(termId));
   for (const id of apart(lists.matcher, form.joined)) broken.add(lists.ruleOf(id));
   for (const [rule, words] of lists.vietnamese) if (words.test(form.marked)) broken.add(rule);
-  if (broken.has('sexual') && (form.texts.some((read) => CHILD.test(read)) || CHILD_VI.test(form.marked)))
+  if (undresses(form, out)) broken.add('sexual');
+  if (broken.has('sexual') ? isYoung(form) || has(out, leftOut.adults) : isYoung(form) && isUnfit(form, out))
     broken.add('minors');
   if (own.some((word) => hasOwnWord(form, word))) broken.add('own');
   return broken;
 }
+
+/** As typed, with digits read as letters, or put together again. */
+const has = ({ texts, joined }: Normalised, words: RegExp): boolean =>
+  texts.some((read) => words.test(read)) || words.test(joined);
+
+const undresses = (form: Normalised, out: Normalised): boolean =>
+  has(form, IN_HALVES) ||
+  has(form, without.clothes) ||
+  without.clothesVi.test(form.marked) ||
+  has(out, leftOut.clothes) ||
+  leftOut.clothesVi.test(out.marked);
+
+const isYoung = (form: Normalised): boolean => has(form, CHILD) || CHILD_VI.test(form.marked);
+
+/** What may be said of an adult, and not of a child. */
+const isUnfit = (form: Normalised, out: Normalised): boolean =>
+  has(form, WITH_CHILD) ||
+  has(form, without.piece) ||
+  has(out, leftOut.anyClothes) ||
+  leftOut.anyClothesVi.test(out.marked);
 
 function* apart(matcher: RegExpMatcher, joined: string): Generator<number> {
   if (joined === '') return;

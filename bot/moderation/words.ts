@@ -99,9 +99,11 @@ const added: Record<WordRule, string[]> = {
     |rapes|, |raping|, |rapist, |semen|, |tit|, |tits|, |titties|, |titty|, |tiddies|, |nude|, |nudes|,
     |nudity, |naked, |nsfw, |topless|, |erotic, nipple, |genital, |areola, |clitoris|, |vulva|,
     |hardcore sex, |sexual|, |pornographic, |bukkake, |creampie|, |bondage|, |bdsm|, |futanari,
-    |ecchi|, |shemale, |undressed|, |striptease, |bare breast, |exposed breast, |no clothes|,
-    |without clothes|, |rule34|, |rule 34|, |r34|, |khieu dam|, |thu dam|, |khoa than|, |hiep dam|,
-    |phim sex|
+    |ecchi|, |shemale, |undress, |unclothed|, |disrob, |striptease, |strip tease, |bare breast,
+    |exposed breast, |bare bottom|, |bare butt, |birthday suit|, |skinny dip, |nudist|, |nudists|,
+    |nudism|, |upskirt, |braless|, |pantyless|, |clotheless|, |clothesless|, |lewd|, |lewdly|, |lewdness|,
+    |pron|, |wearing nothing|, |wears nothing|, |rule34|, |rule 34|, |r34|, |khieu dam|, |thu dam|,
+    |khoa than|, |hiep dam|, |phim sex|, |khong mac gi|
   `),
   gore: split(`
     |gore|, |gory|, |guro|, |decapitat, |behead, |dismember, |disembowel, |eviscerat, |entrails|,
@@ -128,7 +130,8 @@ const innocent = split(`
     dick dastardly, dick bruna, cum laude, rape seed, rape field, oilseed rape, rape flower, rape blossom,
     naked mole, naked eye, naked tree, naked branch, naked cake, naked bike, chink in, chinks in,
     chink of light, chinks of light, gore tex, gore-tex, gore vidal, nude lipstick, nude heels, nude color,
-    nude colour, nude palette, nude makeup, nude nail, pornic, hentaigana
+    nude colour, nude palette, nude makeup, nude nail, pornic, hentaigana, undressed salad,
+    undressed stone, undressed timber, undressed lumber, undressed wood, undressed leather, undressed wall
   `);
 
 /**
@@ -141,7 +144,8 @@ export const vietnamese: Record<WordRule, readonly string[]> = {
   sexual: split(`
     khỏa thân, khoả thân, lõa thể, loã thể, trần truồng, cởi truồng, khiêu dâm, làm tình(?! nguyện), tình dục,
     thủ dâm, hiếp dâm, cưỡng hiếp, loạn luân, dâm đãng, dâm dục, dâm ô, dương vật, âm đạo, âm hộ,
-    núm vú, lồn, buồi, cặc, địt, đụ, bú cu, vếu, gái điếm, con đĩ, phim con heo
+    núm vú, lồn, buồi, cặc, địt, đụ, bú cu, vếu, gái điếm, con đĩ, phim con heo, không mảnh vải,
+    (?:không|chẳng|chưa) mặc gì, cởi (?:hết )?(?:quần|áo|đồ)
   `),
   gore: split(`
     máu me, chặt đầu, chém đầu, đầu lìa khỏi cổ, moi ruột, lòi ruột, phanh thây, phân thây, cắt cổ,
@@ -150,9 +154,79 @@ export const vietnamese: Record<WordRule, readonly string[]> = {
   minors: split(`ấu dâm`),
 };
 
+const anyOf = (text: string): string => split(text).join('|');
+
+/** Clothes: left out, they undress whoever is asked for. Each is a piece of a regular expression. */
+const CLOTHES = anyOf(`
+  cloth(?:es|ing|ed), dressed, garments?, attire, apparel, outfits?, under(?:wear|garments?|pants), undies,
+  pant(?:y|ies), knickers, lingerie, bras?, bikinis?, swim(?:suits?|wear), thongs?, quan ao, do lot
+`);
+/** An adult may go without one of these; a picture of a child needs none of them left out. */
+const PIECES = anyOf(`
+  dress(?:es)?(?! codes?), t?[ -]?shirts?, pants, trousers, skirts?, shorts, jeans, blouses?, leggings, tights,
+  pyjamas, pajamas, diapers?, briefs
+`);
+/** Says which clothes are meant, and so that there are others: `--no modern clothing`. */
+const WHICH = anyOf(`
+  modern, contemporary, western, eastern, traditional, historical, medieval, formal, casual, fancy, dirty,
+  ragged, torn, ripped, wrinkled, wet, winter, summer, heavy, baggy, colou?rful, bright, dark, extra, floating,
+  hanging, scattered, messy
+`);
+const VI_CLOTHES = 'quần áo|áo quần|y phục|trang phục|đồ lót|quần lót|áo lót|áo ngực|áo tắm|đồ bơi';
+
+/** What stands behind `--no` or has a negative weight. */
+export const leftOut = {
+  clothes: new RegExp(`(?<!\\b(?:${WHICH}) )\\b(?:${CLOTHES})\\b`),
+  anyClothes: new RegExp(`\\b(?:${CLOTHES}|${PIECES})\\b`),
+  clothesVi: new RegExp(`(?<![\\p{L}\\p{M}])(?:${VI_CLOTHES})(?![\\p{L}\\p{M}])`, 'u'),
+  anyClothesVi: new RegExp(`(?<![\\p{L}\\p{M}])(?:${VI_CLOTHES}|quần|váy|áo)(?![\\p{L}\\p{M}])`, 'u'),
+  /** Left out of something sexual, these leave children. */
+  adults:
+    /\b(?:adults?(?! (?:content|themes?|material|films?|videos?))|grown[\s-]?(?:up|wom[ae]n|m[ae]n)s?)\b/,
+};
+
+const WITHOUT =
+  '\\b(?:no|without|zero|minus|lacking|not(?: wearing| in)?|barely|half|remov(?:es?|ed|ing)(?: off)?|' +
+  '(?:tak|tear|rip|slip|peel|pull|strip)(?:s|es|ing|ping|ped) (?:off|of)|(?:took|tore) off|khong(?: mac)?)' +
+  '[\\s-]+(?:(?:any|a|all|her|his|their|the|my|your|its|more|wearing|single)\\s+){0,3}';
+/** A washing line, a floor or a shop without clothes undresses nobody. */
+const ELSEWHERE =
+  '(?! ?(?:lines?|pegs?|pins?|racks?|shops?|stores?|moths?)\\b)' +
+  '(?! (?:(?:hanging|drying|left|lying) )?(?:on|in) (?:the |a )?(?:(?:washing |clothes )?line|floor|bed|rack|' +
+  'hangers?|shel(?:f|ves)|wardrobe|closet|shop|store)\\b)';
+/** The same in words: "without clothes". */
+export const without = {
+  clothes: new RegExp(`${WITHOUT}(?:${CLOTHES})\\b${ELSEWHERE}`),
+  piece: new RegExp(`${WITHOUT}(?:${PIECES})\\b`),
+  clothesVi: new RegExp(
+    `(?<![\\p{L}\\p{M}])(?:không|chẳng|chưa) (?:mặc |có |mang )?(?:${VI_CLOTHES}|quần|áo)(?![\\p{L}\\p{M}])`,
+    'u',
+  ),
+};
+
+/** Of an adult nobody's rule; beside a child they are as bad as `sexual`. */
+export const WITH_CHILD =
+  /\b(?:lingerie|panty|panties|g-strings?|fishnet (?:stockings?|tights)|seductive\w*|sensual\w*|cleavage|busty|voluptuous|horny(?! (?:toad|lizard|goat))|spread legs|legs spread|sexuali[sz]ed)\b/;
+
+/** Unmistakable also in two halves: "nu de". Of "pen is" or "hen tai chi" nobody can tell. */
+const HALVED = split('nude, nudes, nudity, naked, porn, nsfw, fuck, pussy, vagina, nipples, unclothed');
+const halves = (word: string): string[] =>
+  Array.from({ length: word.length - 1 }, (_, i) => `${word.slice(0, i + 1)} ${word.slice(i + 1)}`);
+export const IN_HALVES = new RegExp(`\\b(?:${HALVED.flatMap(halves).join('|')})\\b`);
+
+const AGES = anyOf(`
+  one, two, three, four, five, six, seven, eight, nine, ten, eleven, twelve, thirteen, fourteen, fifteen,
+  sixteen, seventeen
+`);
+const CHILDREN = anyOf(`
+  child, kids?, bab(?:y|ies), toddlers?, infants?, newborn, underage[d]?, juveniles?, youngsters?, preteens?,
+  pre-teens?, tweens?, teens?, teenage[rd]?s?, adolescen, (?:pre)?pubescent, school[ -]?(?:girl|boy|kid|child),
+  (?:elementary|primary|middle|grade|high)[ -]?school, junior high, minors?, kindergarten,
+  (?:little|lil|young|smol) (?:girl|boy|sister|brother|one)s?, under ?18\\b, aged? (?:[0-9]|1[0-7])\\b,
+  (?:[0-9]|1[0-7])[\\s-]*(?:years?|yrs?|yo|y\\/o)\\b, (?:${AGES})[\\s-]+years?[\\s-]+old
+`);
 /** With a word of the rule `sexual` beside one of these, no channel and no setting lets a prompt pass. */
-export const CHILD =
-  /\b(?:child|children|kids?|bab(?:y|ies)|toddlers?|infants?|newborn|underage[d]?|preteens?|pre-teens?|teens?|teenage[rd]?s?|schoolgirls?|schoolboys?|little (?:girl|boy)s?|young (?:girl|boy)s?|minors?|kindergarten\w*|(?:[0-9]|1[0-7])[\s-]*(?:years?|yrs?|yo|y\/o)\b)/;
+export const CHILD = new RegExp(`\\b(?:${CHILDREN})`);
 export const CHILD_VI =
   /(?<!\p{L})(?:trẻ em|trẻ con|em bé|bé (?:gái|trai)|học sinh|nữ sinh|thiếu nhi|thiếu niên|vị thành niên|(?:[0-9]|1[0-7]) tuổi)(?!\p{L})/u;
 
