@@ -315,7 +315,7 @@ async function startRedis() {
   const port = await freePort(6390);
   writeFileSync(
     config,
-    `bind 127.0.0.1\nport ${port}\ndir ${dir}\nappendonly yes\nappendfsync everysec\nsave ""\nmaxmemory-policy noeviction\nrequirepass ${password}\nloglevel warning\n`,
+    `bind 127.0.0.1\nport ${port}\ndir ${dir}\nappendonly yes\nappendfsync everysec\nsave ""\nmaxmemory 512mb\nmaxmemory-policy noeviction\nrequirepass ${password}\nloglevel warning\n`,
     { mode: 0o600 },
   );
   run('redis', 'redis-server', [config]);

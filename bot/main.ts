@@ -26,7 +26,7 @@ async function main(): Promise<void> {
   const redis = await connectRedis(producerConnection(env.REDIS_URL, env.REDIS_CA));
   const production = env.NODE_ENV === 'production';
   const unsafe = await checkRedis(redis, { production, unsafe: env.REDIS_UNSAFE });
-  if (unsafe.length > 0) log.warn({ missing: unsafe.join(', ') }, 'this Redis may lose jobs');
+  if (unsafe.length > 0) log.warn({ missing: unsafe.join(' · ') }, 'this Redis may lose jobs');
   const queues = openQueues(redis);
   await Promise.all(
     [queues.flow, queues.render, queues.deliver, queues.ask].map((queue) => queue.waitUntilReady()),

@@ -164,6 +164,35 @@ export const askSchema = z.strictObject({
 });
 export type AskRequest = z.infer<typeof askSchema>;
 
+/**
+ * What jobs of every version say of whom they are for: enough to tell them that nothing comes of it. A field that
+ * only makes the words better may be missing.
+ */
+export const envelopeSchema = z.object({
+  render: z.object({
+    jobId: jobIdSchema,
+    action: actionSchema.catch('imagine'),
+    prompt: z.string().max(6000).catch(''),
+    user: z.object({ id: z.string().regex(/^\d{15,20}$/) }),
+  }),
+  deliver: z.object({
+    applicationId: z.string().regex(/^\d{15,20}$/),
+    locale: z.string().max(10).catch('en-US'),
+    original: z.boolean().catch(true),
+    stealth: z.boolean().optional().catch(undefined),
+  }),
+});
+export type Envelope = z.infer<typeof envelopeSchema>;
+
+/** The same of a question. */
+export const askedBySchema = z.object({
+  id: jobIdSchema,
+  userId: z.string().regex(/^\d{15,20}$/),
+  applicationId: z.string().regex(/^\d{15,20}$/),
+  locale: z.string().max(10).catch('en-US'),
+});
+export type AskedBy = z.infer<typeof askedBySchema>;
+
 /** What a worker says of itself and its models; the bot reads ranges and defaults from here. */
 export const modelCardSchema = z.object({
   name: z.string(),
@@ -240,4 +269,14 @@ export function parseAsk(data: unknown): AskRequest | undefined {
   if (isForged(data)) return undefined;
   const parsed = askSchema.safeParse(data);
   return parsed.success ? parsed.data : undefined;
+}
+
+/** undefined for what no version of ours would write. */
+export function parseEnvelope(data: unknown): Envelope | undefined {
+  return isForged(data) ? undefined : envelopeSchema.safeParse(data).data;
+}
+
+/** undefined for what no version of ours would write. */
+export function parseAskedBy(data: unknown): AskedBy | undefined {
+  return isForged(data) ? undefined : askedBySchema.safeParse(data).data;
 }

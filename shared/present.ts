@@ -34,6 +34,8 @@ interface Subject {
   render: RenderRequest;
   locale: string;
 }
+/** What the first line of a message needs, which is all that is known of a job of another version. */
+type Headed = Pick<RenderRequest, 'jobId' | 'prompt' | 'action' | 'parent'> & { user: { id: string } };
 
 /** `**prompt** - <@user> (Waiting to start)`, and under it the place in line and an honest wait. */
 export function presentQueued({
@@ -145,7 +147,13 @@ export function presentFailure({
   code,
   params,
   ping,
-}: Subject & { code: string; params: MessageParams; ping: boolean }): Payload {
+}: {
+  render: Headed;
+  locale: string;
+  code: string;
+  params: MessageParams;
+  ping: boolean;
+}): Payload {
   const { title, text } = sayError(locale, code, params, 'failed');
   return {
     content: headline(render, locale, say(locale, 'status.failed')),
@@ -193,7 +201,7 @@ const plain = (text: string): string =>
     .trim();
 
 /** `**prompt** - title (status)`; the prompt gives way when the message would grow over Discord's limit. */
-function headline(render: RenderRequest, locale: string, status: string, below = ''): string {
+function headline(render: Headed, locale: string, status: string, below = ''): string {
   const after = `** - ${titleOf(render, locale)}${status ? ` ${status}` : ''}${below}`;
   return `**${cutEscaped(render.prompt, CONTENT_MAX - 2 - after.length)}${after}`;
 }
@@ -202,7 +210,7 @@ function headline(render: RenderRequest, locale: string, status: string, below =
 const withLane = (status: string, { lane }: RenderRequest, locale: string): string =>
   [status, lane === undefined ? '' : say(locale, `status.${lane}`)].filter(Boolean).join(' ');
 
-function titleOf(render: RenderRequest, locale: string): string {
+function titleOf(render: Headed, locale: string): string {
   const user = `<@${render.user.id}>`;
   const { parent, action } = render;
   // U under a grid is an upscale too, but people know its answer as "Image #2".
@@ -231,7 +239,7 @@ const altText = (prompt: string): string => {
   return text.length <= ALT_MAX ? text : `${letters.slice(0, ALT_MAX / 2 - 1).join('')}…`;
 };
 
-const mentions = (render: RenderRequest, ping: boolean): Payload['allowed_mentions'] =>
+const mentions = (render: Headed, ping: boolean): Payload['allowed_mentions'] =>
   ping ? { parse: [], users: [render.user.id] } : { parse: [] };
 
 function button(

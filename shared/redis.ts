@@ -160,25 +160,74 @@ export async function connectRedis(options: Connection): Promise<Redis> {
 }
 
 /**
- * A queue in a Redis that evicts keys, forgets them at a restart or lets anybody in is not a queue.
- * @throws ConfigError in production; elsewhere returns what is missing.
+ * A queue in a Redis that evicts keys, has no limit, forgets at a restart or lets anybody in is not a queue. INFO
+ * is asked first, since managed ones refuse CONFIG; what cannot be known is not taken for safe.
+ * @returns what is not as it should be, each with what came instead; empty when all is well
+ * @throws ConfigError in production, with all of that, unless `unsafe`
  */
 export async function checkRedis(
   redis: Redis,
   { production, unsafe }: { production: boolean; unsafe: boolean },
 ): Promise<string[]> {
-  const missing: string[] = [];
+  const read = async (section: string): Promise<(name: string) => string | undefined> => {
+    const text = await redis.info(section).catch(() => '');
+    return (name) => new RegExp(`^${name}:(.*?)\r?$`, 'm').exec(text)?.[1];
+  };
   const config = async (name: string): Promise<string | undefined> => {
     const answer = (await redis.call('CONFIG', 'GET', name).catch(() => undefined)) as string[] | undefined;
     return answer?.[1];
   };
-  const policy = await config('maxmemory-policy');
-  if (policy !== undefined && policy !== 'noeviction')
-    missing.push(`maxmemory-policy noeviction (is ${policy})`);
-  if ((await config('appendonly')) === 'no') missing.push('appendonly yes');
-  if (!redis.options.password && (await config('requirepass')) === '') missing.push('requirepass');
+  const [memory, persistence] = [await read('memory'), await read('persistence')];
+  const policy = memory('maxmemory_policy') ?? (await config('maxmemory-policy'));
+  const limit = memory('maxmemory') ?? (await config('maxmemory'));
+  const aof = onOff(persistence('aof_enabled')) ?? (await config('appendonly'));
+  const sync = await config('appendfsync');
+  const stranger = await strangerMayEnter(redis);
+
+  const expected: [setting: string, value: string, got: string | undefined, good: boolean][] = [
+    ['maxmemory-policy', 'noeviction', policy, policy === 'noeviction'],
+    ['maxmemory', 'a limit, for example 512mb', limit, Number(limit) > 0],
+    ['appendonly', 'yes', aof, aof === 'yes'],
+    ['appendfsync', 'everysec or always', sync, sync === 'everysec' || sync === 'always'],
+    ['requirepass', 'a password', stranger ? 'none' : 'one', !stranger],
+  ];
+  const missing = expected
+    .filter(([, , , good]) => !good)
+    .map(([name, value, got]) => `${name}: expected ${value}, got ${got ?? 'no answer to INFO or CONFIG'}`);
   if (production && !unsafe && missing.length > 0) {
-    throw new ConfigError(`Redis is not safe for production; set ${missing.join(', ')} (or REDIS_UNSAFE=1)`);
+    throw new ConfigError(
+      `Redis is not safe for production: ${missing.join(' · ')}. Set that, or REDIS_UNSAFE=1.`,
+    );
   }
   return missing;
+}
+
+const onOff = (flag: string | undefined): string | undefined =>
+  flag === undefined ? undefined : flag === '1' ? 'yes' : 'no';
+
+/** Asked by coming without a password: Redis takes any password where it has none, and may hide its settings. */
+async function strangerMayEnter(redis: Redis): Promise<boolean> {
+  const { host, port, tls } = redis.options;
+  const stranger = new Redis({
+    ...(host === undefined ? {} : { host }),
+    ...(port === undefined ? {} : { port }),
+    ...(tls === undefined ? {} : { tls }),
+    lazyConnect: true,
+    enableReadyCheck: false,
+    disableClientInfo: true,
+    enableOfflineQueue: false,
+    retryStrategy: () => null,
+    connectTimeout: 2_000,
+    commandTimeout: 2_000,
+  });
+  stranger.on('error', () => undefined); // being turned away is what is hoped for
+  try {
+    await stranger.connect();
+    await stranger.ping();
+    return true;
+  } catch {
+    return false;
+  } finally {
+    stranger.disconnect();
+  }
 }

@@ -11,7 +11,12 @@ import { keys } from './redis.ts';
 export const ANNOUNCE_EVERY_MS = 5_000;
 const ALIVE_S = 15;
 
-const announcementSchema = z.object({ id: z.string(), models: z.array(modelCardSchema) });
+const announcementSchema = z.object({
+  id: z.string(),
+  models: z.array(modelCardSchema),
+  /** The version of jobs that it reads. */
+  schema: z.int().optional(),
+});
 export type Announcement = z.infer<typeof announcementSchema>;
 
 export async function announce(redis: Redis, announcement: Announcement): Promise<void> {
@@ -28,15 +33,26 @@ export async function retire(redis: Redis, id: string): Promise<void> {
 
 /** Workers heard of in the last 15 s. */
 export async function listWorkers(redis: Redis): Promise<Announcement[]> {
+  return (await readAnnounced(redis)).flatMap((value) => {
+    const parsed = announcementSchema.safeParse(value);
+    return parsed.success ? [parsed.data] : [];
+  });
+}
+
+/** Whether a living worker reads jobs of this version. What else a worker of another version says may be new to us. */
+export async function isRead(redis: Redis, schema: number): Promise<boolean> {
+  return (await readAnnounced(redis)).some(
+    (value) => (value as { schema?: unknown } | null)?.schema === schema,
+  );
+}
+
+async function readAnnounced(redis: Redis): Promise<unknown[]> {
   const ids = await redis.smembers(keys.workers);
   if (ids.length === 0) return [];
   const values = await redis.mget(ids.map(keys.worker));
   const gone = ids.filter((_, i) => values[i] === null);
   if (gone.length > 0) await redis.srem(keys.workers, ...gone);
-  return values.flatMap((value) => {
-    const parsed = announcementSchema.safeParse(value === null ? undefined : JSON.parse(value as string));
-    return parsed.success ? [parsed.data] : [];
-  });
+  return values.flatMap((value) => (value == null ? [] : [JSON.parse(value) as unknown]));
 }
 
 /** Every model that some living worker can paint with, by name. */

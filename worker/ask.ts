@@ -1,22 +1,27 @@
+import type { Job } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { PermanentError, UserError } from '../shared/errors.ts';
-import { type AskRequest, parseAsk } from '../shared/job.ts';
+import { type AskedBy, type AskRequest, parseAsk, parseAskedBy } from '../shared/job.ts';
 import type { Log } from '../shared/log.ts';
+import type { MessageParams } from '../shared/messages/index.ts';
 import { presentAskFailure, presentDescribed, presentShortened } from '../shared/presentAsk.ts';
-import type { AskHandler } from '../shared/queue.ts';
-import { keys, RECIPE_TTL_S } from '../shared/redis.ts';
+import { type AskHandler, hasKilled } from '../shared/queue.ts';
+import { keys, RECIPE_TTL_S, TOKEN_TTL_S } from '../shared/redis.ts';
 import type { Store } from '../shared/store.ts';
 import { describe } from './describe.ts';
 import { type Discord, DiscordError } from './discord.ts';
 import type { Engine } from './engineHost.ts';
+import { faultPoint } from './fault.ts';
 import { decodePng } from './grid.ts';
 import type { InstalledModel } from './models.ts';
 import { explain } from './render.ts';
 import { shortened, weighWords } from './shorten.ts';
+import { leaveToOthers } from './versions.ts';
 
 /**
  * Questions that paint nothing: `/describe` and `/shorten`. The answer is an edit of the interaction's message, so
- * it may be given twice; what it offers is remembered for its buttons.
+ * it may be given twice; what it offers is remembered for its buttons. Nobody else would tell the asker, so a
+ * question is given up here alone, with an answer that says so.
  */
 export interface AskDeps {
   engine: Engine;
@@ -29,31 +34,62 @@ export interface AskDeps {
 }
 
 const DESCRIPTIONS = 4;
+/** Attempts to find an answer, some 15 s; after that only the telling is tried again. */
+const ANSWER_ATTEMPTS = 6;
+/** Whoever asked looks at "thinking…": nobody waits for a worker of another version for as long as for a picture. */
+const LEAVE_MS = 2 * 60_000;
 
 export function openAsk(deps: AskDeps): AskHandler {
   const { redis, log } = deps;
   return async (job) => {
+    await leaveToOthers(redis, job, job.token, LEAVE_MS);
     const ask = parseAsk(job.data);
-    if (!ask) return log.warn({ job: job.id }, 'a question of another version, or forged');
-    const { id, locale, userId } = ask;
+    const asked = ask ?? parseAskedBy(job.data);
+    if (!ask) log.warn({ job: job.id }, 'a question of another version, or forged');
+    if (!asked) return;
+    const { id, userId } = asked;
     const began = performance.now();
-    let body: object;
-    try {
-      const { prompts, payload } = await answer(deps, ask);
-      await redis.set(keys.offered(userId, id), JSON.stringify(prompts), 'EX', RECIPE_TTL_S);
-      body = payload;
-    } catch (error) {
-      const why = explain(error, deps.deadlineS, ask.model);
-      const last = job.attemptsMade + 1 >= (job.opts.attempts ?? 1);
-      if (!(why instanceof PermanentError) && !last) throw error;
-      log.error({ err: error, id }, 'no answer');
-      const { code, params } = why instanceof PermanentError ? why : new PermanentError('failed');
-      body = presentAskFailure({ locale, code, params });
-    }
-    await show(deps, ask, body);
-    await redis.del(keys.asking(userId));
-    log.info({ id, kind: ask.question.kind, ms: Math.round(performance.now() - began) }, 'answered');
+    const body = ask ? await settle(deps, ask, job) : failure(asked);
+    await show(deps, asked, body);
+    await redis.eval(ANSWERED, 2, keys.asking(userId), keys.answer(userId, id), id);
+    log.info({ id, kind: ask?.question.kind, ms: Math.round(performance.now() - began) }, 'answered');
   };
+}
+
+/** The asker's next question may have taken the mark meanwhile. */
+const ANSWERED = `
+redis.call('DEL', KEYS[2])
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
+return 0
+`;
+
+const failure = ({ locale }: AskedBy, code = 'broke', params: MessageParams = {}): object =>
+  presentAskFailure({ locale, code, params });
+
+/** The answer, or why there is none. @throws whatever is worth another attempt */
+async function settle(deps: AskDeps, ask: AskRequest, job: Job<AskRequest>): Promise<object> {
+  const { redis, log } = deps;
+  const { id, userId } = ask;
+  const known = await redis.get(keys.answer(userId, id));
+  if (known !== null) return JSON.parse(known) as object;
+  if (hasKilled(job)) {
+    log.error({ id }, 'no answer: workers die of this question');
+    return failure(ask);
+  }
+  try {
+    const { prompts, payload } = await answer(deps, ask);
+    await redis.set(keys.offered(userId, id), JSON.stringify(prompts), 'EX', RECIPE_TTL_S);
+    await redis.set(keys.answer(userId, id), JSON.stringify(payload), 'EX', TOKEN_TTL_S);
+    return payload;
+  } catch (error) {
+    const why = explain(error, deps.deadlineS, ask.model);
+    if (!(why instanceof PermanentError) && job.attemptsMade + 1 < ANSWER_ATTEMPTS) {
+      log.warn({ err: error, id, attempt: job.attemptsMade + 1 }, 'no answer yet; it is tried again');
+      throw error;
+    }
+    log.error({ err: error, id }, 'no answer');
+    return why instanceof PermanentError ? failure(ask, why.code, why.params) : failure(ask);
+  }
 }
 
 async function answer(
@@ -62,6 +98,7 @@ async function answer(
 ): Promise<{ prompts: string[]; payload: object }> {
   const model = find(name);
   if (!model) throw new UserError('no-model', { model: name });
+  await faultPoint('mid-question');
   const whole = (text: string): string => [text, question.suffix].filter(Boolean).join(' ');
   if (question.kind === 'describe') {
     const bytes = await store.get(question.image.key);
@@ -75,7 +112,7 @@ async function answer(
 }
 
 /** Where nobody is left to be told, the answer is over. */
-async function show({ redis, discord, log }: AskDeps, ask: AskRequest, body: object): Promise<void> {
+async function show({ redis, discord, log }: AskDeps, ask: AskedBy, body: object): Promise<void> {
   const token = await redis.get(keys.token(ask.id));
   if (!token) return log.info({ id: ask.id }, 'answered too late');
   try {

@@ -2,11 +2,17 @@ import { type Job, UnrecoverableError } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { messageOf } from '../shared/errors.ts';
 import { release } from '../shared/fairness.ts';
-import { type DeliverJob, parseDeliver, type RenderResult, renderResultSchema } from '../shared/job.ts';
+import {
+  type DeliverJob,
+  parseDeliver,
+  parseEnvelope,
+  type RenderResult,
+  renderResultSchema,
+} from '../shared/job.ts';
 import type { Log } from '../shared/log.ts';
 import type { MessageParams } from '../shared/messages/index.ts';
 import { fileName, presentCancelled, presentFailure, presentResult } from '../shared/present.ts';
-import { type Outcome, outcomeOf } from '../shared/queue.ts';
+import { hasKilled, type Outcome, outcomeOf } from '../shared/queue.ts';
 import type { Store } from '../shared/store.ts';
 import { type Discord, DiscordError, type Message, type SendOptions } from './discord.ts';
 import { faultPoint } from './fault.ts';
@@ -35,20 +41,23 @@ const MOST_BYTES = 24 * 1024 * 1024;
 const SMALLEST_BYTES = 4_000;
 /** The bot acknowledges within 3 s; a grid out of the store can be faster. By now it has been acknowledged or never will. */
 const ACKNOWLEDGED_BY_ATTEMPT = 4;
+/** Two minutes. Who waits for Discord longer has a picture that only has to be shown: that holds up no next one. */
+const HELD_ATTEMPTS = 9;
 
 export async function deliver(deps: DeliverDeps, job: Job<DeliverJob>): Promise<void> {
   const data = parseDeliver(job.data);
-  if (!data) throw new UnrecoverableError('deliver job of another version, or forged');
+  if (!data) return turnAway(deps, job.data);
   const { jobId, user } = data.render;
   const log = deps.log.child({ jobId });
   const { posted } = deps;
   if (!posted.has(jobId) && (await isDelivered(deps.redis, jobId)))
     return release(deps.redis, user.id, jobId);
 
-  const last = job.attemptsMade + 1 >= (job.opts.attempts ?? 1);
   try {
     if (!posted.has(jobId)) {
-      const outcome = await readOutcome(deps, data, await outcomeOf(job));
+      const outcome: Ending = hasKilled(job)
+        ? { kind: 'failed', code: 'failed', params: {} }
+        : await readOutcome(deps, data, await outcomeOf(job));
       await faultPoint('before-deliver');
       const sent = await post(deps, data, outcome, job.attemptsMade);
       if (data.deliver.autoDm && outcome.kind === 'done') await sendDm(deps, data, sent);
@@ -58,7 +67,7 @@ export async function deliver(deps: DeliverDeps, job: Job<DeliverJob>): Promise<
     }
   } catch (error) {
     if (!(error instanceof DiscordError) || !isFinal(error)) {
-      if (last) await release(deps.redis, user.id, jobId);
+      if (job.attemptsMade + 1 >= HELD_ATTEMPTS) await release(deps.redis, user.id, jobId);
       throw error;
     }
     // Nobody is left to tell, or we may not: trying again would only burn Discord's patience.
@@ -69,6 +78,33 @@ export async function deliver(deps: DeliverDeps, job: Job<DeliverJob>): Promise<
   await markDelivered(deps.redis, jobId);
   await release(deps.redis, user.id, jobId);
   posted.delete(jobId);
+}
+
+/**
+ * A job that this version cannot read, and nobody came who can: where a message of it waits, it says so now. No
+ * message is made for it.
+ * @throws UnrecoverableError when it is told; DiscordError where telling is worth another attempt
+ */
+async function turnAway({ redis, discord, log }: DeliverDeps, data: unknown): Promise<never> {
+  const envelope = parseEnvelope(data);
+  if (envelope && !(await isDelivered(redis, envelope.render.jobId))) {
+    const { render, deliver } = envelope;
+    const body = presentFailure({ render, locale: deliver.locale, code: 'failed', params: {}, ping: true });
+    const { byToken, byId } = await findPlaces(redis, envelope);
+    for (const place of [byToken, byId]) {
+      if (!place) continue;
+      try {
+        await discord.edit(place, { body }, { patienceMs: PATIENCE_MS });
+        break;
+      } catch (error) {
+        if (!(error instanceof DiscordError) || !isFinal(error)) throw error;
+        log.info({ err: error, jobId: render.jobId }, 'not told');
+      }
+    }
+    await markDelivered(redis, render.jobId);
+    await release(redis, render.user.id, render.jobId);
+  }
+  throw new UnrecoverableError('deliver job of another version, or forged');
 }
 
 const isFinal = ({ trouble }: DiscordError): boolean =>

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { type Env, folder, readEnv } from '../shared/env.ts';
 import { ConfigError, messageOf } from '../shared/errors.ts';
 import { openHealth } from '../shared/health.ts';
+import { SCHEMA_VERSION } from '../shared/job.ts';
 import { openLog, redactTokens } from '../shared/log.ts';
 import { openRegistry, watchReady, watchRedis } from '../shared/metrics.ts';
 import {
@@ -39,7 +40,7 @@ async function main(): Promise<void> {
     production: env.NODE_ENV === 'production',
     unsafe: env.REDIS_UNSAFE,
   });
-  if (unsafe.length > 0) log.warn({ missing: unsafe.join(', ') }, 'this Redis may lose jobs');
+  if (unsafe.length > 0) log.warn({ missing: unsafe.join(' · ') }, 'this Redis may lose jobs');
   const store = await openStore(env);
   const { models, first } = await openModels(env);
 
@@ -104,7 +105,7 @@ async function main(): Promise<void> {
   await subscriber.subscribe(keys.cancel);
   const id = `${hostname()}-${process.pid}-${Date.now().toString(36)}`;
   const beat = openHeartbeat(async () => {
-    await announce(redis, { id, models: models.all.map(toCard) });
+    await announce(redis, { id, models: models.all.map(toCard), schema: SCHEMA_VERSION });
     await subscriber.ping(); // a silent partition shows on a pending command only
     await jobs.lookForCancel();
   });

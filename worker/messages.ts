@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import type { DeliverJob } from '../shared/job.ts';
+import type { Envelope } from '../shared/job.ts';
 import { keys, RECIPE_TTL_S } from '../shared/redis.ts';
 import type { Target } from './discord.ts';
 
@@ -10,7 +10,7 @@ export interface Places {
   byId: Target | undefined;
 }
 
-export async function findPlaces(redis: Redis, { render, deliver }: DeliverJob): Promise<Places> {
+export async function findPlaces(redis: Redis, { render, deliver }: Envelope): Promise<Places> {
   const [token, message] = await redis.mget(keys.token(render.jobId), keys.message(render.jobId));
   const [channelId, messageId] = message?.split(':') ?? [];
   const known = channelId !== undefined && messageId !== undefined;

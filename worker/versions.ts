@@ -1,24 +1,42 @@
 import { DelayedError, type Job } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { SCHEMA_VERSION } from '../shared/job.ts';
-import { PREFIX } from '../shared/redis.ts';
+import { keys, PREFIX } from '../shared/redis.ts';
+import { isRead } from '../shared/registry.ts';
 
 /** Between two looks at a job that waits for a worker of its own version. */
 const LOOK_MS = 2_000;
-/** From when it was queued. After that nobody of its version is expected any more, and the schema refuses it. */
+/** From when it was sent back with no such worker there. After that nobody is expected any more, and the schema refuses it. */
 const PATIENCE_MS = 15 * 60_000;
+/** A first refusal that nothing came of is forgotten after this. */
+const REFUSED_TTL_S = 3600;
 
 /**
- * During an upgrade two versions work on one queue. A job of the other one goes back, for a worker that reads it;
- * that is no start of the job and no attempt.
+ * During an upgrade two versions work on one queue. A job of the other one goes back, for a worker that reads it:
+ * as long as there is one, however long its queue, and for `patienceMs` where there is none. That is no start of
+ * the job and no attempt.
  * @throws DelayedError which tells the queue that it was sent back
  */
-export async function leaveToOthers(redis: Redis, job: Job, token: string | undefined): Promise<void> {
+export async function leaveToOthers(
+  redis: Redis,
+  job: Job,
+  token: string | undefined,
+  patienceMs = PATIENCE_MS,
+): Promise<void> {
   const version = versionOf(job.data);
-  if (version === undefined || version === SCHEMA_VERSION || Date.now() - job.timestamp > PATIENCE_MS) return;
+  if (version === undefined || version === SCHEMA_VERSION) return;
+  if (!(await isRead(redis, version)) && (await refusedFor(redis, job)) > patienceMs) return;
   await redis.hincrby(`${PREFIX}:${job.queueName}:${job.id}`, 'ats', -1);
   await job.moveToDelayed(Date.now() + LOOK_MS, token);
   throw new DelayedError();
+}
+
+/** Milliseconds since the first refusal of this job or of its other half, by Redis' clock: workers' may disagree. */
+async function refusedFor(redis: Redis, { id }: Job): Promise<number> {
+  const [seconds] = await redis.time();
+  const now = Number(seconds) * 1000;
+  const first = await redis.set(keys.refused(String(id).slice(2)), now, 'EX', REFUSED_TTL_S, 'NX', 'GET');
+  return first === null ? 0 : now - Number(first);
 }
 
 /** undefined for what no version of ours would write. */

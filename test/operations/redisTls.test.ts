@@ -42,7 +42,8 @@ describe.runIf(openssl)('rediss://', () => {
       '--tls-ca-cert-file',
       'ca.pem',
     ];
-    const safe = ['--appendonly', 'yes', '--save', '', '--maxmemory-policy', 'noeviction'];
+    const lasting = ['--appendonly', 'yes', '--save', ''];
+    const safe = [...lasting, '--maxmemory', '64mb', '--maxmemory-policy', 'noeviction'];
     const where = ['--bind', '127.0.0.1', '::1', '--dir', folder, '--requirepass', CANARY.redisPassword];
     server = spawn('redis-server', [...tls, ...files, ...safe, ...where], {
       cwd: folder,

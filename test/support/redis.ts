@@ -35,7 +35,7 @@ export async function startRedis(): Promise<TestRedis> {
   const config = join(dir, 'redis.conf');
   await writeFile(
     config,
-    `bind 127.0.0.1\nport ${port}\ndir ${dir}\nappendonly yes\nappendfsync everysec\nsave ""\nmaxmemory-policy noeviction\nrequirepass ${password}\n`,
+    `bind 127.0.0.1\nport ${port}\ndir ${dir}\nappendonly yes\nappendfsync everysec\nsave ""\nmaxmemory 512mb\nmaxmemory-policy noeviction\nrequirepass ${password}\n`,
   );
   let server: ChildProcess | undefined;
   const client = new Redis({

@@ -72,7 +72,7 @@ const checks: Record<string, Check> = {
       return [
         { verdict: 'ok', text: `${version} at ${options.host}:${options.port}, answers in ${ms} ms` },
         ...(missing.length > 0
-          ? [{ verdict: 'warn' as const, text: `for production set ${missing.join(', ')}` }]
+          ? [{ verdict: 'warn' as const, text: `for production: ${missing.join(' · ')}` }]
           : []),
         { verdict: 'ok', text: `${workers.length} worker(s) at work` },
       ];
