@@ -11,7 +11,7 @@ import { cancel } from './cancel.ts';
 import { editOf, rerollOf, retryOf, upscaleOf, variationOf } from './drafts.ts';
 import { pickCells, region, regionPrompt, zoomCustom } from './edits.ts';
 import { favourite } from './favourite.ts';
-import { dropFix, FIX_INPUT, findFix, fixModal } from './fix.ts';
+import { dropFix, FIX_INPUT, findFix, fixModal, takeFix } from './fix.ts';
 import { imagine } from './imagine.ts';
 import { mydataButtons } from './mydata.ts';
 import { claim, queue } from './press.ts';
@@ -138,14 +138,20 @@ const fix: Button = {
   },
 };
 
+/** Nothing came of it for certain. */
+const isRefused = (error: unknown): boolean =>
+  error instanceof UserError && error.code !== 'partly' && error.code !== 'redis-unknown';
+
 /** Yes to a permutation. The question goes off the screen. */
 const confirm: Button = {
   kind: 'message',
   async press({ app, asker, answer, id }) {
     await claim(app, asker, id);
-    const { text, image, token } = await findFix(app, asker, id.jobId);
-    await imagine(app, asker, answer, text, image, true);
-    await dropFix(app, asker, id.jobId);
+    const { text, image, token, putBack } = await takeFix(app, asker, id.jobId);
+    await imagine(app, asker, answer, text, image, true).catch(async (error: unknown) => {
+      if (isRefused(error)) await putBack().catch((err) => app.log.warn({ err }, 'the question is lost'));
+      throw error;
+    });
     if (token === undefined) return;
     const question = Routes.webhookMessage(asker.applicationId, token, '@original');
     await app.rest

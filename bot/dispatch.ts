@@ -194,17 +194,30 @@ function planButton(
   };
 }
 
+/** @returns undefined where a forged form lacks its field */
+function typedIn({ fields }: ModalSubmitInteraction, name: string): string | undefined {
+  try {
+    return fields.getTextInputValue(name);
+  } catch {
+    return undefined;
+  }
+}
+
 /** A form carries the custom id of the button that opened it. */
 function planModal(app: App, asker: Asker, interaction: ModalSubmitInteraction): Plan {
   const id = readCustomId(interaction.customId);
   if (id instanceof UserError) return refuse(id);
   const { form } = buttonOf(id.action);
   if (!form) return refuse(new UserError('forged'));
-  const field = (name: string): string => interaction.fields.getTextInputValue(name);
+  const field = (name: string): string => {
+    const text = typedIn(interaction, name);
+    if (text === undefined) throw new UserError('forged');
+    return text;
+  };
   const files = filesOf(interaction.message);
   return {
     kind: form.kind,
-    typed: form.prompt === undefined ? undefined : field(form.prompt),
+    typed: form.prompt === undefined ? undefined : typedIn(interaction, form.prompt),
     run: async (answer) => {
       await checkShown(app, asker, id);
       await form.submit({ app, asker, answer, id, files, values: [], field });

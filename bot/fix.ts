@@ -47,6 +47,19 @@ export async function findFix({ redis }: App, { user }: Asker, interactionId: st
   return pendingSchema.parse(JSON.parse(kept));
 }
 
+/** Takes it, so that a second click finds nothing; `putBack` for when nothing came of it. */
+export async function takeFix(
+  { redis }: App,
+  { user }: Asker,
+  interactionId: string,
+): Promise<Pending & { putBack(): Promise<void> }> {
+  const key = keyOf(user.id, interactionId);
+  const kept = await onRedis(redis.getdel(key));
+  if (kept === null) throw new UserError('fix-gone');
+  const putBack = async () => void (await redis.set(key, kept, 'EX', TTL_S, 'NX'));
+  return { ...pendingSchema.parse(JSON.parse(kept)), putBack };
+}
+
 export async function dropFix({ redis }: App, { user }: Asker, interactionId: string): Promise<void> {
   await onRedis(redis.del(keyOf(user.id, interactionId)));
 }

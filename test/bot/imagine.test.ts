@@ -118,6 +118,30 @@ describe('/imagine', { timeout: 240_000 }, () => {
       await scene.discord.waitFor(() => scene.discord.message(question) === undefined);
     });
 
+    it('is asked still where Yes was refused, and not where it was queued', async () => {
+      const { client } = scene.redis;
+      const asked = await imagine(Q);
+      const later = async () => client.del(keys.open(member), ...(await client.keys('*clicked*')));
+      for (let i = 0; i < 13; i++) await client.zadd(keys.open(member), String(Date.now()), `other-${i}`);
+      const press = async () => {
+        const handle = await scene.discord.click(
+          member,
+          asked.message?.id as string,
+          `v1|confirm|0|${asked.id}`,
+          {
+            forge: true,
+          },
+        );
+        return (handle.followups[0] ?? handle.message)?.embeds[0]?.['title'];
+      };
+      expect(await press()).toBe('Queue full');
+      await later();
+      await press();
+      await expect.poll(async () => (await scene.waiting()).length, { timeout: 20_000 }).toBe(4);
+      await later();
+      expect(await press()).toBe('Too late');
+    });
+
     it('is dropped by Cancel, and Yes comes too late then', async () => {
       const asked = await imagine(Q, member, 'vi');
       expect(asked.message?.embeds[0]?.['title']).toContain('4 lượt vẽ');
