@@ -1,66 +1,92 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { CANARY, type FaultStack, startFaultStack, until } from '../support/faults.ts';
-import { freePort } from '../support/redis.ts';
+import { parse } from 'yaml';
+import { CANARY, countOpen, type FaultStack, startFaultStack, until } from '../support/faults.ts';
 import { isSingle } from '../support/stack.ts';
 
-/** The commands of docs/operations.md, "Backup and restore", typed for real. */
+/**
+ * The commands of docs/operations.md, "Backup and restore", typed as they stand there. There is no engine for
+ * containers here: `docker` is docker.sh, which runs the same programs on this machine.
+ */
+const root = resolve(import.meta.dirname, '../..');
 const run = promisify(execFile);
 let stack: FaultStack;
 let folder: string;
-let server: ChildProcess | undefined;
-let restored: Redis | undefined;
+/** Folders in place of the volumes. */
+let volume: string;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'dreamgrid-backup-'));
+  volume = join(folder, 'redis');
+  await mkdir(join(folder, 'bin'));
+  await copyFile(join(import.meta.dirname, 'docker.sh'), join(folder, 'bin/docker'));
+  await chmod(join(folder, 'bin/docker'), 0o755);
   stack = await startFaultStack();
-  await Promise.all([stack.startBot(), stack.startWorker()]);
 });
 afterAll(async () => {
   await stack?.close();
-  restored?.disconnect();
-  server?.kill('SIGKILL');
-  if (server) await once(server, 'exit').catch(() => undefined);
+  const pid = Number(await readFile(`${volume}.pid`, 'utf8').catch(() => ''));
+  if (pid > 0) await run('kill', ['-9', String(pid)]).catch(() => undefined);
   await rm(folder, { recursive: true, force: true });
 });
 
-it('backup and restore of Redis and the store: old buttons work on the restored system, nothing is painted anew', async () => {
+/** The blocks of shell commands under a headline of the runbook. */
+async function commands(headline: string): Promise<string[]> {
+  const page = await readFile(join(root, 'docs/operations.md'), 'utf8');
+  const section = page.split(/^## /m).find((text) => text.startsWith(`${headline}\n`)) ?? '';
+  return [...section.matchAll(/```sh\n([\s\S]*?)```/g)].map(([, block]) => block as string);
+}
+
+async function type(block: string): Promise<void> {
+  const compose = parse(await readFile(join(root, 'docker-compose.yml'), 'utf8'), { merge: true });
+  const { port, client } = stack.redis;
+  const redisPid = /process_id:(\d+)/.exec(await client.info('server'))?.[1];
+  await run('bash', ['-eu', '-c', block], {
+    cwd: folder,
+    timeout: 120_000,
+    env: {
+      PATH: `${join(folder, 'bin')}:${process.env['PATH']}`,
+      REDIS_PORT: String(port),
+      REDISCLI_AUTH: CANARY.redisPassword,
+      REDIS_VOLUME: volume,
+      PICTURES: stack.dataDir,
+      COMPOSE_REDIS: String(compose.services.redis.command).replace(/\$\{.+\}/, CANARY.redisPassword),
+      RUNNING: [...stack.processes.map(({ process: { pid } }) => pid), redisPid].join(' '),
+    },
+  });
+}
+
+it('backup and restore as the runbook types them (docker itself is a stand-in): the job that waited is painted, old buttons work, nothing is painted anew', async () => {
+  const [backup, restore, ...others] = await commands('Backup and restore');
+  expect(others).toEqual([]);
+  const [, worker] = await Promise.all([stack.startBot(), stack.startWorker()]);
   const grid = await stack.grid(await stack.imagine('kept'));
+  worker.signal('SIGTERM');
+  await worker.ended;
+  const waiting = await stack.imagine('waiting when the backup was made');
 
-  const rdb = join(folder, 'dump.rdb');
-  await run('redis-cli', ['-p', String(stack.redis.port), '--rdb', rdb], {
-    env: { ...process.env, REDISCLI_AUTH: CANARY.redisPassword },
-  });
-  await cp(stack.dataDir, join(folder, 'pictures'), { recursive: true });
+  await type(backup as string);
+  expect((await stat(join(folder, 'pictures.tar'))).size).toBeGreaterThan(10_000);
+  const pictures = (await readdir(stack.dataDir)).sort();
+  expect(pictures).not.toEqual([]);
+  for (const name of pictures) await rm(join(stack.dataDir, name), { recursive: true });
 
-  for (const process of stack.processes) process.signal('SIGTERM');
-  await Promise.all(stack.processes.map(({ ended }) => ended));
-  await stack.redis.kill('SIGKILL');
-  await rm(stack.dataDir, { recursive: true, force: true });
+  await type(restore as string);
+  const { client } = stack.redis;
+  await until(async () => (await client.ping().catch(() => '')) === 'PONG', 'the restored Redis');
+  expect(await client.config('GET', 'appendonly')).toEqual(['appendonly', 'yes']);
+  expect(await client.exists(`{dreamgrid}:recipe:${grid.interaction!.id}`)).toBe(1);
+  expect(await countOpen(stack.queues)).toBe(2); // to paint, and to post
+  expect((await readdir(stack.dataDir)).sort()).toEqual(pictures);
 
-  const port = await freePort();
-  const options = ['--appendonly', 'no', '--save', '', '--maxmemory-policy', 'noeviction'];
-  const where = ['--bind', '127.0.0.1', '--port', String(port), '--dir', folder];
-  server = spawn('redis-server', [...where, ...options, '--requirepass', CANARY.redisPassword], {
-    stdio: 'ignore',
-  });
-  restored = new Redis({ port, password: CANARY.redisPassword, retryStrategy: () => 50 });
-  restored.on('error', () => undefined);
-  await until(async () => (await restored?.ping().catch(() => '')) === 'PONG', 'the restored Redis');
-  await restored.config('SET', 'appendonly', 'yes');
-
-  const env = {
-    REDIS_URL: `redis://:${CANARY.redisPassword}@127.0.0.1:${port}`,
-    DATA_DIR: join(folder, 'pictures'),
-  };
-  const [, worker] = await Promise.all([stack.startBot(env), stack.startWorker(env)]);
-  expect(await restored.exists(`{dreamgrid}:recipe:${grid.interaction!.id}`)).toBe(1);
+  const [, next] = await Promise.all([stack.startBot(), stack.startWorker()]);
+  await stack.grid(waiting);
   await stack.shown(await stack.press(grid, 'U2'), isSingle);
-  expect(worker.events.filter(({ msg }) => msg === 'painted')).toHaveLength(1); // the U alone
+  // The one that waited, and the U out of the stored grid.
+  expect(next.events.filter(({ msg }) => msg === 'painted')).toHaveLength(2);
+  await stack.expectClean();
 });

@@ -13,6 +13,8 @@ const root = resolve(import.meta.dirname, '../..');
 const read = (path: string): string => readFileSync(join(root, path), 'utf8');
 
 interface Service {
+  scale?: string;
+  profiles?: string[];
   image?: string;
   user?: string;
   read_only?: boolean;
@@ -28,8 +30,10 @@ interface Service {
   environment?: Record<string, string | number>;
   healthcheck?: { test: string[] };
 }
-const { services } = parse(read('docker-compose.yml'), { merge: true }) as {
+const { name, services, volumes } = parse(read('docker-compose.yml'), { merge: true }) as {
+  name: string;
   services: Record<string, Service>;
+  volumes: Record<string, unknown>;
 };
 
 describe('docker-compose.yml', () => {
@@ -54,6 +58,21 @@ describe('docker-compose.yml', () => {
     expect(environment['HEALTH_HOST']).toBe('${HEALTH_HOST:-127.0.0.1}');
     expect(tmpfs).toEqual(['/tmp']);
     for (const key of Object.keys(environment)) expect(Object.keys(envTable)).toContain(key);
+  });
+
+  it('the volumes and the network have the names that the runbook types, whatever the folder is called', () => {
+    const typed = read('docs/operations.md').matchAll(/(?:volume rm -f|--network) (\w+)/g);
+    const known = [...Object.keys(volumes), 'default'].map((one) => `${name}_${one}`);
+    const names = [...typed].map(([, one]) => one);
+    expect(names).toHaveLength(2);
+    for (const one of names) expect(known).toContain(one);
+  });
+
+  it('.env alone says how many workers there are, and of which kind', () => {
+    expect(services['worker']?.scale).toBe('${WORKERS:-1}');
+    expect(services['worker-gpu']?.profiles).toEqual(['gpu']);
+    for (const setting of ['WORKERS', 'COMPOSE_PROFILES=gpu'])
+      expect(read('.env.example')).toContain(setting);
   });
 
   it('Redis keeps what it is given, asks for a password and is not root', () => {

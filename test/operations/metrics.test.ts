@@ -174,6 +174,32 @@ describe('whoever looks at the figures', () => {
     );
   });
 
+  it('every alert has a case in which it fires, and one in which it does not', () => {
+    const { tests } = parse(readFileSync(join(docs, 'ops/alerts.test.yml'), 'utf8')) as {
+      tests: { alert_rule_test: { alertname: string; exp_alerts?: unknown[] }[] }[];
+    };
+    const cases = tests.flatMap(({ alert_rule_test }) => alert_rule_test);
+    for (const fires of [true, false]) {
+      const names = cases.filter(({ exp_alerts }) => (exp_alerts !== undefined) === fires);
+      expect([...new Set(names.map(({ alertname }) => alertname))].sort()).toEqual(
+        rules()
+          .map(({ alert }) => alert)
+          .sort(),
+      );
+    }
+  });
+
+  it('the runbook lets Prometheus see every service that has figures', () => {
+    const [, names] = /dns_sd_configs: \[\{ names: \[(.+?)\]/.exec(
+      readFileSync(join(docs, 'operations.md'), 'utf8'),
+    ) as RegExpExecArray;
+    const { services } = parse(readFileSync(join(docs, '../docker-compose.yml'), 'utf8'), {
+      merge: true,
+    }) as { services: Record<string, { environment?: Record<string, unknown> }> };
+    const measured = Object.entries(services).filter(([, { environment }]) => environment?.['HEALTH_PORT']);
+    expect(names?.split(', ').sort()).toEqual(measured.map(([name]) => name).sort());
+  });
+
   it.runIf(promtool)('promtool takes the rules, plays their tests, and reads every expression', () => {
     const run = (...args: string[]) => {
       const done = spawnSync('promtool', args, { cwd: join(docs, 'ops'), encoding: 'utf8' });
