@@ -4,7 +4,13 @@ import type { ButtonAction } from '../shared/customId.ts';
 import { release } from '../shared/fairness.ts';
 import { deliverId, renderId, sheetId } from '../shared/job.ts';
 import { readOptions } from '../shared/memory/options.ts';
-import { type JobRecord, readFavourites, readHistory, readJobs } from '../shared/memory/pictures.ts';
+import {
+  forgetFavourites,
+  type JobRecord,
+  readFavourites,
+  readHistory,
+  readJobs,
+} from '../shared/memory/pictures.ts';
 import { readSettings } from '../shared/memory/settings.ts';
 import { say } from '../shared/messages/index.ts';
 import { cancelJob } from '../shared/queue.ts';
@@ -75,8 +81,9 @@ export async function eraseData(app: App, userId: string): Promise<number> {
     if (others?.[1]?.[1] === 0) await store.remove(key);
   }
   await forgetQuestions(app, userId);
-  const { settings, options, favourites, uploads, held } = keys;
-  await onRedis(redis.del(...[settings, options, favourites, uploads, held].map((key) => key(userId))));
+  await onRedis(forgetFavourites(redis, userId));
+  const { settings, options, uploads, held } = keys;
+  await onRedis(redis.del(...[settings, options, uploads, held].map((key) => key(userId))));
   app.log.info({ jobs: history.length }, 'a member erased everything');
   return history.length;
 }
@@ -127,12 +134,12 @@ async function eraseJob(app: App, userId: string, jobId: string): Promise<void> 
   }
   await onRedis(release(redis, userId, jobId));
   await store.remove(jobId);
-  const { recipe, owner, message, token, job, children, shown } = keys;
+  const { recipe, owner, message, token, job, children, shown, keepers } = keys;
   const all = redis
     .multi()
     .del(
       message(sheetId(jobId)),
-      ...[recipe, owner, message, token, job, children, shown].map((key) => key(jobId)),
+      ...[recipe, owner, message, token, job, children, shown, keepers].map((key) => key(jobId)),
     );
   if (record?.parent) all.zrem(children(record.parent.jobId), jobId);
   await onRedis(all.zrem(keys.history(userId), jobId).exec());

@@ -63,6 +63,8 @@ export const keys = {
   options: (userId: string) => `${PREFIX}:options:${userId}`,
   history: (userId: string) => `${PREFIX}:history:${userId}`,
   favourites: (userId: string) => `${PREFIX}:favourites:${userId}`,
+  /** Set of `user:job:index`: who keeps pictures of this job. */
+  keepers: (jobId: string) => `${PREFIX}:keepers:${jobId}`,
   /** Store keys of what a member uploaded, and who uploaded one file. */
   uploads: (userId: string) => `${PREFIX}:uploads:${userId}`,
   uploaders: (storeKey: string) => `${PREFIX}:uploaders:${storeKey}`,

@@ -86,23 +86,65 @@ export async function recordUpload(redis: Redis, userId: string, storeKey: strin
 
 type Multi = ReturnType<Redis['multi']>;
 const addUpload = (all: Multi, userId: string, storeKey: string): Multi =>
-  all.sadd(keys.uploads(userId), storeKey).sadd(keys.uploaders(storeKey), userId);
+  all
+    .sadd(keys.uploads(userId), storeKey)
+    .sadd(keys.uploaders(storeKey), userId)
+    .expire(keys.uploads(userId), MEMORY_TTL_S)
+    .expire(keys.uploaders(storeKey), MEMORY_TTL_S);
 
 export interface Favourite {
   jobId: string;
   index: number;
 }
 
-const TOGGLE = `
-if redis.call('ZREM', KEYS[1], ARGV[1]) == 1 then
-  for i = 2, #KEYS do redis.call('EXPIRE', KEYS[i], ARGV[3]) end
+/**
+ * What a ❤️ keeps is forgotten again when nobody keeps a picture of that job any more. The keys of a job are made
+ * from prefixes, for they hang on what is found; all keys of ours are in one slot.
+ */
+const LET_GO = `
+local user, ttl = ARGV[1], ARGV[2]
+local function keys_of(member)
+  local jobId = string.match(member, '^[^:]+')
+  return {ARGV[4] .. jobId, ARGV[5] .. jobId, ARGV[6] .. jobId}, ARGV[3] .. jobId
+end
+local function let_go(member)
+  local kept, keepers = keys_of(member)
+  redis.call('ZREM', KEYS[1], member)
+  redis.call('SREM', keepers, user .. ':' .. member)
+  if redis.call('EXISTS', keepers) == 1 then return end
+  for _, key in ipairs(kept) do redis.call('EXPIRE', key, ttl) end
+end
+`;
+
+const TOGGLE = `${LET_GO}
+local member, at, most = ARGV[7], ARGV[8], tonumber(ARGV[9])
+if redis.call('ZSCORE', KEYS[1], member) then
+  let_go(member)
   return 0
 end
-redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1])
-redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -tonumber(ARGV[4]) - 1)
-for i = 2, #KEYS do redis.call('PERSIST', KEYS[i]) end
+redis.call('ZADD', KEYS[1], at, member)
+local kept, keepers = keys_of(member)
+redis.call('SADD', keepers, user .. ':' .. member)
+for _, key in ipairs(kept) do redis.call('PERSIST', key) end
+for _, oldest in ipairs(redis.call('ZRANGE', KEYS[1], 0, -most - 1)) do let_go(oldest) end
 return 1
 `;
+
+const FORGET = `${LET_GO}
+for _, member in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do let_go(member) end
+return 0
+`;
+
+const onFavourites = (redis: Redis, script: string, userId: string, ...args: (string | number)[]) =>
+  redis.eval(
+    script,
+    1,
+    keys.favourites(userId),
+    userId,
+    RECIPE_TTL_S,
+    ...[keys.keepers, keys.recipe, keys.job, keys.owner].map((key) => key('')),
+    ...args,
+  );
 
 /** ❤️ on and off; what somebody keeps is not forgotten after 90 days. @returns whether it is one now */
 export async function toggleFavourite(
@@ -111,17 +153,11 @@ export async function toggleFavourite(
   { jobId, index }: Favourite,
   at: number,
 ): Promise<boolean> {
-  const found = [keys.favourites(userId), keys.recipe(jobId), keys.job(jobId), keys.owner(jobId)];
-  const on = await redis.eval(
-    TOGGLE,
-    found.length,
-    ...found,
-    `${jobId}:${index}`,
-    at,
-    RECIPE_TTL_S,
-    FAVOURITES_MAX,
-  );
-  return on === 1;
+  return (await onFavourites(redis, TOGGLE, userId, `${jobId}:${index}`, at, FAVOURITES_MAX)) === 1;
+}
+
+export async function forgetFavourites(redis: Redis, userId: string): Promise<void> {
+  await onFavourites(redis, FORGET, userId);
 }
 
 /** Newest first. */

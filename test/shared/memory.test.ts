@@ -7,6 +7,8 @@ import {
   setOption,
 } from '../../shared/memory/options.ts';
 import {
+  FAVOURITES_MAX,
+  forgetFavourites,
   HISTORY_MAX,
   type JobRecord,
   readChildren,
@@ -145,6 +147,34 @@ describe('pictures', () => {
     expect(await toggleFavourite(redis.client, ANN, kept, 6)).toBe(false);
     expect(await redis.client.ttl(keys.job(one.jobId))).toBeGreaterThan(0);
     expect(await readFavourites(redis.client, ANN)).toEqual([]);
+  });
+
+  it('that several keep expire when the last lets go', async () => {
+    const one = record(1);
+    const kept = { jobId: one.jobId, index: 0 };
+    await recordJob(redis.client, one);
+    const ttl = () => redis.client.ttl(keys.job(one.jobId));
+    await toggleFavourite(redis.client, ANN, kept, 5);
+    await toggleFavourite(redis.client, ANN, { ...kept, index: 1 }, 5);
+    await toggleFavourite(redis.client, '223456789012345678', kept, 6);
+    await toggleFavourite(redis.client, '223456789012345678', kept, 7);
+    expect(await ttl()).toBe(-1);
+    await toggleFavourite(redis.client, ANN, kept, 8);
+    expect(await ttl()).toBe(-1);
+    await forgetFavourites(redis.client, ANN);
+    expect(await ttl()).toBeGreaterThan(0);
+    expect(await redis.client.exists(keys.favourites(ANN), keys.keepers(one.jobId))).toBe(0);
+  });
+
+  it('expire again when newer favourites push them out', async () => {
+    const one = record(1);
+    await recordJob(redis.client, one);
+    await toggleFavourite(redis.client, ANN, { jobId: one.jobId, index: 0 }, 1);
+    for (let n = 2; n <= FAVOURITES_MAX + 1; n++)
+      await toggleFavourite(redis.client, ANN, { jobId: record(n).jobId, index: 0 }, n);
+    expect(await readFavourites(redis.client, ANN)).toHaveLength(FAVOURITES_MAX);
+    expect(await redis.client.ttl(keys.job(one.jobId))).toBeGreaterThan(0);
+    expect(await redis.client.exists(keys.keepers(one.jobId))).toBe(0);
   });
 
   it('keep note of uploads, once for each who sent the file', async () => {
