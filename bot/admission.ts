@@ -1,4 +1,5 @@
 import { UserError } from '../shared/errors.ts';
+import { countOpen } from '../shared/fairness.ts';
 import { type DeliverRequest, type RenderRequest, type RenderResult, SAFETIES } from '../shared/job.ts';
 import { sayDuration } from '../shared/messages/index.ts';
 import { keys } from '../shared/redis.ts';
@@ -6,8 +7,8 @@ import { expectedWait } from '../shared/registry.ts';
 import type { App, Asker } from './app.ts';
 import { refusedBy, type Wish } from './moderation/index.ts';
 import { onRedis } from './redisAway.ts';
-import { giveBackQuota, type Quota, takeQuota } from './server/quota.ts';
-import { takeServerPlaces } from './server/serverCap.ts';
+import { giveBackQuota, type Quota, takeQuota, usedToday } from './server/quota.ts';
+import { countServerOpen, takeServerPlaces } from './server/serverCap.ts';
 import { isBlocked, readServer, type ServerSettings } from './server/settings.ts';
 import type { Draft } from './submit.ts';
 
@@ -35,10 +36,7 @@ export async function admit(
   const { redis, env, log } = app;
   const { user, guildId } = asker;
   const server = await onRedis(readServer(redis, guildId));
-  await mayPaint(app, asker, server);
-  for (const draft of drafts) moderate(app, asker, server, draft);
-  if (drafts.some(({ lane }) => lane === 'turbo')) mayUseTurbo(asker, server);
-  await keepSlow(app, asker, drafts);
+  await mayWish(app, asker, server, drafts);
   const now = Date.now();
   const quotas = quotasOf(app, asker, server);
   const pause = await startPause(app, asker, server);
@@ -51,8 +49,7 @@ export async function admit(
   const full = await onRedis(takeQuota(redis, user.id, quotas, jobIds, now));
   if (full) {
     if (pause) await onRedis(redis.del(pause));
-    const { scope, max } = full.over;
-    throw new UserError(scope === ALL ? 'quota' : 'quota-server', { n: full.used, max });
+    throw enough(full.over, full.used);
   }
   return {
     render: safetyOf(asker, server),
@@ -64,6 +61,34 @@ export async function admit(
     },
     giveBack,
   };
+}
+
+/**
+ * What `admit` and the queue would say now, without taking anything: asked before a picture is fetched, decoded and
+ * kept for a wish that is refused all the same.
+ * @throws UserError as `admit` does, queue-user, queue-all, queue-server
+ */
+export async function foresee(app: App, asker: Asker, drafts: readonly Draft[]): Promise<void> {
+  const { redis, env } = app;
+  const { user, guildId } = asker;
+  const server = await onRedis(readServer(redis, guildId));
+  await mayWish(app, asker, server, drafts);
+  const key = pauseOf(asker, server);
+  const other = key === undefined ? null : await onRedis(redis.get(key));
+  if (key !== undefined && other !== null && other !== asker.interactionId)
+    throw await stillPaused(app, asker, server, key);
+  for (const quota of quotasOf(app, asker, server)) {
+    const used = await onRedis(usedToday(redis, user.id, quota.scope, Date.now()));
+    if (used + drafts.length > quota.max) throw enough(quota, used);
+  }
+  const open = await onRedis(countOpen(redis, { userId: user.id, maxAll: env.MAX_QUEUE }));
+  const here = guildId === undefined ? 0 : await onRedis(countServerOpen(redis, guildId));
+  const places = [
+    ['queue-user', open.user, env.MAX_OPEN_JOBS],
+    ['queue-all', open.all, env.MAX_QUEUE],
+    ['queue-server', here, env.MAX_PER_SERVER],
+  ] as const;
+  for (const [code, n, max] of places) if (n + drafts.length > max) throw new UserError(code, { n, max });
 }
 
 /** For what takes a worker's time and paints nothing. @throws UserError blocked, wrong-channel, wrong-role */
@@ -88,6 +113,19 @@ export async function mayShow(
   const wanted = safetyOf(asker, server).safety;
   if (!flagged?.length || wanted === undefined || safety === undefined) return true;
   return SAFETIES.indexOf(safety) >= SAFETIES.indexOf(wanted);
+}
+
+/** Who, where, which words and how soon: what takes nothing. */
+async function mayWish(
+  app: App,
+  asker: Asker,
+  server: ServerSettings,
+  drafts: readonly Draft[],
+): Promise<void> {
+  await mayPaint(app, asker, server);
+  for (const draft of drafts) moderate(app, asker, server, draft);
+  if (drafts.some(({ lane }) => lane === 'turbo')) mayUseTurbo(asker, server);
+  await keepSlow(app, asker, drafts);
 }
 
 const MENTIONED = 5;
@@ -144,25 +182,35 @@ async function keepSlow({ redis, env }: App, asker: Asker, drafts: readonly Draf
   throw new UserError('slow-wait', { n: mine, time: sayDuration(asker.locale, wait) });
 }
 
+/** The key that holds a member's pause; none where nobody has to wait. */
+const pauseOf = ({ guildId, user, moderator }: Asker, { slowSeconds }: ServerSettings): string | undefined =>
+  slowSeconds === 0 || guildId === undefined || moderator ? undefined : keys.slow(guildId, user.id);
+
 /** @returns the key that holds the pause, where one began. @throws UserError('slow-server') while one lasts */
-async function startPause(
-  { redis }: App,
-  asker: Asker,
-  { slowSeconds }: ServerSettings,
-): Promise<string | undefined> {
-  const { guildId, user, interactionId } = asker;
-  if (slowSeconds === 0 || guildId === undefined || asker.moderator) return undefined;
-  const key = keys.slow(guildId, user.id);
-  const other = await onRedis(redis.set(key, interactionId, 'EX', slowSeconds, 'NX', 'GET'));
+async function startPause(app: App, asker: Asker, server: ServerSettings): Promise<string | undefined> {
+  const key = pauseOf(asker, server);
+  if (key === undefined) return undefined;
+  const { interactionId } = asker;
+  const other = await onRedis(app.redis.set(key, interactionId, 'EX', server.slowSeconds, 'NX', 'GET'));
   if (other === null || other === interactionId) return key;
+  throw await stillPaused(app, asker, server, key);
+}
+
+async function stillPaused(
+  { redis }: App,
+  { locale }: Asker,
+  { slowSeconds }: ServerSettings,
+  key: string,
+): Promise<UserError> {
   const left = Math.max(1000, await onRedis(redis.pttl(key)));
-  throw new UserError('slow-server', {
-    time: sayDuration(asker.locale, left),
-    every: sayDuration(asker.locale, slowSeconds * 1000),
-  });
+  const every = sayDuration(locale, slowSeconds * 1000);
+  return new UserError('slow-server', { time: sayDuration(locale, left), every });
 }
 
 const ALL = 'all';
+
+const enough = ({ scope, max }: Quota, used: number): UserError =>
+  new UserError(scope === ALL ? 'quota' : 'quota-server', { n: used, max });
 
 /** The operator's limit counts wherever somebody paints, a server's in that server. */
 export const quotasOf = (

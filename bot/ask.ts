@@ -14,13 +14,14 @@ const ASKING_S = 120;
 
 /**
  * Hands a question to a worker; "thinking…" stands until it edits that.
- * @throws UserError no-worker, ask-busy, and what `mayAsk` refuses
+ * @param prepare what the question takes (a picture), once it is sure that it may be asked
+ * @throws UserError no-worker, ask-busy, what `mayAsk` refuses and `prepare` throws
  */
 export async function ask(
   app: App,
   asker: Asker,
   answer: Answer,
-  question: AskRequest['question'],
+  prepare: () => Promise<AskRequest['question']>,
 ): Promise<void> {
   const { redis, queues, env, log } = app;
   const { interactionId: id, user } = asker;
@@ -29,6 +30,12 @@ export async function ask(
   if (models.size === 0) throw new UserError('no-worker');
   const free = await onRedis(redis.set(keys.asking(user.id), id, 'EX', ASKING_S, 'NX', 'GET'));
   if (free !== null && free !== id) throw new UserError('ask-busy');
+  const question = await prepare().catch(async (error: unknown) => {
+    await redis
+      .del(keys.asking(user.id))
+      .catch((err) => log.warn({ err, id }, 'no question can be asked for a while'));
+    throw error;
+  });
   await answer.defer();
   await onRedis(redis.set(keys.token(id), asker.token, 'EX', TOKEN_TTL_S));
   await onRedis(

@@ -2,8 +2,11 @@ import { createHash } from 'node:crypto';
 import type { Env } from '../shared/env.ts';
 import { UserError } from '../shared/errors.ts';
 import { cleanPicture, type FetchRules, fetchPicture, IMAGE_LIMITS } from '../shared/image.ts';
+import { recordUpload } from '../shared/memory/pictures.ts';
 import { pictureKeys } from '../shared/store.ts';
-import type { App } from './app.ts';
+import type { App, Asker } from './app.ts';
+import { openLine } from './line.ts';
+import { onRedis } from './redisAway.ts';
 
 /** Where pictures may come from: the named hosts, and the operator's own CDN. */
 export const fetchRules = (env: Env): FetchRules => ({ hosts: env.IMAGE_HOSTS, trusted: env.DISCORD_CDN });
@@ -13,12 +16,17 @@ export interface Attached {
   size: number;
 }
 
+/** A stranger's picture may cost 20 MiB of network and 64 megapixels of memory and processor. */
+export const inLine = openLine({ atOnce: 2, waiting: 16, perUser: 4 });
+
 /**
- * The picture that a prompt starts from, attached or linked in front, in the store as a PNG of ours.
- * The key is the hash of what was sent: the same file is kept once. @throws UserError image-*
+ * The picture that a prompt starts from, attached or linked in front, in the store as a PNG of ours, and noted as
+ * its member's. The key is the hash of what was sent: the same file is kept once. Costly: who and how much is asked
+ * first. @throws UserError image-*
  */
 export async function takeImagePrompt(
   app: App,
+  { user }: Pick<Asker, 'user'>,
   attached: Attached | undefined,
   links: readonly string[],
 ): Promise<{ key: string } | undefined> {
@@ -27,8 +35,12 @@ export async function takeImagePrompt(
   if (more.length > 0) throw new UserError('image-many', { n: more.length + 1 });
   if (attached && attached.size > IMAGE_LIMITS.bytes)
     throw new UserError('image-bytes', { max: IMAGE_LIMITS.bytes / 1024 / 1024 });
-  const bytes = await fetchPicture(link, fetchRules(app.env));
-  const key = pictureKeys.upload(createHash('sha256').update(bytes).digest('hex'));
-  if (!(await app.store.has(key))) await app.store.put(key, await cleanPicture(bytes));
-  return { key };
+  return inLine(user.id, async () => {
+    const bytes = await fetchPicture(link, fetchRules(app.env));
+    const key = pictureKeys.upload(createHash('sha256').update(bytes).digest('hex'));
+    const clean = (await app.store.has(key)) ? undefined : await cleanPicture(bytes);
+    await onRedis(recordUpload(app.redis, user.id, key));
+    if (clean) await app.store.put(key, clean);
+    return { key };
+  });
 }

@@ -1,7 +1,6 @@
 import { ButtonStyle, ComponentType } from 'discord.js';
 import { printCustomId } from '../shared/customId.ts';
 import { UserError } from '../shared/errors.ts';
-import { recordUpload } from '../shared/memory/pictures.ts';
 import { say, sayDuration } from '../shared/messages/index.ts';
 import { escapeMarkdown } from '../shared/present.ts';
 import { expectedWait } from '../shared/registry.ts';
@@ -12,7 +11,7 @@ import { keepFix } from './fix.ts';
 import { type Attached, takeImagePrompt } from './imagePrompt.ts';
 import { MAX_JOBS, readPrompts } from './prompts.ts';
 import { onRedis } from './redisAway.ts';
-import { type Draft, submit } from './submit.ts';
+import { begin, type Draft, submit } from './submit.ts';
 
 /** Prompts that the question before a permutation shows. */
 const SHOWN = 10;
@@ -32,11 +31,13 @@ export async function imagine(
   const { prompts, defaultModel } = await readPrompts(app, asker, typed, attached ? { image: attached } : {});
   const jobs = prompts.reduce((sum, { params }) => sum + (params.repeat ?? 1), 0);
   if (jobs > MAX_JOBS) throw new UserError('too-many', { n: jobs, max: MAX_JOBS });
-  const image = await takeImagePrompt(app, attached, prompts[0]?.images ?? []);
-  if (image) await onRedis(recordUpload(app.redis, asker.user.id, image.key));
-  const drafts = draftsOf(prompts, defaultModel, image);
-  if (prompts.length > 1 && !confirmed) await ask(app, asker, answer, typed, attached, drafts);
-  else await submit(app, asker, answer, drafts);
+  const drafts = draftsOf(prompts, defaultModel);
+  if (prompts.length > 1 && !confirmed) return ask(app, asker, answer, typed, attached, drafts);
+  const links = prompts[0]?.images ?? [];
+  if (!attached && links.length === 0) return submit(app, asker, answer, drafts);
+  if (!(await begin(app, asker, drafts))) return;
+  const image = await takeImagePrompt(app, asker, attached, links);
+  await submit(app, asker, answer, draftsOf(prompts, defaultModel, image));
 }
 
 /** A permutation asks first: how many, which, and how long they take. */

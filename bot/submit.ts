@@ -10,7 +10,7 @@ import { presentQueued } from '../shared/present.ts';
 import { addJob, cancelJob } from '../shared/queue.ts';
 import { keys, RECIPE_TTL_S, TOKEN_TTL_S } from '../shared/redis.ts';
 import { expectedWait, listWorkers } from '../shared/registry.ts';
-import { type Admitted, admit } from './admission.ts';
+import { type Admitted, admit, foresee } from './admission.ts';
 import type { Answer } from './answer.ts';
 import type { App, Asker } from './app.ts';
 import { isRedisAway, isUnknown, onRedis } from './redisAway.ts';
@@ -32,6 +32,18 @@ interface Place {
   waitMs: number | undefined;
   /** No worker is there just now. */
   nobody: boolean;
+}
+
+/**
+ * Asked before work is done for a wish: whether it would be taken at all.
+ * @returns false where another bot has this interaction. @throws UserError as `foresee`
+ */
+export async function begin(app: App, asker: Asker, wanted: readonly Draft[]): Promise<boolean> {
+  if (!(await claim(app, asker))) return false;
+  const settings = await onRedis(readSettings(app.redis, asker.user.id));
+  const drafts = wanted.map((draft) => withSettings(asker, draft, settings));
+  await foresee(app, asker, drafts);
+  return true;
 }
 
 /**

@@ -17,9 +17,8 @@ import { keys, PREFIX } from './redis.ts';
 /** What a job costs its owner, in virtual time: while all three wait, turbo : fast : relax is served 4 : 2 : 1. */
 export const LANE_COST: Readonly<Record<Lane, number>> = { turbo: 1, fast: 2, relax: 4 };
 
-const RESERVE = `
-local user, jobId, cap, all, now, jobPrefix = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
-local cost = tonumber(ARGV[7])
+/** Of `now` and `jobPrefix`: drops places whose job ended or never came to be. */
+const SWEEP = `
 local function sweep(key, most)
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', key, '-inf', now - 30000, 'LIMIT', 0, most)) do
     local job = jobPrefix .. id
@@ -30,6 +29,12 @@ local function sweep(key, most)
     end
   end
 end
+`;
+
+const RESERVE = `
+local user, jobId, cap, all, now, jobPrefix = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
+local cost = tonumber(ARGV[7])
+${SWEEP}
 sweep(KEYS[1], 200)
 sweep(KEYS[2], 5)
 local known = redis.call('HGET', KEYS[3], 'T:' .. jobId)
@@ -48,6 +53,14 @@ redis.call('HSET', KEYS[3], 'F:' .. user, tag + cost, 'T:' .. jobId, tag, 'C:' .
 redis.call('ZADD', KEYS[1], now, jobId)
 redis.call('ZADD', KEYS[2], now, jobId)
 return {1, tag, mine + 1}
+`;
+
+const COUNT = `
+local all, now, jobPrefix = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
+${SWEEP}
+sweep(KEYS[1], 200)
+if redis.call('ZCARD', KEYS[2]) >= all then sweep(KEYS[2], 200) end
+return {redis.call('ZCARD', KEYS[1]), redis.call('ZCARD', KEYS[2])}
 `;
 
 const STARTED = `
@@ -104,6 +117,24 @@ export async function reserve(redis: Redis, o: ReserveOptions): Promise<Reservat
   return ok === 1
     ? { ok: true, priority: value + 1, open }
     : { ok: false, why: value === 1 ? 'user' : 'all', open };
+}
+
+/** How many jobs wait or run, of one user and in all; takes no place. */
+export async function countOpen(
+  redis: Redis,
+  { userId, maxAll, now = Date.now() }: Pick<ReserveOptions, 'userId' | 'maxAll' | 'now'>,
+): Promise<{ user: number; all: number }> {
+  const [user, all] = (await redis.eval(
+    COUNT,
+    3,
+    keys.open(userId),
+    keys.openAll,
+    keys.fair,
+    maxAll,
+    now,
+    `${PREFIX}:${DELIVER}:d-`,
+  )) as [number, number];
+  return { user, all };
 }
 
 /** The job began to run: virtual time moves to its tag, and its cost is spent. */

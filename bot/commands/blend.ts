@@ -1,13 +1,12 @@
 import { ApplicationCommandOptionType } from 'discord.js';
 import { UserError } from '../../shared/errors.ts';
-import { recordUpload } from '../../shared/memory/pictures.ts';
 import { readSettings } from '../../shared/memory/settings.ts';
 import { languageOf, languages, say } from '../../shared/messages/index.ts';
 import { GRID } from '../drafts.ts';
 import { takeImagePrompt } from '../imagePrompt.ts';
 import { modelFor } from '../prompts.ts';
 import { onRedis } from '../redisAway.ts';
-import { submit } from '../submit.ts';
+import { begin, type Draft, submit } from '../submit.ts';
 import { type Command, EVERYWHERE, named } from './command.ts';
 
 const IMAGES = ['image1', 'image2', 'image3', 'image4', 'image5'] as const;
@@ -47,30 +46,27 @@ export const blendCommand: Command = {
   },
   async run({ app, asker, answer, interaction }) {
     const { options } = interaction;
-    const blend: { key: string }[] = [];
-    for (const name of IMAGES) {
-      const attached = options.getAttachment(name);
-      const image = attached && (await takeImagePrompt(app, attached, []));
-      if (!image) continue;
-      await onRedis(recordUpload(app.redis, asker.user.id, image.key));
-      blend.push(image);
-    }
+    const attached = IMAGES.flatMap((name) => options.getAttachment(name) ?? []);
     const [models, settings] = await onRedis(
       Promise.all([app.models(), readSettings(app.redis, asker.user.id)]),
     );
     if (models.size === 0) throw new UserError('no-worker');
     const shape = (options.getString('dimensions') ?? 'square') as Shape;
-    await submit(app, asker, answer, [
-      {
-        action: 'blend',
-        prompt: say(asker.locale, 'blend.prompt', { n: blend.length }),
-        parts: [{ text: '', weight: 1 }],
-        negative: '',
-        params: { aspect: SHAPES[shape] },
-        model: modelFor(models, settings.model ?? app.env.DEFAULT_MODEL),
-        count: GRID,
-        blend,
-      },
-    ]);
+    const draft: Draft = {
+      action: 'blend',
+      prompt: say(asker.locale, 'blend.prompt', { n: attached.length }),
+      parts: [{ text: '', weight: 1 }],
+      negative: '',
+      params: { aspect: SHAPES[shape] },
+      model: modelFor(models, settings.model ?? app.env.DEFAULT_MODEL),
+      count: GRID,
+    };
+    if (!(await begin(app, asker, [draft]))) return;
+    const blend: { key: string }[] = [];
+    for (const file of attached) {
+      const image = await takeImagePrompt(app, asker, file, []);
+      if (image) blend.push(image);
+    }
+    await submit(app, asker, answer, [{ ...draft, blend }]);
   },
 };

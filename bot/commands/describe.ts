@@ -1,9 +1,7 @@
 import { ApplicationCommandOptionType } from 'discord.js';
 import { UserError } from '../../shared/errors.ts';
-import { recordUpload } from '../../shared/memory/pictures.ts';
 import { ask } from '../ask.ts';
 import { takeImagePrompt } from '../imagePrompt.ts';
-import { onRedis } from '../redisAway.ts';
 import { type Command, EVERYWHERE, named } from './command.ts';
 
 /** Four prompts for a picture; seen by the asker, until one of them is painted. */
@@ -21,11 +19,12 @@ export const describeCommand: Command = {
     const attached = interaction.options.getAttachment('image') ?? undefined;
     const link = interaction.options.getString('link')?.trim();
     if (!attached && !link) throw new UserError('no-image');
-    const image = await takeImagePrompt(app, attached, attached || !link ? [] : [link]);
-    if (!image) throw new UserError('no-image');
-    await onRedis(recordUpload(app.redis, asker.user.id, image.key));
-    const suffix = shapeOf((await app.store.get(image.key)) ?? Buffer.alloc(0));
-    await ask(app, asker, answer, { kind: 'describe', image, suffix });
+    await ask(app, asker, answer, async () => {
+      const image = await takeImagePrompt(app, asker, attached, attached || !link ? [] : [link]);
+      if (!image) throw new UserError('no-image');
+      const suffix = shapeOf((await app.store.get(image.key)) ?? Buffer.alloc(0));
+      return { kind: 'describe', image, suffix };
+    });
   },
 };
 

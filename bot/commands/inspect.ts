@@ -10,7 +10,7 @@ import { escapeMarkdown } from '../../shared/present.ts';
 import { parsePrompt, printPrompt } from '../../shared/prompt/index.ts';
 import type { Recipe } from '../../shared/recipe.ts';
 import { keepFix } from '../fix.ts';
-import { fetchRules } from '../imagePrompt.ts';
+import { fetchRules, inLine } from '../imagePrompt.ts';
 import { presentRecipe } from '../inspectView.ts';
 import { type Command, EVERYWHERE, named } from './command.ts';
 
@@ -26,7 +26,7 @@ export const inspectCommand: Command = {
     const { url, size } = interaction.options.getAttachment('image', true);
     if (size > IMAGE_LIMITS.bytes)
       throw new UserError('image-bytes', { max: IMAGE_LIMITS.bytes / 1024 / 1024 });
-    const bytes = await fetchPicture(url, fetchRules(app.env));
+    const bytes = await inLine(asker.user.id, () => fetchPicture(url, fetchRules(app.env)));
     const ours = readRecipe(bytes);
     const foreign = ours ? undefined : readForeign(bytes);
     const view = ours

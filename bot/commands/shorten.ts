@@ -27,10 +27,7 @@ export const shortenCommand: Command = {
     if (!only || prompts.length > 1) throw new UserError('too-many', { n: prompts.length, max: 1 });
     const { prompt: text, negative, params } = only;
     if (text === '') throw new UserError('empty');
-    await ask(app, asker, answer, {
-      kind: 'shorten',
-      text,
-      suffix: printPrompt({ prompt: '', negative, params }).trim(),
-    });
+    const suffix = printPrompt({ prompt: '', negative, params }).trim();
+    await ask(app, asker, answer, async () => ({ kind: 'shorten', text, suffix }));
   },
 };

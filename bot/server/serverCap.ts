@@ -6,10 +6,12 @@ import { keys } from '../../shared/redis.ts';
  * release of its own: a job that is no longer among all open ones is dropped when next looked at, and all of
  * them are forgotten a day after the last.
  */
-const TAKE = `
+const SWEEP = `
 for _, id in ipairs(redis.call('SMEMBERS', KEYS[1])) do
   if not redis.call('ZSCORE', KEYS[2], id) then redis.call('SREM', KEYS[1], id) end
 end
+`;
+const TAKE = `${SWEEP}
 local fresh = 0
 for j = 2, #ARGV do fresh = fresh + 1 - redis.call('SISMEMBER', KEYS[1], ARGV[j]) end
 local open = redis.call('SCARD', KEYS[1])
@@ -18,6 +20,15 @@ for j = 2, #ARGV do redis.call('SADD', KEYS[1], ARGV[j]) end
 redis.call('EXPIRE', KEYS[1], 86400)
 return -1
 `;
+
+/** Of one server; takes no place. */
+export const countServerOpen = async (redis: Redis, guildId: string): Promise<number> =>
+  (await redis.eval(
+    `${SWEEP} return redis.call('SCARD', KEYS[1])`,
+    2,
+    keys.openServer(guildId),
+    keys.openAll,
+  )) as number;
 
 /** @param jobIds that have their reservation. @returns how many are open, where these are too many */
 export async function takeServerPlaces(

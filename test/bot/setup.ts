@@ -48,7 +48,13 @@ export const pocket: ModelCard = {
 const REPEAT_MS = 3_000;
 
 export async function openScene(
-  options: { env?: Record<string, string>; playground?: PlaygroundOptions; worker?: boolean } = {},
+  options: {
+    env?: Record<string, string>;
+    /** Stands between the bot and the local Discord. @returns what the bot finds there */
+    between?: (discord: Playground) => Promise<Record<string, string>>;
+    playground?: PlaygroundOptions;
+    worker?: boolean;
+  } = {},
 ): Promise<Scene> {
   const [discord, redis, dataDir] = await Promise.all([
     startPlayground(options.playground),
@@ -69,6 +75,7 @@ export async function openScene(
     DATA_DIR: dataDir,
     LOG_LEVEL: 'info',
     ...options.env,
+    ...(await options.between?.(discord)),
   };
   const bot = startProcess('bot/main.ts', env);
   await bot.logged(isMessage('bot ready'));

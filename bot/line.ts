@@ -1,0 +1,40 @@
+import { UserError } from '../shared/errors.ts';
+
+/** How much there may be of something that is costly; what is beyond is refused rather than kept waiting. */
+export interface LineOptions {
+  /** Done at the same time. */
+  atOnce: number;
+  /** Waiting for their turn. */
+  waiting: number;
+  /** Of one member, waiting or being done. */
+  perUser: number;
+}
+
+/** @throws UserError image-line-user, image-line, and whatever the work throws */
+export type Line = <T>(userId: string, work: () => Promise<T>) => Promise<T>;
+
+/** Work in the order it came. */
+export function openLine({ atOnce, waiting, perUser }: LineOptions): Line {
+  const turns: (() => void)[] = [];
+  const of = new Map<string, number>();
+  let busy = 0;
+  return async (userId, work) => {
+    const mine = of.get(userId) ?? 0;
+    if (mine >= perUser) throw new UserError('image-line-user', { n: mine });
+    if (busy >= atOnce && turns.length >= waiting) throw new UserError('image-line', { n: turns.length });
+    of.set(userId, mine + 1);
+    // Whoever ends hands their turn on, so that nobody slips in between.
+    if (busy < atOnce) busy++;
+    else await new Promise<void>((turn) => turns.push(turn));
+    try {
+      return await work();
+    } finally {
+      const next = turns.shift();
+      if (next) next();
+      else busy--;
+      const left = (of.get(userId) ?? 1) - 1;
+      if (left > 0) of.set(userId, left);
+      else of.delete(userId);
+    }
+  };
+}
