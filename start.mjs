@@ -357,17 +357,22 @@ async function start() {
     if (given === '0')
       for (const name of ['bot', 'worker']) health[name] = await freePort(20_000 + randomInt(12_000));
     const wanted = process.env.PLAYGROUND_PORT ?? String(await freePort(8765));
-    page = await run('playground', ...node('playground/main.ts'), {
+    // Beyond this machine the usual token would make a bot of whoever reaches the port.
+    const beyond = !/^(localhost$|127\.|::1$)/.test(process.env.PLAYGROUND_HOST || '127.0.0.1');
+    const token = process.env.PLAYGROUND_TOKEN || (beyond ? randomBytes(24).toString('hex') : 'playground');
+    const { url, page: withKey } = await run('playground', ...node('playground/main.ts'), {
       env: {
         PLAYGROUND_PORT: wanted,
+        PLAYGROUND_TOKEN: token,
         PLAYGROUND_STATE: process.env.PLAYGROUND_STATE ?? join(home, 'playground'),
         PLAYGROUND_BOT: `http://127.0.0.1:${health.bot}`,
         PLAYGROUND_WORKER: `http://127.0.0.1:${health.worker}`,
         PLAYGROUND_LAUNCHER: '1',
       },
-      ready: (event) => (event.ready ? event.url : undefined),
+      ready: (event) => (event.ready ? event : undefined),
     });
-    Object.assign(env, { DISCORD_TOKEN: 'playground', DISCORD_API: `${page}/api`, DISCORD_CDN: page });
+    page = beyond ? withKey : url;
+    Object.assign(env, { DISCORD_TOKEN: token, DISCORD_API: `${url}/api`, DISCORD_CDN: url });
   }
   await Promise.all([
     run('worker', ...node('worker/main.ts'), {

@@ -82,12 +82,14 @@ export class Gateway {
     });
     ws.on('message', (raw: RawData) => {
       if (this.deaf) return;
-      let frame: Json;
       try {
-        frame = JSON.parse(raw.toString());
+        hear(JSON.parse(raw.toString()));
       } catch {
-        return ws.close(4002, 'Error while decoding payload.');
+        // No JSON, or fields of another kind than their names say.
+        ws.close(4002, 'Error while decoding payload.');
       }
+    });
+    const hear = (frame: Json) => {
       switch (frame['op']) {
         case Op.heartbeat:
           return send(Op.ack, null);
@@ -109,7 +111,7 @@ export class Gateway {
         default:
           return ws.close(4001, 'Unknown opcode.');
       }
-    });
+    };
     send(Op.hello, { heartbeat_interval: HEARTBEAT_MS, _trace: ['["playground"]'] });
   }
 
@@ -123,7 +125,7 @@ export class Gateway {
       return undefined;
     }
     const shard = (Array.isArray(data['shard']) ? data['shard'] : [0, 1]) as [number, number];
-    if (!(shard[0] >= 0 && shard[0] < shard[1])) {
+    if (!(shard.every(Number.isInteger) && shard[0] >= 0 && shard[0] < shard[1])) {
       ws.close(4010, 'Invalid shard.');
       return undefined;
     }

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type Clock, systemClock } from './clock.ts';
 import type { OptionValue } from './commandOptions.ts';
@@ -25,6 +26,7 @@ import {
 import { TroubleList, type TroubleRule } from './trouble.ts';
 import type { Command, Interaction, RecordedRequest, Violation } from './types.ts';
 import type { UnderneathOptions } from './underneath.ts';
+import { isLoopback, isOwnName, isOwnPage, urlOf } from './visitor.ts';
 
 export { type Clock, type ManualClock, manualClock, systemClock } from './clock.ts';
 export type { OptionValue } from './commandOptions.ts';
@@ -42,7 +44,7 @@ export interface PlaygroundOptions {
   clock?: Clock;
   /** A file to load the history from and to save it to. */
   statePath?: string;
-  /** The bot token that is accepted. */
+  /** The bot token that is accepted. Default: `playground` on this machine alone, beyond it a random one. */
   token?: string;
   attachmentLimit?: number;
   /** What people may do here, where it is not the usual: Discord's permission bits. */
@@ -144,7 +146,9 @@ export interface Playground {
 export async function startPlayground(options: PlaygroundOptions = {}): Promise<Playground> {
   const clock = options.clock ?? systemClock;
   const host = options.host ?? '127.0.0.1';
-  const token = options.token ?? 'playground';
+  const beyond = !isLoopback(host);
+  // Whoever reaches the port and knows the token is the bot.
+  const token = options.token ?? (beyond ? randomBytes(24).toString('hex') : 'playground');
   const attachmentLimit = options.attachmentLimit ?? 10 * 1024 * 1024;
   const world = new World(clock);
   world.signSecret.key = randomBytes(16).toString('hex');
@@ -162,20 +166,21 @@ export async function startPlayground(options: PlaygroundOptions = {}): Promise<
   );
   const people = new People(presenter, interactions);
   const trouble = new TroubleList();
-  const beyond = !/^(localhost$|127\.|::1$)/.test(host);
   const page = new PageServer(
     { presenter, gateway, interactions, people, trouble },
     beyond ? randomBytes(16).toString('hex') : undefined,
     { underneath: options.underneath, guideFolder: options.guideFolder },
   );
+  const mayAsk = (req: IncomingMessage): boolean => isOwnPage(req) && (beyond || isOwnName(req));
   const server = httpServer(
-    { presenter, gateway, interactions, trouble, token, attachmentLimit },
+    { presenter, gateway, interactions, trouble, token, attachmentLimit, mayAsk },
     (req, res, url) => page.handle(req, res, url),
   );
   server.on('upgrade', (req, socket, head) => {
-    const { pathname } = new URL(req.url ?? '/', 'http://local');
-    if (pathname.startsWith('/gateway')) gateway.upgrade(req, socket, head);
-    else if (pathname === '/page') page.upgrade(req, socket, head);
+    socket.on('error', () => {});
+    const url = urlOf(req);
+    if (url?.pathname.startsWith('/gateway') && mayAsk(req)) gateway.upgrade(req, socket, head);
+    else if (url?.pathname === '/page') page.upgrade(req, url, socket, head);
     else socket.destroy();
   });
   server.listen(options.port ?? 0, host);

@@ -42,7 +42,10 @@ function explain(error: unknown): string {
 
 try {
   const playground = await startPlayground(optionsFromEnv(process.env));
-  say({ ready: true, url: playground.url, page: playground.pageUrl });
+  // Nobody else knows a token that was made here.
+  const made = !process.env['PLAYGROUND_TOKEN'] && playground.token !== 'playground';
+  const { url, pageUrl: page, token } = playground;
+  say({ ready: true, url, page, ...(made ? { token } : {}) });
   if (playground.pageUrl.includes('key='))
     console.error('playground: listening beyond this machine; anyone with the page address can use it.');
   // Bundled while the bot starts, so that the first visit does not wait.

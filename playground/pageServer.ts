@@ -9,6 +9,7 @@ import { interactionView, type PageParts, pageMessage, snapshot } from './pageVi
 import { CHANNEL_ID, canSee, type WorldEvent } from './state.ts';
 import type { FileUpload, Json } from './types.ts';
 import { type UnderneathOptions, UnderneathWatch } from './underneath.ts';
+import { isOwnName, isOwnPage } from './visitor.ts';
 
 const HEADERS = {
   'content-security-policy':
@@ -23,6 +24,16 @@ interface PageWindow {
   /** Its panel is open. */
   watching: boolean;
   send(data: Json): void;
+}
+
+/** undefined for anything but an object: the page sends nothing else. */
+function readAsk(text: string): Json | undefined {
+  try {
+    const ask: unknown = JSON.parse(text);
+    return typeof ask === 'object' && ask !== null ? (ask as Json) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 const UPLOAD_LIFE_MS = 10 * 60_000;
@@ -61,17 +72,12 @@ export class PageServer {
     );
   }
 
-  /** Same site only: a foreign page in the same browser must not drive this one. */
-  private trusted(req: IncomingMessage): boolean {
-    const { host = '', origin } = req.headers;
-    if (origin !== undefined && origin !== `http://${host}` && origin !== `https://${host}`) return false;
-    if (this.key !== undefined) return this.hasKey(req);
-    // A name that was rebound to 127.0.0.1 is not ours.
-    return /^(localhost|127(\.\d+){3}|\[::1\])(:\d+)?$/.test(host);
+  private trusted(req: IncomingMessage, url: URL): boolean {
+    if (!isOwnPage(req)) return false;
+    return this.key === undefined ? isOwnName(req) : this.hasKey(req, url);
   }
 
-  private hasKey(req: IncomingMessage): boolean {
-    const url = new URL(req.url ?? '/', 'http://local');
+  private hasKey(req: IncomingMessage, url: URL): boolean {
     return (
       url.searchParams.get('key') === this.key ||
       (req.headers.cookie ?? '').includes(`playground=${this.key}`)
@@ -81,7 +87,7 @@ export class PageServer {
   async handle(req: IncomingMessage, res: ServerResponse, url: URL): Promise<boolean> {
     const upload = url.pathname === '/page/upload' && req.method === 'POST';
     if (!upload && (req.method !== 'GET' || !isPagePath(url.pathname))) return false;
-    if (!this.trusted(req)) {
+    if (!this.trusted(req, url)) {
       res.writeHead(403, { 'content-type': 'text/plain' });
       res.end('This playground needs the address it printed when it started.');
       return true;
@@ -135,12 +141,12 @@ export class PageServer {
     );
   }
 
-  upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
-    const as = new URL(req.url ?? '/', 'http://local').searchParams.get('as') ?? '';
+  upgrade(req: IncomingMessage, url: URL, socket: Duplex, head: Buffer): void {
+    const as = url.searchParams.get('as') ?? '';
     const { world } = this.parts.presenter;
     const user =
       world.users.get(as) ?? [...world.users.values()].find((u) => u.part === as || u.username === as);
-    if (!this.trusted(req) || user?.bot) {
+    if (!this.trusted(req, url) || user?.bot) {
       socket.destroy();
       return;
     }
@@ -172,7 +178,8 @@ export class PageServer {
     });
     ws.on('error', () => {});
     ws.on('message', (raw) => {
-      const ask = JSON.parse(raw.toString()) as Json;
+      const ask = readAsk(raw.toString());
+      if (!ask) return ws.close(1007, 'Not an object in JSON.');
       actions
         .perform(ask)
         .then((result) => send({ t: 'result', id: ask['id'], ok: true, ...result }))

@@ -11,6 +11,7 @@ import type { Call } from './rest/route.ts';
 import type { TroubleList } from './trouble.ts';
 import type { FileUpload, Violation } from './types.ts';
 import { isInvalidForm } from './validate.ts';
+import { urlOf } from './visitor.ts';
 
 const REQUEST_LIMIT = 25 * 1024 * 1024;
 
@@ -21,6 +22,8 @@ export interface Parts {
   trouble: TroubleList;
   token: string;
   attachmentLimit: number;
+  /** False for pages of others in a browser here: these are not bots. */
+  mayAsk(req: IncomingMessage): boolean;
 }
 
 async function readBody(req: IncomingMessage): Promise<Buffer | undefined> {
@@ -173,14 +176,19 @@ export function httpServer(parts: Parts, page: PageHandler): Server {
   const rest = new RestServer(parts);
   const { world } = parts.presenter;
   const route = async (req: IncomingMessage, res: ServerResponse): Promise<void> => {
-    const url = new URL(req.url ?? '/', 'http://local');
-    if (url.pathname.startsWith('/api/')) return rest.handle(req, res, url);
+    const url = urlOf(req);
+    const refuseWith = (status: number, message: string): void => {
+      res.writeHead(status, { 'content-type': 'application/json' });
+      res.end(JSON.stringify({ message: `${status}: ${message}`, code: 0 }));
+    };
+    if (!url) return refuseWith(400, 'Bad Request');
+    if (url.pathname.startsWith('/api/'))
+      return parts.mayAsk(req) ? rest.handle(req, res, url) : refuseWith(403, 'Forbidden');
     if (/^\/(ephemeral-)?attachments\//.test(url.pathname)) return serveAttachment(world, url, res);
     const avatar = /^\/(?:avatars|embed\/avatars|icons)\/(\d+)/.exec(url.pathname);
     if (avatar) return serveAvatar(world, avatar[1]!, res);
     if (await page(req, res, url)) return;
-    res.writeHead(404, { 'content-type': 'application/json' });
-    res.end(JSON.stringify({ message: '404: Not Found', code: 0 }));
+    refuseWith(404, 'Not Found');
   };
   return createServer((req, res) => {
     route(req, res).catch((error) => {

@@ -163,6 +163,6 @@ async function textOf(url: string): Promise<string | undefined> {
 async function problemsOf(base: string): Promise<string | undefined> {
   const answer = await answerOf(`${base}/readyz`);
   if (!answer) return undefined;
-  const body = (await answer.json().catch(() => ({}))) as Json;
-  return ((body['problems'] ?? []) as string[]).join(' · ');
+  const body = (await answer.json().catch(() => undefined)) as Json | null | undefined;
+  return [body?.['problems'] ?? []].flat().join(' · ');
 }

@@ -73,6 +73,17 @@ it('npm start outlives a bot that dies while Discord is away, for as long as tha
   await discord.close();
 });
 
+it('npm start beyond this machine: the page by its printed address alone, and no bot by the usual token', async () => {
+  const run = npmStart(await newHome(), { PLAYGROUND_HOST: '0.0.0.0' });
+  const [, page] = await run.said(/Dreamgrid is ready .*Open (\S+) and type/);
+  const { origin } = new URL(page as string);
+  expect((await fetch(page as string)).status).toBe(200);
+  expect((await fetch(origin)).status).toBe(403);
+  const headers = { authorization: 'Bot playground' };
+  expect((await fetch(`${origin}/api/v10/users/@me`, { headers })).status).toBe(401);
+  expect(await run.stop()).toBe(0);
+});
+
 it.each([
   ['a wrong setting', { THREADS: 'many' }, /THREADS.*expected/],
   ['a missing model', { DEFAULT_MODEL: 'nowhere' }, /nowhere/],

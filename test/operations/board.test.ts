@@ -7,6 +7,7 @@ import { type Board, openBoard } from '../../worker/cli/boardServer.ts';
 import { chromiumPath, launch } from '../playground/browser.ts';
 import { startProcess } from '../support/processes.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
+import { speak } from '../support/speak.ts';
 
 /** bull-board behind its signed link, on a real queue. */
 let redis: TestRedis;
@@ -49,6 +50,16 @@ it('lets nobody in without the link, with a changed one, or with one of another 
       expect([path, wrong, answer.status]).toEqual([path, wrong, 401]);
       expect(await answer.text()).toBe('Not without the link.\n');
     }
+});
+
+it.each(['//', 'http://[', '/\\\\', '/%'])('outlives a request for %j', async (path) => {
+  const answers = (cookie: string) =>
+    speak(
+      base(),
+      `GET ${path} HTTP/1.1\r\nhost: x\r\ncookie: dreamgrid_board=${cookie}\r\nconnection: close\r\n\r\n`,
+    );
+  for (const cookie of ['', key()]) expect(await answers(cookie)).toMatch(/^HTTP\/1.1 4\d\d /);
+  expect((await fetch(`${base()}/api/queues`, withCookie(key()))).status).toBe(200);
 });
 
 it('takes the link once and keeps it as a cookie that scripts do not see, out of the address', async () => {

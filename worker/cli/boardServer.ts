@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { createServer, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import { dirname, extname, join, sep } from 'node:path';
@@ -59,8 +59,10 @@ export async function openBoard(options: BoardOptions): Promise<Board> {
   const { port, host, secret, expiresAt, now = Date.now } = options;
   const signer = openLinkSigner(secret, 'board', now);
   const site = readSite(options.queues);
-  const server = createServer(async (request, response) => {
-    const url = new URL(request.url ?? '/', 'http://board');
+  const visit = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const asked = request.url ?? '/';
+    if (!URL.canParse(asked, 'http://board')) return answer(response, 400, 'text/plain', 'No address.\n');
+    const url = new URL(asked, 'http://board');
     const given = url.searchParams.get('key');
     const kept = new RegExp(`(?:^|; )${COOKIE}=([^;]+)`).exec(request.headers.cookie ?? '')?.[1];
     if (!signer.verify(given ?? kept ?? '').ok)
@@ -72,11 +74,12 @@ export async function openBoard(options: BoardOptions): Promise<Board> {
       response.writeHead(303, { ...HEADERS, location: '/', 'set-cookie': cookie }).end();
       return;
     }
-    try {
-      await site(url, response);
-    } catch {
+    await site(url, response);
+  };
+  const server = createServer((request, response) => {
+    visit(request, response).catch(() => {
       if (!response.headersSent) answer(response, 500, 'text/plain', 'error\n');
-    }
+    });
   });
   await new Promise<void>((listening, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) =>
