@@ -87,6 +87,10 @@ export const envTable = {
     schema: z.enum(['block', 'blur', 'spoiler', 'off']).default('blur'),
     help: "what happens to a picture that a model's safety checker flags; a server may be stricter; off = not loaded",
   },
+  KEEP_DAYS: {
+    schema: count(0, 36_500).default(90),
+    help: 'pictures that nobody favours leave DATA_DIR after so many days, and buttons paint them again; 0 = never',
+  },
   MAX_QUEUE: { schema: count(1, 1_000_000).default(2000), help: 'jobs waiting or running in all' },
   SHUTDOWN_S: {
     schema: count(1, 600).default(25),
@@ -104,11 +108,11 @@ export const envTable = {
   },
   REDIS_UNSAFE: {
     schema: flag.default(false),
-    help: '1 = accept a Redis without password, AOF or noeviction although NODE_ENV=production',
+    help: '1 = accept a Redis without password, AOF, noeviction or maxmemory although NODE_ENV=production',
   },
   NODE_ENV: {
     schema: z.string().default('development'),
-    help: 'production: Redis must have a password, AOF and noeviction',
+    help: 'production: Redis must have a password, AOF, noeviction and maxmemory',
   },
 } satisfies Record<string, { schema: z.ZodType; help: string }>;
 

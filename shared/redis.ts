@@ -55,6 +55,8 @@ export const keys = {
   asking: (userId: string) => `${PREFIX}:asking:${userId}`,
   workers: `${PREFIX}:workers`,
   worker: (id: string) => `${PREFIX}:worker:${id}`,
+  /** Set for a while by the worker that looks for old pictures. */
+  swept: `${PREFIX}:swept`,
   /** Hash model → moving average of the milliseconds of one job. */
   pace: `${PREFIX}:pace`,
 

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, opendir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve, sep } from 'node:path';
-import { storeKeySchema } from './recipe.ts';
+import { jobIdSchema, storeKeySchema } from './recipe.ts';
 
 /** Pictures by key. A key is visible only when its bytes are whole and on the disk. */
 export interface Store {
@@ -12,6 +12,8 @@ export interface Store {
   has(key: string): Promise<boolean>;
   /** Removes a key or everything below it. */
   remove(key: string): Promise<void>;
+  /** Jobs that have files, and when the last of them was written (ms since 1970); in no order. */
+  jobs(): AsyncIterable<{ jobId: string; written: number }>;
   /** Can it write? For readiness and doctor. */
   check(): Promise<void>;
 }
@@ -73,6 +75,13 @@ export async function openFolderStore(root: string): Promise<Store> {
         },
       ),
     remove: (key) => rm(pathOf(key), { recursive: true, force: true }),
+    async *jobs() {
+      for await (const entry of await opendir(base)) {
+        if (!entry.isDirectory() || !jobIdSchema.safeParse(entry.name).success) continue;
+        const info = await stat(join(base, entry.name)).catch(() => undefined);
+        if (info) yield { jobId: entry.name, written: info.mtimeMs };
+      }
+    },
     check: async () => {
       await put('check/write.txt', Buffer.from('ok'));
     },

@@ -24,6 +24,7 @@ import { openJobs } from './jobs.ts';
 import { isDelivered } from './messages.ts';
 import { openMetrics } from './metrics.ts';
 import { type InstalledModel, type Models, needModel, readModels, toCard } from './models.ts';
+import { openRetention } from './retention.ts';
 
 /** The worker: env, log, Redis, models, engine, queues; stopped in reverse. */
 async function main(): Promise<void> {
@@ -124,12 +125,14 @@ async function main(): Promise<void> {
   void renders.run();
   void delivers.run();
   void asks.run();
+  const endRetention = openRetention({ redis, store, log }, env.KEEP_DAYS);
 
   const shutdown = async (): Promise<void> => {
     if (stopping) return jobs.giveBack(); // asked twice: now
     stopping = true;
     log.info({ job: jobs.current() }, 'stopping');
     beat.stop();
+    endRetention();
     const last = jobs.current();
     const late = setTimeout(() => jobs.giveBack(), env.SHUTDOWN_S * 1000);
     await withDeadline(renders.close(), env.SHUTDOWN_S * 1000 + 6_000);

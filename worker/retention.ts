@@ -1,0 +1,55 @@
+import type { Redis } from 'ioredis';
+import type { Log } from '../shared/log.ts';
+import { keys } from '../shared/redis.ts';
+import type { Store } from '../shared/store.ts';
+
+/**
+ * Pictures take room for ever, and nobody wants to hear of a full disk: after `keepDays` a job's files go, unless a
+ * ❤️ keeps one of them. Its buttons go on working, by painting it again from its recipe. What members uploaded
+ * stays, for no recipe can bring it back.
+ */
+export interface RetentionDeps {
+  redis: Redis;
+  store: Store;
+  log: Log;
+}
+
+const DAY_MS = 24 * 3600_000;
+/** One worker of all, about once a day. */
+const EVERY_S = 20 * 3600;
+const LOOK_EVERY_MS = 3600_000;
+
+/** @param keepDays 0 = for ever @returns what stops it */
+export function openRetention(deps: RetentionDeps, keepDays: number): () => void {
+  if (keepDays === 0) return () => undefined;
+  let stopped = false;
+  const look = async (): Promise<void> => {
+    const mine = await deps.redis.set(keys.swept, '1', 'EX', EVERY_S, 'NX');
+    if (mine === null) return;
+    const removed = await sweep(deps, Date.now() - keepDays * DAY_MS, () => stopped);
+    if (removed > 0) deps.log.info({ jobs: removed, keepDays }, 'old pictures removed');
+  };
+  const tryLook = () => void look().catch((err) => deps.log.warn({ err }, 'old pictures not removed'));
+  tryLook();
+  const timer = setInterval(tryLook, LOOK_EVERY_MS).unref();
+  return () => {
+    stopped = true;
+    clearInterval(timer);
+  };
+}
+
+/** @param before ms since 1970 @returns how many jobs lost their files */
+export async function sweep(
+  { redis, store }: RetentionDeps,
+  before: number,
+  stopped: () => boolean = () => false,
+): Promise<number> {
+  let removed = 0;
+  for await (const { jobId, written } of store.jobs()) {
+    if (stopped()) break;
+    if (written >= before || (await redis.exists(keys.keepers(jobId))) === 1) continue;
+    await store.remove(jobId);
+    removed++;
+  }
+  return removed;
+}
