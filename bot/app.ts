@@ -39,7 +39,7 @@ export interface Asker {
   readonly guildLocale: string;
   /** Bytes of one file, here. */
   readonly attachmentLimit: number;
-  /** May manage messages here, so may stop anyone's job. */
+  /** May manage messages in this channel, so may stop anyone's job in it. */
   readonly moderator: boolean;
   /** May manage the server, so may set up Dreamgrid there. */
   readonly manager: boolean;

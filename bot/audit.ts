@@ -32,7 +32,7 @@ export async function audit(
   if (guildId === undefined) return;
   try {
     const { audit: to } = await readServer(app.redis, guildId);
-    if (to === '') return;
+    if (to === '' || !(await isOf(app, to, guildId))) return;
     const said = keys.audited(guildId, user.id, error.code);
     if ((await app.redis.set(said, '1', 'EX', SAME_S, 'NX')) === null) return;
     const locale = asker.guildLocale;
@@ -50,4 +50,12 @@ export async function audit(
   } catch (failure) {
     app.log.warn({ err: failure, guildId }, 'audit line not posted');
   }
+}
+
+/** The choice in a menu can be forged: no server has its refusals written into another one's channel. */
+async function isOf(app: App, channelId: string, guildId: string): Promise<boolean> {
+  const channel = (await app.rest.get(Routes.channel(channelId))) as { guild_id?: string };
+  if (channel.guild_id === guildId) return true;
+  app.log.warn({ guildId, channelId }, 'the channel for refusals is not of this server');
+  return false;
 }

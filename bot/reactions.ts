@@ -42,7 +42,7 @@ export async function onReaction(
 async function stopOrDelete(app: App, { channelId, messageId, jobId, user }: Reacted): Promise<void> {
   if ((await app.redis.get(keys.owner(jobId))) !== user.id) return;
   try {
-    await cancel(app, jobId, { user: { id: user.id, name: '' }, moderator: false });
+    await cancel(app, jobId, { user: { id: user.id, name: '' }, moderator: false, channelId });
   } catch (error) {
     if (!(error instanceof UserError) || error.code !== 'already-done') throw error;
     // Just stopped, perhaps by a twin of ours that heard of it first: the worker says so on the message.

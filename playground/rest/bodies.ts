@@ -30,7 +30,20 @@ export function messageBody(call: Call, schema: string, body: unknown, existing?
 }
 
 /**
- * A body that would make a sound for someone it did not name on purpose: one user in `allowed_mentions.users`.
+ * Whom a message answers, where that can be told: by the interaction's token, the message that it made, or its id
+ * in a nonce.
+ */
+function answeredBy({ world, params }: Call, body: Json): string | undefined {
+  const [, at = ''] = params;
+  const message = world.messages.get(at);
+  const [id = ''] = String(body['nonce'] ?? message?.nonce ?? '').split('.');
+  const interaction = world.byToken.get(at) ?? message?.interaction ?? world.interactions.get(id);
+  return interaction?.userId;
+}
+
+/**
+ * A body that would make a sound for someone it did not name on purpose: one user in `allowed_mentions.users`, and
+ * nobody but whom it answers.
  * Edits are held to it too: most are silent, but the one that fills in a deferred answer is not, and a bot
  * cannot always tell which it sends.
  */
@@ -39,7 +52,8 @@ export function notePings(call: Call, body: Json): void {
   const silent = ((body['flags'] ?? 0) & MessageFlags.silent) !== 0;
   const { pinged } = mentionsOf(call.world, text, body['allowed_mentions'], silent);
   const named: string[] = body['allowed_mentions']?.users ?? [];
+  const author = answeredBy(call, body);
   for (const who of pinged)
-    if (named.length > 1 || !named.includes(who))
+    if (named.length > 1 || !named.includes(who) || (author !== undefined && who !== author))
       call.note('ping', `${who} would be notified by: ${text.slice(0, 120)}`);
 }

@@ -35,6 +35,14 @@ describe('buttons', { timeout: 240_000 }, () => {
     await scene.bot.logged((event) => event['msg'] === 'queued' && event['jobId'] === jobId);
     return renderRequestSchema.parse(await scene.render(jobId));
   };
+  /** The bot answered a reaction that came after all others of this person to this message. */
+  const answered = async (user: string, messageId: string, jobId: string) => {
+    scene.discord.react(user, messageId, '✉️');
+    await scene.bot.logged(
+      (event) => event['jobId'] === jobId && /sent by direct message$/.test(String(event['msg'])),
+    );
+    expect(scene.bot.events.filter((event) => event['msg'] === 'unexpected')).toEqual([]);
+  };
   const refusal = (handle: Awaited<ReturnType<typeof click>>) => {
     const told = handle.followups[0] ?? handle.message;
     expect(told?.ephemeral).toBe(true);
@@ -181,10 +189,30 @@ describe('buttons', { timeout: 240_000 }, () => {
       expect(await scene.waiting()).toEqual([]);
     });
 
+    it('but not for those of another channel or another server, who can only have forged it', async () => {
+      const here = await scene.messageOf(await ask());
+      const lounge = { locale: 'en-US', channelId: scene.discord.loungeId };
+      const { id: there } = await scene.discord.run(member, 'imagine', { prompt: FOX }, lounge);
+      await scene.messageOf(there);
+      const forged = `v1|cancel|0|${there}`;
+      expect(refusal(await click(here, forged, moderator, true))).toBe('Job action restricted');
+      // the same channel id, as if it were another server's
+      const { client } = scene.redis;
+      const record = JSON.parse((await client.get(keys.job(there))) as string);
+      const elsewhere = { ...record, channelId: scene.discord.channelId, guildId: '1190000000000000999' };
+      await client.set(keys.job(there), JSON.stringify(elsewhere));
+      expect(refusal(await click(here, forged, moderator, true))).toBe('Job action restricted');
+      expect(await scene.waiting()).toHaveLength(2);
+      expect((await click(here, forged, member, true)).callbackType).toBe(6);
+      expect(await scene.waiting()).toHaveLength(1);
+    });
+
     it('also by ❌', async () => {
       const jobId = await ask();
       const messageId = await scene.messageOf(jobId);
       scene.discord.react(stranger, messageId, '❌');
+      await answered(stranger, messageId, jobId);
+      expect(await scene.waiting()).toEqual([`g-${jobId}`]);
       scene.discord.react(member, messageId, '❌');
       await expect.poll(() => scene.waiting(), { timeout: 10_000 }).toEqual([]);
       expect(scene.discord.message(messageId)).toBeDefined();
@@ -194,7 +222,10 @@ describe('buttons', { timeout: 240_000 }, () => {
       const { jobId, messageId } = await grid();
       await scene.empty();
       await scene.redis.client.set(keys.owner(jobId), member);
-      scene.discord.react(stranger, messageId, '❌');
+      for (const other of [stranger, moderator]) scene.discord.react(other, messageId, '❌');
+      await answered(stranger, messageId, jobId);
+      expect(scene.discord.message(messageId)).toBeDefined();
+      expect(scene.bot.events.filter((event) => event['msg'] === 'deleted')).toEqual([]);
       scene.discord.react(member, messageId, '❌');
       await scene.discord.waitFor(() => scene.discord.message(messageId) === undefined);
     });

@@ -1,6 +1,7 @@
 import sharp from 'sharp';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { InteractionHandle } from '../../playground/index.ts';
+import { release } from '../../shared/fairness.ts';
 import type { RenderResult } from '../../shared/job.ts';
 import { keys } from '../../shared/redis.ts';
 import { announce } from '../../shared/registry.ts';
@@ -285,6 +286,15 @@ describe('a server of its own', { timeout: 240_000 }, () => {
     expect(scene.bot.lines.join('\n')).not.toContain('rutabaga');
   });
 
+  it('has no refusals written where it is not at home', async () => {
+    const elsewhere = scene.discord.dm(users.stranger);
+    await words('rutabaga');
+    await scene.redis.client.hset(keys.server(scene.discord.guildId), 'audit', JSON.stringify(elsewhere));
+    expect(titleOf(await imagine(users.member, 'a rutabaga'))).toBe('Banned prompt');
+    await scene.bot.logged((event) => event['msg'] === 'the channel for refusals is not of this server');
+    expect(scene.discord.messages(elsewhere).filter(({ content }) => content.startsWith('🛑'))).toEqual([]);
+  });
+
   describe('an old picture shown again', () => {
     const show = (job_id: string, channelId: string) =>
       scene.discord.run(users.member, 'show', { job_id }, { channelId, locale: 'en-US' });
@@ -414,7 +424,13 @@ describe('limits of the operator', { timeout: 240_000 }, () => {
   let users: Scene['discord']['users'];
   beforeAll(async () => {
     scene = await openScene({
-      env: { DAILY_JOBS: '3', MAX_PER_SERVER: '4', SLOW_MODE_WAIT_S: '60', MODERATION: 'off' },
+      env: {
+        DAILY_JOBS: '3',
+        MAX_PER_SERVER: '4',
+        MAX_QUEUE: '5',
+        SLOW_MODE_WAIT_S: '60',
+        MODERATION: 'off',
+      },
     });
     ({ users } = scene.discord);
   }, 120_000);
@@ -455,6 +471,32 @@ describe('limits of the operator', { timeout: 240_000 }, () => {
     // in a direct message there is no server to fill
     const dm = { channelId: scene.discord.dm(users.moderator), locale: 'en-US' };
     expect(await title(scene.discord.run(users.moderator, 'imagine', { prompt: FOX }, dm))).toBeUndefined();
+  });
+
+  it('there is one queue for all, and what is over it is refused honestly and costs nothing', async () => {
+    const direct = (user: string, prompt = FOX) =>
+      scene.discord.run(user, 'imagine', { prompt }, { channelId: scene.discord.dm(user), locale: 'en-US' });
+    const first = await imagine(users.member, `${FOX} --repeat 3`);
+    expect(first.message?.embeds).toEqual([]);
+    expect(await title(direct(users.stranger))).toBeUndefined();
+    await expect.poll(async () => (await scene.waiting()).length, { timeout: 20_000 }).toBe(4);
+    const two = await direct(users.moderator, `${FOX} --repeat 2`);
+    expect(two.message?.ephemeral).toBe(true);
+    expect(two.message?.embeds[0]).toMatchObject({
+      title: 'Queue full',
+      description: 'The queue is full (5 jobs). Try again in a few minutes.',
+    });
+    expect(await scene.redis.client.zcard(keys.open(users.moderator))).toBe(0);
+    expect(await scene.redis.client.zcard(keys.openAll)).toBe(4);
+    expect(await title(direct(users.moderator))).toBeUndefined();
+    const full = await direct(users.owner);
+    expect(full.message?.embeds[0]?.['description']).toContain('The queue is full (5 jobs)');
+    expect(await scene.redis.client.exists(keys.open(users.owner))).toBe(0);
+    expect(await scene.waiting()).toHaveLength(5);
+    const info = await scene.discord.run(users.owner, 'info', {}, { locale: 'en-US' });
+    expect(JSON.stringify(info.message?.embeds)).toContain('0 of 3, until midnight UTC');
+    await release(scene.redis.client, users.member, first.id);
+    expect(await title(direct(users.owner))).toBeUndefined();
   });
 
   it('a long line has room for one job each', async () => {

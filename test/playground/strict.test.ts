@@ -186,6 +186,23 @@ describe('bodies that Discord refuses, in Discord’s words', () => {
     await post({ flags: 1 << 15, components: [{ type: 10, content }] });
     expect(pg.violations.map((v) => v.kind)).toEqual(['ping', 'ping', 'ping']);
   });
+  test('whoever is named on purpose is whom the message answers', async () => {
+    const naming = (id: string) => ({ content: `<@${id}>`, allowed_mentions: { users: [id] } });
+    const { handle, callback, original, followup } = await waiting(pg);
+    const post = (body: object) => request(pg, 'POST', `/channels/${pg.channelId}/messages`, body);
+    const { member, stranger } = pg.users;
+    await callback(say(naming(member)));
+    await original('PATCH', naming(member));
+    await followup(naming(member));
+    await post({ ...naming(member), nonce: `${handle.id}.1` });
+    expect(pg.violations).toEqual([]);
+    await original('PATCH', naming(stranger));
+    await followup(naming(stranger));
+    await post({ ...naming(stranger), nonce: `${handle.id}.2` });
+    const edit = `/channels/${pg.channelId}/messages/${handle.message!.id}`;
+    await request(pg, 'PATCH', edit, naming(stranger));
+    expect(pg.violations.map((v) => v.kind)).toEqual(['ping', 'ping', 'ping', 'ping']);
+  });
   test('an edit that would ping, were it the answer to a deferral, is noted as well', async () => {
     const content = `<@${pg.users.member}> look`;
     const { body } = await request(pg, 'POST', `/channels/${pg.channelId}/messages`, { content: 'x' });
