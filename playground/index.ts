@@ -130,6 +130,10 @@ export interface Playground {
   join(name: string): string;
   /** Makes a channel of the guild age-restricted, or open again, and tells the bot. */
   restrict(channelId: string, nsfw: boolean): void;
+  /** Takes the bot's permission to send messages in a channel; what interactions answer needs none. */
+  mute(channelId: string): void;
+  /** Deletes a channel of the guild with all its messages, and tells the bot. */
+  removeChannel(channelId: string): void;
   /** Oldest first; with a viewer only what that person sees. */
   messages(channelId?: string, viewer?: string): MessageView[];
   message(id: string): MessageView | undefined;
@@ -289,6 +293,14 @@ export async function startPlayground(options: PlaygroundOptions = {}): Promise<
       const channel = { ...world.channels.get(channelId)!, nsfw };
       world.addChannel(channel);
       gateway.dispatch('CHANNEL_UPDATE', channelObject(presenter, channel), { guildId: GUILD_ID });
+    },
+    mute(channelId) {
+      world.addChannel({ ...world.channels.get(channelId)!, muted: true });
+    },
+    removeChannel(channelId) {
+      const channel = channelObject(presenter, world.channels.get(channelId)!);
+      world.removeChannel(channelId);
+      gateway.dispatch('CHANNEL_DELETE', channel, { guildId: GUILD_ID });
     },
     messages: (channelId = CHANNEL_ID, viewer) =>
       world.list(channelId, viewer).map((m) => viewOf(presenter, m)),

@@ -135,6 +135,12 @@ export class World {
     if (!this.order.has(channel.id)) this.order.set(channel.id, []);
     this.emit({ type: 'channel', channel });
   }
+  /** With everything in it. */
+  removeChannel(id: string): void {
+    for (const message of this.list(id)) this.removeMessage(message);
+    this.order.delete(id);
+    this.channels.delete(id);
+  }
   /** A channel of the guild, not a DM. */
   inGuild(channelId: string): boolean {
     return this.channels.get(channelId)?.type === 0;

@@ -22,6 +22,8 @@ export interface Channel {
   recipientId?: string;
   /** Age-restricted. */
   nsfw?: boolean;
+  /** The bot may not send messages here. */
+  muted?: boolean;
 }
 
 export interface Attachment {

@@ -40,7 +40,8 @@ const WORKER = {
 /** Between two attempts of what waits for Discord: 0.5 s, doubling up to 2 min. */
 const SOONEST_MS = 500;
 const LATEST_MS = 120_000;
-const CAPPED = { type: 'capped' } as const;
+/** One stack is enough: a job keeps those of all its attempts otherwise. */
+const CAPPED = { backoff: { type: 'capped' }, stackTraceLimit: 1 } as const;
 
 /** @param attempts that failed so far, from 1. @returns ms */
 export const waitAfter = (attempts: number): number => Math.min(LATEST_MS, SOONEST_MS * 2 ** (attempts - 1));
@@ -52,9 +53,11 @@ export function attemptsWithin(seconds: number): number {
   return attempts;
 }
 
-/** Longer where Discord named a longer wait (`DiscordError.retryAfterMs`). */
-const backoffStrategy: BackoffStrategy = (attempts, _type, error) =>
-  Math.max(waitAfter(attempts), Number((error as { retryAfterMs?: unknown })?.retryAfterMs) || 0);
+/** Longer where Discord named a longer wait (`DiscordError.retryAfterMs`); it is asked again within the hour. */
+const backoffStrategy: BackoffStrategy = (attempts, _type, error) => {
+  const told = Number((error as { retryAfterMs?: unknown } | undefined)?.retryAfterMs) || 0;
+  return Math.max(waitAfter(attempts), Math.min(told, 3600_000));
+};
 
 /**
  * For jobs that end by telling somebody: BullMQ itself gives up on none of them, because it would do so without
@@ -111,7 +114,7 @@ export async function addJob(queues: Queues, job: DeliverJob, priority: number):
       jobId: deliverId(jobId),
       // An outage of Discord of a day is survived.
       attempts: attemptsWithin(24 * 3600),
-      backoff: CAPPED,
+      ...CAPPED,
       removeOnComplete: KEEP,
       removeOnFail: { age: 24 * 3600 },
     },
@@ -141,7 +144,7 @@ export async function addAsk(queues: Queues, ask: AskRequest): Promise<void> {
   await queues.ask.add('ask', ask, {
     jobId: askId(ask.id),
     attempts: attemptsWithin(TOKEN_TTL_S),
-    backoff: CAPPED,
+    ...CAPPED,
     removeOnComplete: KEEP,
     removeOnFail: { age: 24 * 3600 },
   });

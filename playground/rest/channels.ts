@@ -107,6 +107,7 @@ export const channelRoutes: Route[] = [
     reply: 'MessageResponse',
     handle(call) {
       const place = channel(call);
+      if (place.muted) throw refuse.missingPermissions();
       const body = messageBody(call, 'MessageCreateRequest', call.body);
       const nonce = body['nonce'];
       if (body['enforce_nonce'] && nonce !== undefined && nonce !== null) {

@@ -1,8 +1,20 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Clock } from '../../playground/index.ts';
 import { systemClock } from '../../playground/index.ts';
-import { type FaultStack, holdEngine, startFaultStack, until } from '../support/faults.ts';
+import { deliverId } from '../../shared/job.ts';
+import {
+  ENGLISH,
+  type FaultStack,
+  figureOf,
+  holdEngine,
+  startFaultStack,
+  until,
+  withoutWaits,
+} from '../support/faults.ts';
 import type { TestProcess } from '../support/processes.ts';
+import { freePort } from '../support/redis.ts';
 import { isGrid } from '../support/stack.ts';
 
 /** Discord answers late, wrongly, twice or not at all; messages vanish and tokens expire. */
@@ -11,11 +23,15 @@ let ahead = 0;
 const clock: Clock = { ...systemClock, now: () => Date.now() + ahead };
 let stack: FaultStack;
 let worker: TestProcess;
+let port: number;
 
 const patchesOf = (token: string) =>
   stack.playground.requests.filter(({ method, path }) => method === 'PATCH' && path.includes(token));
 const delivered = (jobId: string) =>
   worker.logged((event) => event.msg === 'delivered' && event.jobId === jobId);
+/** As long as `work` lasts, no attempt to deliver waits. */
+const hurry = <T>(jobId: string, work: Promise<T>): Promise<T> =>
+  withoutWaits(stack.queues.deliver, deliverId(jobId), work);
 const released = () =>
   until(
     async () => (await stack.redis.client.exists('{dreamgrid}:open')) === 0,
@@ -24,7 +40,8 @@ const released = () =>
 
 beforeAll(async () => {
   stack = await startFaultStack({ playground: { clock } });
-  [, worker] = await Promise.all([stack.startBot(), stack.startWorker()]);
+  port = await freePort();
+  [, worker] = await Promise.all([stack.startBot(), stack.startWorker({ HEALTH_PORT: String(port) })]);
 });
 afterAll(() => stack?.close());
 
@@ -46,25 +63,53 @@ it('row 13: Discord 429 on an edit: waits as told, a single final edit, progress
   expect(good.at(-1)).toBe(finals[0]);
   const lastRefusal = patches.filter(({ status }) => status === 429).at(-1)!;
   expect(finals[0]!.at - lastRefusal.at).toBeGreaterThanOrEqual(1_500);
+  expect(await figureOf(port, 'dreamgrid_discord_answers_total{status="429"}')).toBe(3);
 });
 
-it('row 14: Discord 500s and broken connections, ten in a row: delivery alone retries, one message, painted once', async () => {
+it('row 14: Discord 500s, broken connections and time-outs, ten in a row: delivery alone retries, one message, painted once', async () => {
   const { trouble } = stack.playground;
-  for (let i = 0; i < 5; i++) {
+  for (let i = 0; i < 4; i++) {
     trouble.add({ match: /^PATCH \/webhooks/, kind: '500' });
     trouble.add({ match: /^PATCH \/webhooks/, kind: 'reset' });
   }
+  trouble.add({ match: /^PATCH \/webhooks/, kind: 'hang', times: 2 }); // half a minute each
   const handle = await stack.imagine('ten outages');
-  // The waits between attempts double up to minutes; whoever has no minutes promotes the waiting attempt.
-  const promoting = setInterval(async () => {
-    const job = await stack.queues.deliver.getJob(`d-${handle.id}`);
-    if (await job?.isDelayed()) await job?.promote().catch(() => undefined);
-  }, 100);
-  await stack.grid(handle).finally(() => clearInterval(promoting));
+  await hurry(handle.id, stack.grid(handle, 200_000));
   await delivered(handle.id);
+  const failure = 'dreamgrid_failures_total{code="discord-transient"}';
+  expect(await figureOf(port, failure)).toBeGreaterThan(5);
   expect(patchesOf(handle.token).filter(({ status }) => status === 0 || status === 500)).toHaveLength(10);
   expect(stack.gpuRuns(handle.id)).toBe(1);
   expect(stack.messagesOf(handle)).toHaveLength(1);
+});
+
+it('row 14: Discord 500s for longer than its owner waits: the next job is taken, and in the end one message each, also one that failed meanwhile', async () => {
+  const healed = stack.playground.trouble.add({ match: /^PATCH /, kind: '500', times: Infinity });
+  const handle = await stack.imagine('a long outage');
+  const spoilt = await stack.imagine('whose picture is lost in a long outage');
+  const attempts = async ({ id }: { id: string }): Promise<number> =>
+    (await stack.queues.deliver.getJob(deliverId(id)))?.attemptsMade ?? 0;
+  const outage = until(
+    async () => (await attempts(handle)) > 14 && (await attempts(spoilt)) > 14,
+    'more attempts than seventeen minutes of doubling waits hold',
+  );
+  await hurry(handle.id, hurry(spoilt.id, outage));
+  await released();
+  const waiting = (await stack.queues.deliver.getJob(deliverId(handle.id)))!;
+  expect(await waiting.isFailed()).toBe(false);
+  expect(waiting.opts.attempts).toBeGreaterThan(700);
+  expect(waiting.stacktrace?.length ?? 0).toBeLessThanOrEqual(1);
+  await rm(join(stack.dataDir, spoilt.id), { recursive: true });
+  ahead += 16 * 60_000; // the tokens are over by then
+  healed();
+  const told = stack.shown(spoilt, ({ content }) => content.includes('(Failed)'));
+  await hurry(handle.id, hurry(spoilt.id, Promise.all([stack.grid(handle), told])));
+  for (const one of [handle, spoilt]) {
+    await delivered(one.id);
+    expect(stack.messagesOf(one)).toHaveLength(1);
+    expect(stack.gpuRuns(one.id)).toBe(1);
+  }
+  await stack.expectClean();
 });
 
 it('row 15: answer lost after a successful create: one message', async () => {
@@ -87,13 +132,11 @@ it('row 15: the answer to the only create lost, and tried again when the nonce i
   const before = requests.length;
   const posted = () =>
     requests.slice(before).some(({ method, path }) => `${method} ${path}`.startsWith('POST /channels'));
-  const promoting = setInterval(async () => {
-    if (posted()) ahead = 6 * 60_000;
-    const job = await stack.queues.deliver.getJob(`d-${handle.id}`);
-    if (await job?.isDelayed()) await job?.promote().catch(() => undefined);
+  const now = ahead;
+  const ageing = setInterval(() => {
+    if (posted()) ahead = now + 6 * 60_000;
   }, 100);
-  await delivered(handle.id).finally(() => clearInterval(promoting));
-  ahead = 0;
+  await hurry(handle.id, delivered(handle.id)).finally(() => clearInterval(ageing));
   expect(stack.messagesOf(handle).map(isGrid)).toEqual([true]);
 });
 
@@ -123,6 +166,25 @@ it('row 17: message deleted while it was painted: ends quietly, reservation rele
   expect(playground.messages()).toHaveLength(before);
 });
 
+it('row 17: channel deleted while it was painted: ends quietly, reservation released', async () => {
+  const { playground } = stack;
+  const { users, loungeId } = playground;
+  const handle = await playground.run(
+    users.member,
+    'imagine',
+    { prompt: 'in a channel that goes' },
+    { channelId: loungeId, ...ENGLISH },
+  );
+  const go = await holdEngine(worker, handle.id);
+  ahead += 16 * 60_000; // by token Discord would name the message, which is gone with its channel
+  playground.removeChannel(loungeId);
+  go();
+  await worker.logged((event) => event.msg === 'message or channel is gone' && event['jobId'] === handle.id);
+  await released();
+  const answers = playground.requests.filter(({ path }) => path.startsWith(`/channels/${loungeId}/`));
+  expect(answers.map(({ answer }) => (answer as { code?: number }).code)).toEqual([10003]);
+});
+
 it('row 33: Discord’s clock ten minutes ahead of ours, then ten behind: nothing is lost', async () => {
   for (const minutes of [10, -10]) {
     ahead = minutes * 60_000;
@@ -146,7 +208,27 @@ it('row 33: a worker whose clock is ten minutes behind bot and Redis: nothing is
   await stack.expectClean();
 });
 
-it('row 18: permission lost: one attempt, logged, reservation released', async () => {
+it('row 18: the bot may send no messages in the channel any more (50013): one attempt, logged, reservation released', async () => {
+  const { playground } = stack;
+  worker.signal('SIGTERM');
+  await worker.ended;
+  worker = await stack.startWorker();
+  playground.trouble.add({ match: /^POST \/interactions/, kind: '500', times: 4 }); // discord.js asks four times
+  playground.mute(playground.channelId);
+  const handle = await stack.imagine('nowhere to be shown');
+  const warned = worker.logged((event) => event.msg === 'cannot post here' && event['jobId'] === handle.id);
+  const { level, err } = await hurry(handle.id, warned);
+  expect(level).toBe('warn');
+  expect(err).toMatchObject({ code: 50013 });
+  await released();
+  const posts = playground.requests.filter(
+    ({ method, path }) => method === 'POST' && path === `/channels/${playground.channelId}/messages`,
+  );
+  expect(posts.filter(({ status }) => status === 403)).toHaveLength(1);
+  expect(stack.messagesOf(handle)).toEqual([]);
+});
+
+it('row 18: the bot thrown out: one attempt, logged, reservation released', async () => {
   worker.signal('SIGTERM');
   await worker.ended;
   // The bot was thrown out: its token is no longer taken, and the interaction's has expired.

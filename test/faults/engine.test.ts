@@ -3,8 +3,9 @@ import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { type FaultStack, holdEngine, startFaultStack } from '../support/faults.ts';
+import { type FaultStack, figureOf, holdEngine, startFaultStack } from '../support/faults.ts';
 import { engineOf, isMessage, type TestProcess } from '../support/processes.ts';
+import { freePort } from '../support/redis.ts';
 import { report, reportWithin } from './report.ts';
 
 /** The engine's process dies or hangs; the worker stays, tries once more, and tells the user where that failed too. */
@@ -45,7 +46,8 @@ it('row 3: engine process SIGKILLed from outside, as for memory: one retry in a 
 });
 
 it('row 3: engine process crashes every time: the user is told after one retry, restarts back off, the worker lives', async () => {
-  await restart({ DREAMGRID_FAULT: 'engine-step:kill:2' });
+  const port = await freePort();
+  await restart({ DREAMGRID_FAULT: 'engine-step:kill:2', HEALTH_PORT: String(port) });
   for (const prompt of ['first crash', 'second crash']) {
     const failed = await stack.shown(await stack.imagine(prompt), ({ content }) =>
       content.includes('(Failed)'),
@@ -57,6 +59,9 @@ it('row 3: engine process crashes every time: the user is told after one retry, 
   const gaps = at.slice(1).map((time, i) => time - (at[i] as number));
   for (const [i, least] of [1_000, 2_000, 4_000].entries()) expect(gaps[i]).toBeGreaterThanOrEqual(least);
   expect(worker.process.exitCode).toBeNull();
+  expect(await figureOf(port, 'dreamgrid_engine_restarts_total{code="crashed"}')).toBe(4);
+  expect(await figureOf(port, 'dreamgrid_failures_total{code="engine"}')).toBe(2);
+  expect(await figureOf(port, 'dreamgrid_jobs_total{how="failed"}')).toBe(2);
 });
 
 it('row 4: engine hangs once: SIGKILL at the deadline, one retry, the grid', async () => {

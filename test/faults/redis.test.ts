@@ -4,10 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { connectRedis, producerConnection } from '../../shared/redis.ts';
 import { type FaultStack, holdEngine, problemsOf, startFaultStack, until } from '../support/faults.ts';
 import type { TestProcess } from '../support/processes.ts';
 import { type FaultProxy, startProxy } from '../support/proxy.ts';
 import { freePort } from '../support/redis.ts';
+import { isGrid } from '../support/stack.ts';
 import { fillDisk } from './fillDisk.ts';
 import { report, reportWithin } from './report.ts';
 
@@ -17,6 +19,7 @@ let stack: FaultStack;
 let bot: TestProcess;
 let worker: TestProcess;
 let proxy: FaultProxy;
+let botProxy: FaultProxy;
 let ports: { bot: number; worker: number };
 
 const ready = async (port: number): Promise<boolean> => (await problemsOf(port))?.length === 0;
@@ -25,16 +28,20 @@ const red = async (port: number): Promise<boolean> => ((await problemsOf(port))?
 beforeAll(async () => {
   stack = await startFaultStack();
   proxy = await startProxy(stack.redis.port);
+  botProxy = await startProxy(stack.redis.port);
   ports = { bot: await freePort(), worker: await freePort() };
-  const throughProxy = stack.redis.url.replace(String(stack.redis.port), String(proxy.port));
+  const through = ({ port }: FaultProxy) => ({
+    REDIS_URL: stack.redis.url.replace(String(stack.redis.port), String(port)),
+  });
   [bot, worker] = await Promise.all([
-    stack.startBot({ HEALTH_PORT: String(ports.bot) }),
-    stack.startWorker({ HEALTH_PORT: String(ports.worker), REDIS_URL: throughProxy }),
+    stack.startBot({ HEALTH_PORT: String(ports.bot), ...through(botProxy) }),
+    stack.startWorker({ HEALTH_PORT: String(ports.worker), ...through(proxy) }),
   ]);
 });
 afterAll(async () => {
   await stack?.close();
   await proxy?.close();
+  await botProxy?.close();
 });
 
 it('row 7: Redis killed and started again with a job running: it completes once, within 5 s of its return', async () => {
@@ -47,8 +54,9 @@ it('row 7: Redis killed and started again with a job running: it completes once,
   await stack.grid(handle);
   const ms = performance.now() - back;
   reportWithin('row 7: return of Redis to the grid', ms, 5_000);
+  await stack.expectClean(); // what comes late would come now
   expect(stack.gpuRuns(handle.id)).toBe(1);
-  expect(stack.messagesOf(handle)).toHaveLength(1);
+  expect(stack.messagesOf(handle).map(isGrid)).toEqual([true]);
 });
 
 it('row 9: Redis away at the click: "try again" within 3 s, nothing queued, no crash', async () => {
@@ -145,6 +153,32 @@ it('row 10: silent partition between worker and Redis: readiness red, recovery b
   await until(() => ready(ports.worker), 'the worker is ready again');
   const ms = performance.now() - began;
   reportWithin('row 10: silent partition until all is well', ms, 60_000);
+});
+
+it('row 10: silent partition between bot and Redis: readiness red, "try again", recovery by itself within 60 s', async () => {
+  await until(() => ready(ports.bot), 'the bot is ready');
+  botProxy.set('blackhole');
+  const began = performance.now();
+  const refused = await stack.imagine('into the partition');
+  expect(refused.message?.ephemeral).toBe(true);
+  expect(refused.message?.embeds[0]?.['title']).toBe('Try again in a moment');
+  await until(() => red(ports.bot), 'the bot says it is not ready');
+  botProxy.set('pass'); // for new connections; the old ones stay silent for ever
+  await until(() => ready(ports.bot), 'the bot is ready again', 60_000);
+  reportWithin('row 10: silent partition of the bot until all is well', performance.now() - began, 60_000);
+  await stack.grid(await stack.imagine('after the partition'));
+  expect(bot.process.exitCode).toBeNull();
+});
+
+it('row 10: a bot that is idle for longer than a silence may last keeps its connection', async () => {
+  const redis = await connectRedis({ ...producerConnection(stack.redis.url), socketTimeout: 500 });
+  const closed: unknown[] = [];
+  redis.on('close', () => closed.push('closed'));
+  await redis.ping();
+  await new Promise((over) => setTimeout(over, 1_500)); // the idleness itself, not a wait for something
+  expect(await redis.ping()).toBe('PONG');
+  expect(closed).toEqual([]);
+  redis.disconnect();
 });
 
 it('row 8: Redis away longer than the lock: perhaps painted twice, one message', async () => {

@@ -5,6 +5,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { checkRedis, connectRedis, workerConnection } from '../../shared/redis.ts';
 import { until } from '../support/faults.ts';
 import { isMessage, startProcess } from '../support/processes.ts';
 import { freePort, startRedis, type TestRedis } from '../support/redis.ts';
@@ -65,7 +66,88 @@ it.each(['bot/main.ts', 'worker/main.ts'])(
   'row 12: Redis without password, with eviction, in production: %s refuses to start',
   async (file) => {
     const line = await refusal(file, { REDIS_URL: unsafeUrl, NODE_ENV: 'production' });
-    expect(line).toMatch(/not safe for production.*noeviction.*appendonly.*requirepass/);
+    expect(line).toMatch(/not safe for production.*noeviction.*maxmemory.*appendonly.*requirepass/);
+    expect(line).toContain('maxmemory-policy: expected noeviction, got allkeys-lru');
+  },
+);
+
+/** A Redis with all that production wants, but for the given words of its command line. */
+async function checkOf(...words: string[]): Promise<string[]> {
+  const port = await freePort();
+  const where = [
+    '--bind',
+    '127.0.0.1',
+    '--port',
+    String(port),
+    '--dir',
+    folder,
+    '--appenddirname',
+    `aof${port}`,
+  ];
+  const safe = ['--save', '', '--appendonly', 'yes', '--maxmemory', '64mb', '--requirepass', 'secret'];
+  const server = spawn('redis-server', [...where, ...safe, ...words], { stdio: 'ignore' });
+  const connection = workerConnection(`redis://:secret@127.0.0.1:${port}`);
+  try {
+    let open: Awaited<ReturnType<typeof connectRedis>> | undefined;
+    await until(async () => {
+      open = await connectRedis(connection).catch(() => undefined);
+      return open !== undefined;
+    }, 'a Redis');
+    const client = open as NonNullable<typeof open>;
+    try {
+      const how = { production: true, unsafe: false };
+      const refused = await checkRedis(client, how).then(
+        () => '',
+        (error: Error) => error.message,
+      );
+      const missing = await checkRedis(client, { production: false, unsafe: false });
+      for (const one of missing) expect(refused).toContain(one);
+      if (missing.length === 0) expect(refused).toBe('');
+      expect(await checkRedis(client, { production: true, unsafe: true })).toEqual(missing);
+      return missing;
+    } finally {
+      client.disconnect();
+    }
+  } finally {
+    server.kill('SIGKILL');
+    await once(server, 'exit');
+  }
+}
+
+const noConfig = ['--user', 'default on >secret ~* &* +@all -config'];
+const noInfo = ['--user', 'default on >secret ~* &* +@all -config -info'];
+it.each([
+  ['as it should be', [], []],
+  ['always', ['--appendfsync', 'always'], []],
+  ['without a limit', ['--maxmemory', '0'], [/^maxmemory: expected a limit.*, got 0$/]],
+  [
+    'that may lose half a minute',
+    ['--appendfsync', 'no'],
+    [/^appendfsync: expected everysec or always, got no$/],
+  ],
+  ['with a password that it does not ask for', ['--requirepass', ''], [/^requirepass: .*, got none$/]],
+  ['that refuses CONFIG', noConfig, [/^appendfsync: .*, got no answer to INFO or CONFIG$/]],
+  [
+    'that refuses CONFIG and evicts',
+    [...noConfig, '--maxmemory-policy', 'allkeys-lru'],
+    [/^maxmemory-policy: expected noeviction, got allkeys-lru$/, /^appendfsync: /],
+  ],
+  [
+    'that tells nothing',
+    noInfo,
+    [
+      /^maxmemory-policy: .*no answer/,
+      /^maxmemory: .*no answer/,
+      /^appendonly: .*no answer/,
+      /^appendfsync: /,
+    ],
+  ],
+])(
+  'row 12: a Redis %s, in production: what is missing is named, with what came instead',
+  async (_, words, says) => {
+    const missing = await checkOf(...words);
+    expect(missing).toHaveLength(says.length);
+    for (const [i, pattern] of says.entries()) expect(missing[i]).toMatch(pattern);
   },
 );
 

@@ -2,7 +2,8 @@ import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { type FaultStack, startFaultStack, until } from '../support/faults.ts';
+import type { InteractionHandle } from '../../playground/index.ts';
+import { ENGLISH, type FaultStack, startFaultStack, until } from '../support/faults.ts';
 import { isMessage, type TestProcess } from '../support/processes.ts';
 import { isSingle } from '../support/stack.ts';
 
@@ -25,6 +26,14 @@ const stop = async (process: TestProcess): Promise<void> => {
   process.signal('SIGTERM');
   expect(await process.ended).toBe(0);
 };
+const shorten = (): Promise<InteractionHandle> =>
+  stack.playground.run(
+    stack.playground.users.member,
+    'shorten',
+    { prompt: 'a very lovely fox in the snow at night' },
+    ENGLISH,
+  );
+const titleOf = ({ message }: InteractionHandle): string => String(message?.embeds[0]?.['title'] ?? '');
 /** Who painted: the process that logged it. */
 const paintedBy = (process: TestProcess, jobId: string): boolean =>
   process.events.some((event) => event['msg'] === 'painted' && event['jobId'] === jobId);
@@ -84,6 +93,14 @@ it(
   async () => {
     await stop(newWorker);
     const handle = await stack.imagine('for the new version alone');
+    const question = await shorten();
+    // It waits for longer than anybody who does not come is waited for: that alone fails no job.
+    const sinceLong = Date.now() - 16 * 60_000;
+    for (const [queue, id] of [
+      ['render', `g-${handle.id}`],
+      ['ask', `a-${question.id}`],
+    ])
+      await stack.redis.client.hset(`{dreamgrid}:${queue}:${id}`, 'timestamp', sinceLong);
     // Sent back more often than a poisoned job may be started.
     const key = `{dreamgrid}:render:g-${handle.id}`;
     let looks = 0;
@@ -100,6 +117,57 @@ it(
     newWorker = await startNew('worker');
     await stack.grid(handle);
     expect(paintedBy(newWorker, handle.id)).toBe(true);
+    await stack.shown(question, () => titleOf(question) !== '');
+    expect(titleOf(question)).toBe('Shorter prompts');
+    await stack.expectClean();
+  },
+  SLOW_MS,
+);
+
+it(
+  'jobs of a version that nobody reads for a quarter of an hour: their owner is told on the message that waits',
+  async () => {
+    const { client } = stack.redis;
+    await stop(newWorker);
+    const handle = await stack.imagine('for nobody');
+    const question = await shorten();
+    for (const { id } of [handle, question]) {
+      const key = `{dreamgrid}:refused:${id}`;
+      await until(async () => (await client.exists(key)) === 1, 'the first refusal');
+      await client.decrby(key, 16 * 60_000);
+    }
+    const failed = await stack.shown(handle, ({ content }) => content.includes('(Failed)'));
+    expect(failed.content).toContain('for nobody');
+    expect(failed.embeds[0]?.['title']).toBe('Painting failed');
+    await stack.shown(question, () => titleOf(question) === 'Something broke');
+    await stack.expectClean();
+    expect(stack.messagesOf(handle)).toHaveLength(1);
+    newWorker = await startNew('worker');
+    await stack.grid(await stack.press(failed, '🔄 Try again'));
+    await stop(oldWorker);
+  },
+  SLOW_MS,
+);
+
+it(
+  'a version whose worker is there is waited for, however long its queue is',
+  async () => {
+    const { client } = stack.redis;
+    await stop(newWorker);
+    oldWorker = await stack.startWorker();
+    await stack.queues.render.pause();
+    const handle = await stack.imagine('in a long queue');
+    await client.set(`{dreamgrid}:refused:${handle.id}`, Date.now() - 16 * 60_000);
+    // Announced as a worker of the next version, which is busy with others.
+    await client.sadd('{dreamgrid}:workers', 'busy');
+    await client.set('{dreamgrid}:worker:busy', '{"schema":2}', 'EX', 60);
+    await stack.queues.render.resume();
+    const sentBack = async (): Promise<boolean> =>
+      (await (await stack.queues.render.getJob(`g-${handle.id}`))?.isDelayed()) === true;
+    await until(sentBack, 'it is sent back');
+    await client.del('{dreamgrid}:worker:busy');
+    newWorker = await startNew('worker');
+    await stack.grid(handle);
     await stop(oldWorker);
     await stack.expectClean();
   },

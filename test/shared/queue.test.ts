@@ -3,6 +3,7 @@ import type { DeliverJob } from '../../shared/job.ts';
 import { deliverId, renderId } from '../../shared/job.ts';
 import {
   addJob,
+  attemptsWithin,
   cancelJob,
   type Outcome,
   openDeliverWorker,
@@ -11,6 +12,7 @@ import {
   outcomeOf,
   placeInLine,
   type Queues,
+  waitAfter,
 } from '../../shared/queue.ts';
 import { producerConnection, workerConnection } from '../../shared/redis.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
@@ -109,5 +111,34 @@ describe('the flow of two jobs', () => {
     );
     expect(places).toEqual([2, 0, 1]);
     expect(await placeInLine(queues, redis.client, '100000000000000009')).toBeUndefined();
+  });
+});
+
+describe('what Discord does not take', () => {
+  it('is offered again soon, then every two minutes, for a day', () => {
+    const waits = Array.from({ length: attemptsWithin(24 * 3600) - 1 }, (_, i) => waitAfter(i + 1));
+    expect(waits.slice(0, 10)).toEqual([500, 1e3, 2e3, 4e3, 8e3, 16e3, 32e3, 64e3, 120e3, 120e3]);
+    const hours = waits.reduce((sum, ms) => sum + ms, 0) / 3600_000;
+    expect(hours).toBeGreaterThanOrEqual(24);
+    expect(hours).toBeLessThan(24.1);
+  });
+
+  it.each([
+    ['that names no time', {}, 500],
+    ['that names a longer time', { retryAfterMs: 600_000 }, 600_000],
+    ['that names a day', { retryAfterMs: 86_400_000 }, 3600_000],
+  ])('after an answer %s', async (_, fields, delay) => {
+    await addJob(queues, job('100000000000000001'), 1);
+    await (await queues.render.getJob(renderId('100000000000000001')))!.remove();
+    const worker = openDeliverWorker(workerConnection(redis.url), async () => {
+      throw Object.assign(new Error('not now'), fields);
+    });
+    const failed = new Promise((resolve) => worker.once('failed', resolve));
+    void worker.run();
+    await failed;
+    await worker.close();
+    const waiting = (await queues.deliver.getJob(deliverId('100000000000000001')))!;
+    expect(await waiting.isDelayed()).toBe(true);
+    expect(waiting.delay).toBe(delay);
   });
 });

@@ -1,10 +1,12 @@
+import type { Queue } from 'bullmq';
 import { expect } from 'vitest';
 import type { InteractionHandle, MessageView, PersonName } from '../../playground/index.ts';
 import { openQueues, type Queues } from '../../shared/queue.ts';
 import { workerConnection } from '../../shared/redis.ts';
 import { type ModelsFolder, makeModels } from '../worker/tinyModel.ts';
 import { engineOf, type TestProcess } from './processes.ts';
-import { expectNoSecrets, isGrid, type Stack, type StackOptions, startStack } from './stack.ts';
+import { CANARY, leaksIn } from './secrets.ts';
+import { isGrid, type Stack, type StackOptions, startStack } from './stack.ts';
 
 /**
  * A stack for breaking: the tiny model (a grid takes a second), logs as in production, secrets that can be
@@ -32,11 +34,7 @@ export interface FaultStack extends Stack {
   expectClean(): Promise<void>;
 }
 
-export const CANARY = {
-  botToken: 'canary-bot-token.MTE5.aaaaaaaaaaaaaaaaaaaaaaaaaaa',
-  redisPassword: 'canary-redis-password',
-  prompt: 'canary fox',
-} as const;
+export { CANARY };
 
 /** Some of the playground's people read Vietnamese. */
 export const ENGLISH = { locale: 'en-US' } as const;
@@ -49,9 +47,7 @@ export async function startFaultStack(options: StackOptions = {}): Promise<Fault
   const models = own ? undefined : await makeModels();
   const stack = await startStack({
     ...options,
-    playground: { token: CANARY.botToken, ...options.playground },
     env: {
-      DISCORD_TOKEN: CANARY.botToken,
       MODELS_DIR: own ?? (models as ModelsFolder).root,
       DEFAULT_MODEL: 'tiny',
       LOG_LEVEL: 'info',
@@ -104,6 +100,7 @@ export async function startFaultStack(options: StackOptions = {}): Promise<Fault
     expectClean: async () => {
       await until(async () => (await stack.redis.client.exists('{dreamgrid}:open')) === 0, 'no reservation');
       await until(async () => (await countOpen(queues)) === 0, 'an empty queue');
+      expect(await stack.redis.client.keys('{dreamgrid}:asking:*')).toEqual([]);
       expect(await stack.temporaryFiles()).toEqual([]);
       expect(playground.violations).toEqual([]);
       expectNoLeak(stack);
@@ -116,21 +113,37 @@ export async function startFaultStack(options: StackOptions = {}): Promise<Fault
   };
 }
 
-/** Jobs that still wait or run, of both kinds. */
+/** Jobs that still wait or run, of all kinds. */
 export async function countOpen(queues: Queues): Promise<number> {
   const open = ['waiting', 'prioritized', 'active', 'delayed', 'waiting-children'] as const;
   const counts = await Promise.all([
     queues.render.getJobCountByTypes(...open),
     queues.deliver.getJobCountByTypes(...open),
+    queues.ask.getJobCountByTypes(...open),
   ]);
-  return counts[0] + counts[1];
+  return counts.reduce((sum, count) => sum + count, 0);
+}
+
+/** Takes every wait of a job for over, as long as `work` lasts: the waits between attempts double up to minutes. */
+export async function withoutWaits<T>(queue: Queue, id: string, work: Promise<T>): Promise<T> {
+  const promoting = setInterval(async () => {
+    const job = await queue.getJob(id);
+    if (await job?.isDelayed()) await job?.promote().catch(() => undefined);
+  }, 100);
+  return work.finally(() => clearInterval(promoting));
+}
+
+/** One figure of a process's `/metrics`, by its name with labels as printed there; undefined where it is not. */
+export async function figureOf(port: number, series: string): Promise<number | undefined> {
+  const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+  const line = text.split('\n').find((one) => one.startsWith(`${series} `));
+  return line === undefined ? undefined : Number(line.slice(series.length));
 }
 
 /** No token, password or prompt in any line that any process wrote. */
-export function expectNoLeak({ processes, playground, redis }: Stack): void {
-  const logs = processes.flatMap(({ lines }) => lines).join('\n');
-  for (const secret of Object.values(CANARY)) expect(logs).not.toContain(secret);
-  expectNoSecrets(processes, playground, redis);
+export function expectNoLeak({ processes }: Pick<Stack, 'processes'>): void {
+  const secrets = [CANARY.botToken, CANARY.redisPassword];
+  for (const { lines } of processes) expect(leaksIn(lines, secrets)).toEqual([]);
 }
 
 /** Asks again until it is so: for Redis and files, which do not call back. */
