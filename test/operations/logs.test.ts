@@ -1,4 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -133,7 +134,24 @@ it('neither the launcher nor the doctor shows one', async () => {
   }
 });
 
+it('every process that a test starts is searched for what it was given', async () => {
+  const tokens = Buffer.from('interaction:1190000000000000007:random').toString('base64url');
+  const careless = (level: string) =>
+    startProcess('test/operations/careless.ts', {
+      LOG_LEVEL: level,
+      HF_TOKEN,
+      REDIS_URL: `redis://:${CANARY.redisPassword}@127.0.0.1:1`,
+      SAYS: tokens,
+    });
+  const [info, debug] = [careless('info'), careless('debug')];
+  await Promise.all([once(info.process, 'close'), once(debug.process, 'close')]);
+  const all = [HF_TOKEN, `at ${CANARY.redisPassword}`, tokens, 'a fox in the snow'];
+  expect(info.log.leaks().sort()).toEqual(all.sort());
+  expect(debug.log.leaks()).toHaveLength(3);
+  for (const { log } of [info, debug]) log.forgive();
+});
+
 it('and nobody’s prompt is written at info', async () => {
   const info = [bot, worker];
-  expectNoLeak({ ...stack, processes: info });
+  expectNoLeak({ processes: info });
 });

@@ -1,7 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
+import { watchLog } from './secrets.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 
@@ -33,6 +35,11 @@ export function npmStart(home: string, env: Record<string, string> = {}): NpmSta
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const lines: string[] = [];
+  const log = watchLog('npm start', lines, env);
+  child.once('exit', () => {
+    const file = join(home, 'redis/password'); // of its private Redis
+    if (existsSync(file)) log.also(readFileSync(file, 'utf8').trim());
+  });
   const listeners = new Set<(line: string) => void>();
   const hear = (line: string): void => {
     lines.push(line);

@@ -3,11 +3,14 @@ import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { createInterface } from 'node:readline';
+import { type WatchedLog, watchLog } from './secrets.ts';
 
 /** One of our processes under test: started as `npm start` starts it, its log lines kept. */
 export interface TestProcess {
   process: ChildProcess;
   lines: string[];
+  /** Searched for secrets whatever the test is about. */
+  log: WatchedLog;
   events: Record<string, unknown>[];
   /** Resolves with the first log event, past or future, that matches. */
   logged(
@@ -36,6 +39,7 @@ export function startProcess(file: string, env: Record<string, string>): TestPro
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const lines: string[] = [];
+  const log = watchLog(file, lines, env);
   const events: Record<string, unknown>[] = [];
   const waiting = new Set<(event: Record<string, unknown>) => void>();
   const take = (line: string): void => {
@@ -73,7 +77,7 @@ export function startProcess(file: string, env: Record<string, string>): TestPro
       void ended.then((how) => waiting.has(look) && fail(`ended (${how}) before`));
     });
 
-  return { process: child, lines, events, logged, signal: (signal) => child.kill(signal), ended };
+  return { process: child, lines, log, events, logged, signal: (signal) => child.kill(signal), ended };
 }
 
 export const isMessage =

@@ -4,6 +4,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
+import { CANARY } from './secrets.ts';
 
 /** A real redis-server of the test's own: free port, own folder, AOF, password. */
 export interface TestRedis {
@@ -31,7 +32,7 @@ export const freePort = (): Promise<number> =>
 export async function startRedis(): Promise<TestRedis> {
   const dir = await mkdtemp(join(tmpdir(), 'dreamgrid-redis-'));
   const port = await freePort();
-  const password = 'canary-redis-password';
+  const password = CANARY.redisPassword;
   const config = join(dir, 'redis.conf');
   await writeFile(
     config,

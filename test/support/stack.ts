@@ -9,6 +9,7 @@ import {
 } from '../../playground/index.ts';
 import { isMessage, startProcess, type TestProcess } from './processes.ts';
 import { startRedis, type TestRedis } from './redis.ts';
+import { CANARY } from './secrets.ts';
 
 /** Everything real: Redis, the local Discord, the bot's process, the worker's process (with its engine). */
 export interface Stack {
@@ -37,12 +38,12 @@ export interface StackOptions {
 export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const [redis, playground, dataDir] = await Promise.all([
     startRedis(),
-    startPlayground(options.playground),
+    startPlayground({ token: CANARY.botToken, ...options.playground }),
     mkdtemp(join(tmpdir(), 'dreamgrid-data-')),
   ]);
   const env: Record<string, string> = {
     REDIS_URL: redis.url,
-    DISCORD_TOKEN: 'playground',
+    DISCORD_TOKEN: playground.token,
     DISCORD_API: `${playground.url}/api`,
     DISCORD_CDN: playground.url,
     DATA_DIR: dataDir,
@@ -82,7 +83,6 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
       await redis.close();
       await rm(dataDir, { recursive: true, force: true });
       expectNoPings(playground);
-      expectNoSecrets(processes, playground, redis);
     },
   };
 }
@@ -91,22 +91,6 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
 export function expectNoPings({ violations }: Playground): void {
   const pings = violations.filter(({ kind }) => kind === 'ping');
   if (pings.length > 0) throw new Error(`somebody would be pinged: ${JSON.stringify(pings.slice(0, 3))}`);
-}
-
-/** Nor may any process ever have written down the password of Redis or the token of an interaction. */
-export function expectNoSecrets(
-  processes: readonly TestProcess[],
-  { requests }: Playground,
-  { password }: TestRedis,
-): void {
-  const tokens = new Set(
-    requests.flatMap(({ path }) => /\/(?:webhooks|interactions)\/\d+\/([\w-]{40,})/.exec(path)?.[1] ?? []),
-  );
-  for (const { lines } of processes)
-    for (const line of lines) {
-      const leaks = line.includes(password) || line.match(/[\w-]{40,}/g)?.some((word) => tokens.has(word));
-      if (leaks) throw new Error(`a secret is in a log: ${line.slice(0, 80)}…`);
-    }
 }
 
 const labels = (message: MessageView): string[] => message.buttons.map(({ label }) => label);
