@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { playStorm } from './storm.ts';
 
-/** `npm run storm -- [--jobs 1000] [--seed 1] [--minutes 60] [--workers 2] [--built]`: ends with 1 where anything was lost or doubled. */
+/** `npm run storm -- [--jobs 1000] [--seed 1] [--minutes 60] [--workers 2] [--built] [--samples 400]`: ends with 1 where anything was lost or doubled. */
 const { values } = parseArgs({
   options: {
     jobs: { type: 'string', default: '1000' },
@@ -9,7 +9,7 @@ const { values } = parseArgs({
     minutes: { type: 'string', default: '1440' },
     workers: { type: 'string', default: '2' },
     built: { type: 'boolean', default: false },
-    samples: { type: 'string', default: '40' },
+    samples: { type: 'string', default: '400' },
   },
 });
 const number = (name: Exclude<keyof typeof values, 'built'>): number => {

@@ -1,7 +1,7 @@
 import type { MessageView } from '../../playground/index.ts';
 import { isGrid, isSingle } from '../support/stack.ts';
 
-/** One interaction that asked for a picture, and what is known of it when all is over. */
+/** One interaction that asked for a picture or an answer, and what is known of it when all is over. */
 export interface Entry {
   id: string;
   /** In the prompt of its own picture, where it was typed and not clicked. */
@@ -9,8 +9,12 @@ export interface Entry {
   state: 'waiting' | 'acknowledged' | 'failed';
   /** Jobs it asked for; more than one with --repeat. */
   repeat: number;
+  /** Nobody else may see its answer. */
+  hidden: boolean;
   cancelAsked: boolean;
-  /** How often a worker began to paint it. */
+  /** Its message may be gone; nobody waits for that, as a bot that is dead hears no reaction. */
+  deleteAsked: boolean;
+  /** How often a worker began to paint it; 1 for a question that was queued. */
   starts: number;
   /** How often a process or Redis was killed between its click and its end. */
   kills: number;
@@ -18,7 +22,9 @@ export interface Entry {
 
 export interface Aftermath {
   entries: readonly Entry[];
-  /** All that is in the channel, private answers too. */
+  /** The channel that everybody sees. */
+  channelId: string;
+  /** All that is there and in direct messages, private answers too. */
   messages: readonly MessageView[];
   /** Keys of reservations, jobs that wait or run, and files of writers that did not finish. */
   reservations: readonly string[];
@@ -31,7 +37,11 @@ export interface Aftermath {
 const isFailed = ({ content }: MessageView): boolean => content.includes('(Failed)');
 const isCancelled = ({ content }: MessageView): boolean => content.includes('(Cancelled)');
 export const isFinal = (message: MessageView): boolean =>
-  message.ephemeral || isGrid(message) || isSingle(message) || isFailed(message) || isCancelled(message);
+  isGrid(message) ||
+  isSingle(message) ||
+  isFailed(message) ||
+  isCancelled(message) ||
+  (message.ephemeral && !message.loading && message.embeds.length > 0);
 
 const look = (messages: readonly MessageView[]): string =>
   messages
@@ -59,11 +69,13 @@ export function judge(after: Aftermath): string[] {
     const own = entry.repeat > 1 && of.length === 2 ? of.filter(({ ephemeral }) => !ephemeral) : of;
     // Not answered within Discord's 3 s: nothing to see, or, where it was queued all the same, one message.
     if (entry.state === 'waiting') say(entry.id, 'never ended');
-    if (entry.state === 'acknowledged' && own.length !== 1)
+    if (entry.state === 'acknowledged' && own.length !== 1 && !(entry.deleteAsked && own.length === 0))
       say(entry.id, `${own.length} messages${look(own)}`);
     if (entry.state === 'failed' && own.length > 1)
       say(entry.id, `${own.length} messages, unacknowledged${look(own)}`);
     for (const message of own) {
+      if (entry.hidden && !message.ephemeral && message.channelId === after.channelId)
+        say(entry.id, 'was for its asker alone, and is in the channel');
       if (!isFinal(message)) {
         // A bot that was killed between "thinking…" and queueing has promised nothing.
         if (!(message.loading && entry.starts === 0 && entry.kills > 0))
@@ -83,7 +95,7 @@ export function judge(after: Aftermath): string[] {
   }
 
   const jobs = new Map<string, string>();
-  for (const message of after.messages.filter(({ ephemeral }) => !ephemeral)) {
+  for (const message of after.messages) {
     const from = message.interaction?.id;
     for (const { filename } of message.attachments) {
       const job = /(\d{15,20}(?:_\d+)?)\.\w+$/.exec(filename)?.[1];

@@ -1,83 +1,120 @@
-import type { InteractionHandle, PersonName } from '../../playground/index.ts';
-import type { FaultStack } from '../support/faults.ts';
+import type { InteractionHandle } from '../../playground/index.ts';
+import { CANARY, ENGLISH, type FaultStack } from '../support/faults.ts';
 import type { Random } from '../support/random.ts';
 
 /** One interaction as it was made. */
 export interface Asked {
   handle: InteractionHandle;
-  who: PersonName;
+  /** The user's id. */
+  who: string;
   mark: string | undefined;
   repeat: number;
+  /** Only its asker may see the answer. */
+  hidden: boolean;
   cancelAsked: boolean;
+  deleteAsked: boolean;
   at: number;
   endedAt: number | undefined;
 }
 
-/** What people find in the channel: messages with a picture, and jobs that still wait or run. */
+/** What people find: finished pictures, and jobs that still wait or run. */
 export interface Channel {
-  finished: string[];
+  finished: Asked[];
   open: Set<Asked>;
 }
 
-const PEOPLE: readonly PersonName[] = ['member', 'stranger', 'moderator', 'owner'];
 const WORDS = ['a red fox', 'a cloud castle', 'an old harbour', 'two owls', 'snow at night', 'một con mèo'];
 const PARAMETERS = ['', '', '', ' --ar 3:2', ' --ar 2:3', ' --seed 7', ' --no trees', ' --quality .5'];
 const LABELS = { U: 4, V: 3, '🔄': 2 } as const;
-const ENGLISH = { locale: 'en-US' } as const;
+const KINDS = { type: 60, click: 30, twice: 4, describe: 3, cancel: 8, delete: 4 } as const;
+/** How a prompt is typed; what is drawn twice excludes the other. */
+const WAYS = { plain: 82, repeat: 4, stealth: 5, directly: 4, image: 5 } as const;
 
 /**
- * Does one thing that people do, drawn from the seed. @returns what asks for pictures and is acknowledged or
- * failed; nothing where it was a cancel, or a button that is no longer there
+ * Does one thing that a person does, drawn from the seed. @returns what asks for an answer and is acknowledged or
+ * failed; nothing where it was a cancel or a delete, or a button that is no longer there
  */
-export async function act(stack: FaultStack, channel: Channel, random: Random, n: number): Promise<Asked[]> {
-  const who = random.pick(PEOPLE);
-  const what = random.weighted({
-    type: 60,
-    click: channel.finished.length > 0 ? 30 : 0,
-    twice: 4,
-    cancel: 8,
-  });
-  if (what === 'cancel') return cancel(stack, channel, random);
-  const asked = (handle: InteractionHandle, mark?: string, repeat = 1): Asked => {
-    const entry = {
-      handle,
+export async function act(
+  stack: FaultStack,
+  channel: Channel,
+  random: Random,
+  n: number,
+  who: string,
+): Promise<Asked[]> {
+  const { playground } = stack;
+  const kind = random.weighted(KINDS);
+  if (kind === 'cancel') return cancel(stack, channel, random);
+  if (kind === 'delete') return remove(stack, channel, random);
+  const asked = async (
+    handle: Promise<InteractionHandle>,
+    more: Partial<Pick<Asked, 'mark' | 'repeat' | 'hidden'>> = {},
+  ): Promise<Asked> => {
+    const entry: Asked = {
+      handle: await handle,
       who,
-      mark,
-      repeat,
+      mark: undefined,
+      repeat: 1,
+      hidden: false,
+      ...more,
       cancelAsked: false,
+      deleteAsked: false,
       at: performance.now(),
       endedAt: undefined,
     };
     channel.open.add(entry);
     return entry;
   };
-  const settled = async (handles: Promise<InteractionHandle>[]): Promise<Asked[]> =>
-    (await Promise.all(handles)).map((handle) => asked(handle));
 
-  if (what !== 'type' && channel.finished.length > 0) {
-    const message = stack.playground.message(random.pick(channel.finished));
-    const kind = random.weighted(LABELS);
-    const label = kind === '🔄' ? kind : `${kind}${random.between(1, 4)}`;
-    if (!message?.buttons.some((button) => button.label === label)) return [];
-    const times = what === 'twice' ? 2 : 1;
-    return settled(Array.from({ length: times }, () => stack.press(message, label, who)));
+  const found = channel.finished.length > 0 ? random.pick(channel.finished) : undefined;
+  const message = found?.handle.message;
+  const picture = message?.attachments[0]?.data;
+  if (kind === 'describe') {
+    if (!picture) return [];
+    const image = { name: 'what.png', file: picture };
+    return [await asked(playground.run(who, 'describe', { image }, ENGLISH), { hidden: true })];
   }
+  if (kind !== 'type' && message) {
+    const which = random.weighted(LABELS);
+    const label = which === '🔄' ? which : `${which}${random.between(1, 4)}`;
+    if (!message.buttons.some((button) => button.label === label)) return [];
+    const times = kind === 'twice' ? 2 : 1;
+    const click = () => asked(playground.click(who, message.id, label, ENGLISH), { hidden: found?.hidden });
+    return Promise.all(Array.from({ length: times }, click));
+  }
+
+  const way = random.weighted(WAYS);
   const mark = `storm ${n} end`;
-  const repeat = random.next() < 0.04 ? random.between(2, 3) : 1;
-  const prompt = `${mark} ${random.pick(WORDS)}${random.pick(PARAMETERS)}${repeat > 1 ? ` --repeat ${repeat}` : ''}`;
-  return [asked(await stack.imagine(prompt, who), mark, repeat)];
+  const repeat = way === 'repeat' ? random.between(2, 3) : 1;
+  const last = way === 'repeat' ? ` --repeat ${repeat}` : way === 'stealth' ? ' --stealth' : '';
+  const prompt = `${CANARY.prompt} ${mark} ${random.pick(WORDS)}${random.pick(PARAMETERS)}${last}`;
+  const image = way === 'image' && picture ? { image: { name: 'start.png', file: picture } } : {};
+  const place = way === 'directly' ? { channelId: playground.dm(who) } : {};
+  const typed = playground.run(who, 'imagine', { prompt, ...image }, { ...ENGLISH, ...place });
+  return [await asked(typed, { mark, repeat, hidden: way === 'stealth' })];
 }
 
-async function cancel(stack: FaultStack, channel: Channel, random: Random): Promise<Asked[]> {
-  const open = [...channel.open].filter(({ handle }) =>
-    handle.message?.buttons.some(({ label }) => label.includes('Cancel') || label.includes('❌')),
-  );
+async function cancel({ playground }: FaultStack, channel: Channel, random: Random): Promise<Asked[]> {
+  const labelOf = ({ handle }: Asked) =>
+    handle.message?.buttons.find(({ label }) => /Cancel|❌/.test(label))?.label;
+  const open = [...channel.open].filter(labelOf);
   if (open.length === 0) return [];
   const target = random.pick(open);
-  target.cancelAsked = true;
   const { message } = target.handle;
-  const label = message?.buttons.find(({ label }) => /Cancel|❌/.test(label))?.label;
-  if (message && label)
-    await stack.playground.click(stack.playground.users[target.who], message.id, label, ENGLISH);
+  const label = labelOf(target);
+  target.cancelAsked = true;
+  if (message && label) await playground.click(target.who, message.id, label, ENGLISH);
+  return [];
+}
+
+/** ❌ as a reaction of whose it is: stops what still runs after all, else takes the message away. */
+function remove({ playground }: FaultStack, channel: Channel, random: Random): Asked[] {
+  const shown = channel.finished.filter(({ hidden, deleteAsked }) => !hidden && !deleteAsked);
+  if (shown.length === 0) return [];
+  const target = random.pick(shown);
+  const { message } = target.handle;
+  if (!message || message.ephemeral) return [];
+  target.cancelAsked = true;
+  target.deleteAsked = true;
+  playground.react(target.who, message.id, '❌');
   return [];
 }

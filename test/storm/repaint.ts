@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { MessageView } from '../../playground/index.ts';
@@ -9,9 +9,17 @@ import { composeGrid, encodePng } from '../../worker/grid.ts';
 import { readModels } from '../../worker/models.ts';
 import { paint } from '../../worker/paint.ts';
 
-/** Paints each message's picture again, from the recipe in its own file and nothing else. @returns which differ */
-export async function repaint(modelsRoot: string, messages: readonly MessageView[]): Promise<string[]> {
+/**
+ * Paints each message's picture again, from the recipe in its own file and what people uploaded, and nothing else.
+ * @param dataDir the storm's store @returns which differ
+ */
+export async function repaint(
+  modelsRoot: string,
+  dataDir: string,
+  messages: readonly MessageView[],
+): Promise<string[]> {
   const folder = await mkdtemp(join(tmpdir(), 'dreamgrid-repaint-'));
+  await cp(join(dataDir, 'uploads'), join(folder, 'uploads'), { recursive: true }).catch(() => undefined);
   const models = await readModels(modelsRoot);
   const engine = openEngine({ providers: ['cpu'], threads: 1, deadlineMs: 60_000 });
   const wrong: string[] = [];

@@ -2,9 +2,9 @@ import { utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { MessageView } from '../../playground/index.ts';
 import { readRecipe } from '../../shared/png.ts';
-import { CANARY, countOpen, startFaultStack, until } from '../support/faults.ts';
+import { CANARY, countOpen, ENGLISH, startFaultStack, until } from '../support/faults.ts';
 import { startProxy } from '../support/proxy.ts';
-import { openRandom } from '../support/random.ts';
+import { openRandom, type Random } from '../support/random.ts';
 import { startRelay } from '../support/relay.ts';
 import { isGrid, isSingle } from '../support/stack.ts';
 import { type Entry, isFinal, judge } from './model.ts';
@@ -13,7 +13,7 @@ import { repaint } from './repaint.ts';
 import { openWeather } from './weather.ts';
 
 export interface StormOptions {
-  /** Interactions that ask for a picture. */
+  /** Interactions that ask for a picture or an answer. */
   jobs: number;
   seed: number;
   /** Nobody asks for more after so long, whatever `jobs` says. */
@@ -34,7 +34,7 @@ export interface StormReport {
   troubles: Record<string, number>;
 }
 
-/** People in the channel at a time: enough to keep the workers busy while one of them is being replaced. */
+/** People, each with an account: enough to keep the workers busy while one of them is being replaced. */
 const CROWD = 24;
 /** Acts from one trouble to the next, at most. */
 const LULL = 24;
@@ -83,29 +83,31 @@ export async function playStorm(options: StormOptions): Promise<StormReport> {
       },
       long,
     );
+    const { playground } = stack;
     const channel: Channel = { finished: [], open: new Set() };
     const all: Asked[] = [];
+    const people = Array.from({ length: CROWD }, (_, i) => playground.join(`person ${i + 1}`));
 
     const follow = async (asked: Asked): Promise<void> => {
       const { handle } = asked;
       if (handle.state === 'acknowledged')
-        await stack.playground
+        await playground
           .waitFor(() => !handle.message || isFinal(handle.message), CALM_MS)
           .catch(() => undefined); // the model will say what it is left as
       asked.endedAt = performance.now();
       channel.open.delete(asked);
-      if (handle.message && isGrid(handle.message)) channel.finished.push(handle.message.id);
+      if (handle.message && isGrid(handle.message)) channel.finished.push(asked);
       if (channel.finished.length > 200) channel.finished.shift();
     };
     let untilTrouble = random.between(4, LULL);
     let n = 0;
-    const person = async (): Promise<void> => {
+    const person = async (who: string): Promise<void> => {
       while (all.length < jobs && performance.now() < began + minutes * 60_000) {
         if (--untilTrouble <= 0) {
           untilTrouble = random.between(4, LULL);
           weather.strike(random);
         }
-        const asked = await act(stack, channel, random, n++).catch((error: Error) => {
+        const asked = await act(stack, channel, random, n++, who).catch((error: Error) => {
           if (error.name === 'ClientRefusal') return [];
           throw error;
         });
@@ -115,7 +117,7 @@ export async function playStorm(options: StormOptions): Promise<StormReport> {
         await Promise.all(asked.map(follow));
       }
     };
-    await Promise.all(Array.from({ length: CROWD }, person));
+    await Promise.all(people.map(person));
     await weather.calm();
     log('calm; waiting for the last jobs');
     await until(async () => (await countOpen(stack.queues)) === 0, 'an empty queue', CALM_MS).catch(
@@ -126,27 +128,29 @@ export async function playStorm(options: StormOptions): Promise<StormReport> {
     const reserved = (): Promise<string[]> => client.zrange('{dreamgrid}:open', '0', '-1');
     const left = await reserved();
     if (left.length > 0) log(`${left.length} reservations of killed bots; their owners ask once more`);
-    const last: Asked[] = [];
+    const ownersOf = (jobIds: string[]): string[] => {
+      const ids = new Set(jobIds.map((jobId) => jobId.split('.')[0]));
+      return [...new Set(all.flatMap(({ handle, who }) => (ids.has(handle.id) ? who : [])))];
+    };
     await until(async () => {
-      if ((await reserved()).length === 0) return true;
-      for (const who of ['member', 'stranger', 'moderator', 'owner'] as const) {
-        const handle = await stack.imagine('last word', who);
-        const at = performance.now();
-        const asked = {
-          handle,
+      for (const who of ownersOf(await reserved())) {
+        const prompt = `${CANARY.prompt} last word`;
+        const asked: Asked = {
+          handle: await playground.run(who, 'imagine', { prompt }, ENGLISH),
           who,
           mark: 'last word',
           repeat: 1,
+          hidden: false,
           cancelAsked: false,
-          at,
+          deleteAsked: false,
+          at: performance.now(),
           endedAt: undefined,
         };
-        last.push(asked);
+        all.push(asked);
         await follow(asked);
       }
       return (await reserved()).length === 0;
     }, 'no reservation').catch(() => undefined);
-    all.push(...last);
     // Files of killed writers fall when a process starts an hour later.
     const half = await stack.temporaryFiles();
     const anHourAgo = Date.now() / 1000 - 3_700;
@@ -157,40 +161,35 @@ export async function playStorm(options: StormOptions): Promise<StormReport> {
     const starts = new Map<string, number>();
     let painted = 0;
     for (const { events } of stack.processes)
-      for (const { msg, jobId, engineMs } of events) {
+      for (const { msg, jobId, id, engineMs } of events) {
         if (msg === 'painting') starts.set(String(jobId), (starts.get(String(jobId)) ?? 0) + 1);
+        if (msg === 'asked') starts.set(String(id), 1);
         if (msg === 'painted' && engineMs !== 0) painted++;
       }
     const { kills } = weather;
-    const entries: Entry[] = all.map(({ handle, mark, repeat, cancelAsked, at, endedAt }) => ({
+    const entries: Entry[] = all.map(({ handle, at, endedAt, ...asked }) => ({
+      ...asked,
       id: handle.id,
-      mark,
       state: handle.state,
-      repeat,
-      cancelAsked,
       starts: starts.get(handle.id) ?? 0,
       kills: kills.filter((time) => time > at - 5_000 && time < (endedAt ?? Infinity)).length,
     }));
-    const messages = stack.playground.messages();
+    const places = [playground.channelId, ...people.map((who) => playground.dm(who))];
+    const messages = places.flatMap((place) => playground.messages(place));
     const promptIn = ({ attachments: [file] }: MessageView): string | undefined =>
       file && readRecipe(file.data)?.prompt;
     const wrong = judge({
       entries,
       messages,
+      channelId: playground.channelId,
       promptIn,
       reservations: await reserved(),
       queued: await countOpen(stack.queues),
       temporary: await stack.temporaryFiles(),
     });
-    wrong.push(
-      ...stack.playground.violations.map((one) => `refused by Discord's rules: ${JSON.stringify(one)}`),
-    );
-    wrong.push(
-      ...leaks(
-        stack.processes.map(({ lines }) => lines),
-        all,
-      ),
-    );
+    wrong.push(...playground.violations.map((one) => `refused by Discord's rules: ${JSON.stringify(one)}`));
+    const leaks = stack.processes.flatMap(({ log }) => log.leaks());
+    wrong.push(...leaks.map((line) => `a secret is in a log: ${line}`));
 
     for (const [i, line] of wrong.entries()) {
       const id = /^(\d{17,20})\b/.exec(line)?.[1];
@@ -199,17 +198,26 @@ export async function playStorm(options: StormOptions): Promise<StormReport> {
     }
 
     const pictures = messages.filter((message) => isGrid(message) || isSingle(message));
-    const drawn = Array.from({ length: Math.min(samples, pictures.length) }, () => random.pick(pictures));
-    wrong.push(...(await repaint(stack.env['MODELS_DIR'] as string, drawn)));
+    const drawn = shuffle(pictures, random).slice(0, samples);
+    log(`painting ${drawn.length} of ${pictures.length} pictures again`);
+    wrong.push(...(await repaint(stack.env['MODELS_DIR'] as string, stack.dataDir, drawn)));
     const counted = (match: (message: MessageView) => boolean): number => messages.filter(match).length;
     return {
       wrong,
       troubles: weather.counts,
       figures: {
-        'interactions that asked for a picture': all.length,
+        'interactions that asked for a picture or an answer': all.length,
         'not answered by a dead or late bot': all.filter(({ handle }) => handle.state === 'failed').length,
-        'refused in private': counted(({ ephemeral, loading }) => ephemeral && !loading),
+        'answered or refused in private': counted(
+          ({ ephemeral, loading, attachments }) => ephemeral && !loading && attachments.length === 0,
+        ),
         'messages with a picture': pictures.length,
+        'of these for one person alone': pictures.filter(
+          ({ ephemeral, channelId }) => ephemeral || channelId !== playground.channelId,
+        ).length,
+        'messages deleted by whose they are': all.filter(
+          ({ deleteAsked, handle }) => deleteAsked && !handle.message,
+        ).length,
         'messages that say cancelled': counted(({ content }) => content.includes('(Cancelled)')),
         'messages that say failed': counted(({ content }) => content.includes('(Failed)')),
         'pictures painted': painted,
@@ -228,14 +236,12 @@ export async function playStorm(options: StormOptions): Promise<StormReport> {
   }
 }
 
-/** Secrets and interaction tokens in any line of any process. */
-function leaks(logs: readonly string[][], all: readonly Asked[]): string[] {
-  const tokens = new Set(all.map(({ handle }) => handle.token));
-  const found = new Set<string>();
-  for (const line of logs.flat()) {
-    for (const secret of Object.values(CANARY)) if (line.includes(secret)) found.add(`${secret} is in a log`);
-    for (const [word] of line.matchAll(/[\w.-]{20,}/g))
-      if (tokens.has(word)) found.add(`an interaction's token is in a log: ${line.slice(0, 200)}`);
+/** Fisher and Yates, "Statistical tables", 1938, example 12. */
+function shuffle<T>(from: readonly T[], random: Random): T[] {
+  const all = [...from];
+  for (let i = all.length - 1; i > 0; i--) {
+    const j = random.between(0, i);
+    [all[i], all[j]] = [all[j] as T, all[i] as T];
   }
-  return [...found];
+  return all;
 }

@@ -26,7 +26,7 @@ export interface Place {
   startWorker(): Promise<TestProcess>;
 }
 
-/** How often each kind is drawn. The silence takes 20 s to be noticed, so a short storm has none. */
+/** How often each kind is drawn. A silence takes 20 s to be noticed, so a short storm has none. */
 const KINDS = {
   'worker killed': 10,
   'worker asked to stop': 4,
@@ -37,6 +37,7 @@ const KINDS = {
   'workers cut off from Redis': 5,
   'bot cut off from Redis': 4,
   'silence between workers and Redis': 1,
+  'silence between bot and Redis': 1,
   'gateway dropped': 4,
   'Discord answers 429': 10,
   'Discord answers 500': 10,
@@ -134,6 +135,8 @@ export async function openWeather(place: Place, silence: boolean): Promise<Weath
     'bot cut off from Redis': (random) => cut(proxies.bot, 'bot proxy', 'reset', random.between(0, 2_000)),
     'silence between workers and Redis': (random) =>
       cut(proxies.workers, 'worker proxy', 'blackhole', random.between(500, 3_000)),
+    'silence between bot and Redis': (random) =>
+      cut(proxies.bot, 'bot proxy', 'blackhole', random.between(500, 3_000)),
     'gateway dropped': () => trouble.dropGateway(),
     'Discord answers 429': (random) => spoil('429', random),
     'Discord answers 500': (random) => spoil('500', random),
@@ -150,7 +153,9 @@ export async function openWeather(place: Place, silence: boolean): Promise<Weath
     },
   };
 
-  const weights = silence ? KINDS : { ...KINDS, 'silence between workers and Redis': 0 };
+  const weights = silence
+    ? KINDS
+    : { ...KINDS, 'silence between workers and Redis': 0, 'silence between bot and Redis': 0 };
   return {
     counts,
     kills,
