@@ -94,10 +94,12 @@ export function openEngine(options: EngineOptions): Engine {
     signal?: AbortSignal,
     onLoading?: (news: LoadNews) => void,
   ): Promise<Loaded> => {
+    // A killed one has its memory until it is gone.
+    for (const [key, { process }] of [...loaded]) if (!process.alive) await drop(key);
     const key = `${model.name}|${model.hash}|${safe}`;
     const known = loaded.get(key);
-    loaded.delete(key);
-    if (known?.process.alive) {
+    if (known) {
+      loaded.delete(key);
       loaded.set(key, known);
       return known;
     }

@@ -1,5 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { createRequire } from 'node:module';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { Answers, Ask, FromChild, LoadNews, Painted, StepNews, ToChild } from './engineProtocol.ts';
 import type { Pixels } from './pixels.ts';
@@ -24,9 +25,10 @@ export interface AskOptions {
 
 export interface EngineProcess {
   readonly pid: number | undefined;
+  /** False once it has ended or was told to. */
   readonly alive: boolean;
   ask<A extends Ask>(ask: A, options: AskOptions): Promise<Answers[A['kind']]>;
-  /** Ends it at once, also in the middle of a model call. */
+  /** Ends it at once, also in the middle of a model call; resolves when it is gone and its memory is free. */
   kill(): Promise<void>;
 }
 
@@ -40,6 +42,8 @@ interface Pending {
 
 /** Between two steps the child sees the request to stop; one that does not within this time is killed. */
 const ABORT_GRACE_MS = 5_000;
+/** A process inside a driver's call (state D) may never end: its memory is lost, but not the worker's time. */
+const EXIT_MS = 10_000;
 /** A model is a stranger's file: its process gets no secret that it could give away. */
 const SECRET = /TOKEN|PASSWORD|SECRET|REDIS_URL|_KEY$/i;
 
@@ -50,6 +54,7 @@ export function startEngineProcess(abortGraceMs = ABORT_GRACE_MS): EngineProcess
   const last: string[] = [];
   let nextId = 1;
   let ended: string | undefined;
+  let killed = false;
 
   const keep = (bytes: Buffer): void => {
     last.push(bytes.toString('utf8'));
@@ -90,9 +95,12 @@ export function startEngineProcess(abortGraceMs = ABORT_GRACE_MS): EngineProcess
     } else question.resolve(message.answer);
   });
 
-  const kill = (): Promise<void> => {
+  const kill = async (): Promise<void> => {
+    killed = true;
     child.kill('SIGKILL');
-    return gone;
+    const given = new AbortController();
+    await Promise.race([gone, sleep(EXIT_MS, undefined, given).catch(() => undefined)]);
+    given.abort();
   };
   const send = (message: ToChild): void => {
     if (child.connected) child.send(message, () => undefined); // a lost message is followed by 'exit'
@@ -103,11 +111,12 @@ export function startEngineProcess(abortGraceMs = ABORT_GRACE_MS): EngineProcess
       return child.pid;
     },
     get alive() {
-      return ended === undefined;
+      return ended === undefined && !killed;
     },
     kill,
     ask: async (ask, { signal, onStep, onLoading, deadlineMs }) => {
-      if (ended !== undefined) throw new EngineFailure('crashed', `the engine process ended (${ended})`);
+      if (ended !== undefined || killed)
+        throw new EngineFailure('crashed', `the engine process ended (${ended ?? 'killed'})`);
       if (signal?.aborted) throw new EngineFailure('aborted', 'stopped before it began');
       const id = nextId++;
       const timers: NodeJS.Timeout[] = [];

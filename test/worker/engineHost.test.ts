@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -200,6 +201,22 @@ describe('stopping', () => {
     expect(await codeOf(work)).toBe('aborted');
     expect(engine.pids()).toEqual(before);
     expect((await engine.generate(tiny(), request())).pictures).toHaveLength(2);
+    expect(restarts).toEqual([]);
+  });
+
+  it('one that does not hear is killed, and the next question meets a new one and keeps its retry', async () => {
+    const marker = join(scratch, 'deaf');
+    vi.stubEnv('DREAMGRID_FAULT', `engine-step:hang:1:${marker}`);
+    open();
+    const abort = new AbortController();
+    const work = codeOf(engine.generate(tiny(), request(), { signal: abort.signal }));
+    await expect.poll(() => existsSync(marker), { timeout: 60_000 }).toBe(true);
+    const [deaf] = engine.pids();
+    abort.abort();
+    const next = engine.generate(tiny(), request());
+    expect(await work).toBe('aborted');
+    expect((await next).pictures).toHaveLength(2);
+    expect(engine.pids()).not.toContain(deaf);
     expect(restarts).toEqual([]);
   });
 
