@@ -110,7 +110,8 @@ async function repaint(
   const quiet: PaintOptions = { ...options, onStep: ({ step, steps }) => options.onStep?.({ step, steps }) };
   const asked = { ...recipe, width, height };
   const { pictures, ms } = await generate(deps, model, asked, init, whole ? options : quiet, mask);
-  return { pictures: pictures.map((picture) => lay(canvas, picture, share, frame)), latents: [], ms };
+  const laid = await Promise.all(pictures.map((picture) => lay(canvas, picture, share, frame)));
+  return { pictures: laid, latents: [], ms };
 }
 
 /** As it was painted: U alone enlarges, so what is below it is the same picture. */

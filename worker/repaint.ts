@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import sharp from 'sharp';
 import type { Frame, Rect, Size } from '../shared/frame.ts';
 import { resizePixels } from './grid.ts';
@@ -30,11 +31,35 @@ export async function prepare(source: Pixels, frame: Frame, inward: boolean): Pr
   const canvas = await surround(inside, frame);
   const painted = new Uint8Array(frame.width * frame.height);
   for (const rect of fresh) fill(painted, frame.width, rect);
-  return {
-    canvas,
-    mask: cut(maskOf(painted, frame, inward), frame, frame.window, 1),
-    share: shareOf(painted, frame, inward),
-  };
+  const feather = featherOf(frame, inward);
+  const away = await distanceTo(inward ? 0 : 1, painted, frame, feather);
+  const share = new Float32Array(painted.length);
+  const mask = new Uint8Array(painted.length);
+  const [shares, masks] = [sharesAlong(feather, inward), masksAlong(feather, inward)];
+  await byRows(frame.height, (y) => {
+    for (let i = y * frame.width; i < (y + 1) * frame.width; i++) {
+      const isFresh = painted[i] === 1;
+      // The seam lies on one side: there it hangs on the distance.
+      const along = isFresh === inward;
+      share[i] = along ? (shares[away[i] as number] as number) : isFresh ? 1 : 0;
+      mask[i] = along ? (masks[away[i] as number] as number) : isFresh ? 255 : 0;
+    }
+  });
+  return { canvas, mask: cut(mask, frame, frame.window, 1), share };
+}
+
+/** So long at most, in ms, nothing else of this process has its turn: locks are renewed by the same event loop. */
+const TURN_MS = 20;
+
+/** A frame has up to 16 megapixels; what is done with each is done in typed loops, row by row. */
+async function byRows(height: number, row: (y: number) => void): Promise<void> {
+  let began = performance.now();
+  for (let y = 0; y < height; y++) {
+    row(y);
+    if (performance.now() - began < TURN_MS) continue;
+    await nextTurn();
+    began = performance.now();
+  }
 }
 
 /** What the model is given of the canvas. */
@@ -45,9 +70,14 @@ export const windowOf = (canvas: Pixels, { window }: Frame): Pixels => ({
 });
 
 /** The painted window laid into the canvas. */
-export function lay(canvas: Pixels, painted: Pixels, share: Float32Array, { window }: Frame): Pixels {
+export async function lay(
+  canvas: Pixels,
+  painted: Pixels,
+  share: Float32Array,
+  { window }: Frame,
+): Promise<Pixels> {
   const data = new Uint8Array(canvas.data);
-  for (let y = 0; y < window.height; y++) {
+  await byRows(window.height, (y) => {
     for (let x = 0; x < window.width; x++) {
       const at = (window.top + y) * canvas.width + window.left + x;
       const part = share[at] as number;
@@ -59,7 +89,7 @@ export function lay(canvas: Pixels, painted: Pixels, share: Float32Array, { wind
         );
       }
     }
-  }
+  });
   return { width: canvas.width, height: canvas.height, data };
 }
 
@@ -83,7 +113,7 @@ async function surround(inside: Pixels, { width, height, kept }: Frame): Promise
   const data = new Uint8Array(extended);
   const random = grain();
   const reach = Math.min(width, height) / 8;
-  for (let y = 0; y < height; y++) {
+  await byRows(height, (y) => {
     for (let x = 0; x < width; x++) {
       const dx = Math.max(kept.left - x, x - kept.left - kept.width + 1, 0);
       const dy = Math.max(kept.top - y, y - kept.top - kept.height + 1, 0);
@@ -96,7 +126,7 @@ async function surround(inside: Pixels, { width, height, kept }: Frame): Promise
         data[at] = Math.max(0, Math.min(255, Math.round(value)));
       }
     }
-  }
+  });
   return { width, height, data };
 }
 
@@ -127,44 +157,60 @@ function cut(data: Uint8Array, { width }: Size, rect: Rect, channels: number): U
   return out;
 }
 
-function shareOf(painted: Uint8Array, frame: Size, inward: boolean): Float32Array {
-  const feather = featherOf(frame, inward);
-  const away = distanceTo(inward ? 0 : 1, painted, frame, feather);
-  return away.map((distance, i) => {
-    if (painted[i] === 0 && inward) return 0;
-    if (painted[i] === 1 && !inward) return 1;
-    const along = Math.min(1, distance / feather);
-    const part = inward ? along : 1 - along;
+/** The share of the painted picture, by the distance from the seam. */
+const sharesAlong = (feather: number, inward: boolean): Float32Array =>
+  Float32Array.from({ length: feather + 1 }, (_, distance) => {
+    const part = inward ? distance / feather : 1 - distance / feather;
     return part * part * (3 - 2 * part);
   });
-}
 
 /** Along the seam, the model may still move what it was given, in the last steps: then both sides fit. */
-function maskOf(painted: Uint8Array, frame: Size, inward: boolean): Uint8Array {
-  const feather = featherOf(frame, inward);
-  const away = distanceTo(inward ? 0 : 1, painted, frame, feather);
-  return Uint8Array.from(painted, (value, i) => {
+const masksAlong = (feather: number, inward: boolean): Uint8Array =>
+  Uint8Array.from({ length: feather + 1 }, (_, distance) => {
     // Latent pixels are whole: those that begin in the band are in it.
-    const along = Math.ceil((away[i] as number) / LATENT) / (feather / LATENT + 1);
-    if (value === 1) return inward && along < 1 ? INNER_SEAM : 255;
-    return inward || along >= 1 ? 0 : Math.round(OUTER_SEAM * (1 - along));
+    const along = Math.ceil(distance / LATENT) / (feather / LATENT + 1);
+    if (inward) return along < 1 ? INNER_SEAM : 255;
+    return along < 1 ? Math.round(OUTER_SEAM * (1 - along)) : 0;
   });
-}
 
 /** The share of the steps in which the seam is free, of 255: inside of a region most, outside at most this. */
 const INNER_SEAM = 216;
 const OUTER_SEAM = 153;
 
-/** Steps of a king from each pixel to the nearest one of a kind, at most `most` (Rosenfeld & Pfaltz 1968). */
-function distanceTo(kind: 0 | 1, map: Uint8Array, { width, height }: Size, most: number): Float32Array {
-  const steps = Float32Array.from(map, (value) => (value === kind ? 0 : most));
-  const at = (x: number, y: number): number =>
-    x < 0 || y < 0 || x >= width || y >= height ? most : (steps[y * width + x] as number);
-  const lower = (x: number, y: number, side: 1 | -1): void => {
-    const near = Math.min(at(x - side, y), at(x - 1, y - side), at(x, y - side), at(x + 1, y - side));
-    steps[y * width + x] = Math.min(at(x, y), near + 1);
+/**
+ * Steps of a king from each pixel to the nearest one of a kind, at most `most` (Rosenfeld & Pfaltz 1968).
+ * @param most below 255
+ */
+async function distanceTo(
+  kind: 0 | 1,
+  map: Uint8Array,
+  { width, height }: Size,
+  most: number,
+): Promise<Uint8Array> {
+  // A border all around, so that no pixel has to ask whether it has neighbours.
+  const line = width + 2;
+  const steps = new Uint8Array(line * (height + 2)).fill(most);
+  const lower = (at: number, side: 1 | -1): void => {
+    const row = at - side * line;
+    const near =
+      1 +
+      Math.min(
+        steps[at - side] as number,
+        steps[row - 1] as number,
+        steps[row] as number,
+        steps[row + 1] as number,
+      );
+    if (near < (steps[at] as number)) steps[at] = near;
   };
-  for (let y = 0; y < height; y++) for (let x = 0; x < width; x++) lower(x, y, 1);
-  for (let y = height - 1; y >= 0; y--) for (let x = width - 1; x >= 0; x--) lower(x, y, -1);
-  return steps;
+  await byRows(height, (y) => {
+    const from = (y + 1) * line + 1;
+    for (let x = 0; x < width; x++)
+      if (map[y * width + x] === kind) steps[from + x] = 0;
+      else lower(from + x, 1);
+  });
+  await byRows(height, (y) => {
+    const from = (height - y) * line + 1;
+    for (let x = width - 1; x >= 0; x--) lower(from + x, -1);
+  });
+  return cut(steps, { width: line, height: height + 2 }, { left: 1, top: 1, width, height }, 1);
 }

@@ -2,6 +2,7 @@ import { mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Frame, Rect } from '../../shared/frame.ts';
 import type { ModelCard } from '../../shared/job.ts';
 import type { Recipe } from '../../shared/recipe.ts';
 import { resolveRecipe } from '../../shared/resolve.ts';
@@ -11,7 +12,7 @@ import { decodePng, encodePng, resizePixels } from '../../worker/grid.ts';
 import { type InstalledModel, readModels, toCard } from '../../worker/models.ts';
 import { type Painting, paint, storePainting } from '../../worker/paint.ts';
 import type { Pixels } from '../../worker/pixels.ts';
-import { featherOf } from '../../worker/repaint.ts';
+import { featherOf, lay, prepare } from '../../worker/repaint.ts';
 import { makeRequest, snowflake } from './jobs.ts';
 
 /** A network with mask channels and a plain one, both with random weights: what is kept does not hang on them. */
@@ -151,4 +152,66 @@ it('an edited picture is stored whole: nothing is missing that another picture s
   expect(varied.painting.pictures).toHaveLength(2);
   const kept = await decodePng(await encodePng(painting.pictures[0] as Pixels, recipe, 0));
   expect(Buffer.from(kept.data).equals(Buffer.from(painting.pictures[0]?.data as Uint8Array))).toBe(true);
+});
+
+/** A frame that is given to the model whole, with what is new at its right, or in its middle. */
+const frameWith = (width: number, height: number, inward: boolean): Frame => {
+  const all = { left: 0, top: 0, width, height };
+  const kept = inward ? all : { ...all, width: (width * 3) / 4 };
+  const middle: Rect = { left: width / 4, top: height / 4, width: width / 2, height: height / 2 };
+  const fresh = inward ? [middle] : [{ ...all, left: kept.width, width: width / 4 }];
+  return { width, height, kept, window: all, fresh };
+};
+const flat = (width: number, height: number): Pixels => ({
+  width,
+  height,
+  data: new Uint8Array(width * height * 3).fill(90),
+});
+
+describe('the seam', () => {
+  it.each([true, false])('is as its distance says, pixel by pixel (inward: %s)', async (inward) => {
+    const frame = frameWith(160, 96, inward);
+    const { mask, share } = await prepare(flat(frame.kept.width, frame.kept.height), frame, inward);
+    const feather = featherOf(frame, inward);
+    const isFresh = (x: number, y: number): boolean =>
+      frame.fresh.some(
+        ({ left, top, width, height }) => x >= left && y >= top && x < left + width && y < top + height,
+      );
+    const expected = { mask: new Uint8Array(mask.length), share: new Float32Array(share.length) };
+    for (let y = 0; y < frame.height; y++)
+      for (let x = 0; x < frame.width; x++) {
+        // By definition: the greater of both differences to the nearest pixel beyond the seam.
+        let distance = feather;
+        for (let b = Math.max(0, y - feather); b <= Math.min(frame.height - 1, y + feather); b++)
+          for (let a = Math.max(0, x - feather); a <= Math.min(frame.width - 1, x + feather); a++)
+            if (isFresh(a, b) !== inward)
+              distance = Math.min(distance, Math.max(Math.abs(a - x), Math.abs(b - y)));
+        const i = y * frame.width + x;
+        const part = inward ? distance / feather : 1 - distance / feather;
+        const along = Math.ceil(distance / 8) / (feather / 8 + 1);
+        const seam = isFresh(x, y) === inward;
+        expected.share[i] = seam ? part * part * (3 - 2 * part) : isFresh(x, y) ? 1 : 0;
+        const masked = inward ? (along < 1 ? 216 : 255) : along < 1 ? Math.round(153 * (1 - along)) : 0;
+        expected.mask[i] = seam ? masked : isFresh(x, y) ? 255 : 0;
+      }
+    expect(mask).toEqual(expected.mask);
+    expect(share).toEqual(expected.share);
+  });
+
+  it('of a large frame leaves the event loop its turns', async () => {
+    const frame = frameWith(3072, 2048, false);
+    const source = flat(frame.kept.width, frame.kept.height);
+    let longest = 0;
+    let began = process.cpuUsage();
+    // By the processor and not by the clock: others may work on the same cores.
+    const timer = setInterval(() => {
+      longest = Math.max(longest, process.cpuUsage(began).user / 1000);
+      began = process.cpuUsage();
+    });
+    const { canvas, share } = await prepare(source, frame, false);
+    await lay(canvas, flat(frame.width, frame.height), share, frame);
+    clearInterval(timer);
+    expect(longest).toBeGreaterThan(0);
+    expect(longest).toBeLessThan(500);
+  });
 });
