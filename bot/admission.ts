@@ -52,7 +52,7 @@ export async function admit(
     throw enough(full.over, full.used);
   }
   return {
-    render: safetyOf(asker, server),
+    render: safetyOf(app, asker, server),
     deliver: server.pings ? {} : { quiet: true },
     takePlaces: async () => {
       if (guildId === undefined) return;
@@ -110,7 +110,7 @@ export async function mayShow(
   const server = await onRedis(readServer(app.redis, asker.guildId));
   await mayPaint(app, asker, server);
   moderate(app, asker, server, wish);
-  const wanted = safetyOf(asker, server).safety;
+  const wanted = safetyOf(app, asker, server).safety;
   if (!flagged?.length || wanted === undefined || safety === undefined) return true;
   return SAFETIES.indexOf(safety) >= SAFETIES.indexOf(wanted);
 }
@@ -147,17 +147,19 @@ const mention = (sign: '#' | '@&', ids: readonly string[]): string =>
     .map((id) => `<${sign}${id}>`)
     .join(' ');
 
-/** Age-restricted by Discord, and left so by the server. */
-const isAdult = ({ nsfw }: Asker, { adults }: ServerSettings): boolean => nsfw && adults;
+/** Age-restricted by Discord, and left so by the server and the operator. */
+const isAdult = ({ env }: App, { nsfw }: Asker, { adults }: ServerSettings): boolean =>
+  nsfw && adults && env.MODERATION !== 'strict';
 
 /** What the worker does where nobody chooses is the operator's affair; where adults paint, nothing is added. */
-const safetyOf = (asker: Asker, server: ServerSettings): Pick<RenderRequest, 'safety'> =>
-  server.safety === 'operator' || isAdult(asker, server) ? {} : { safety: server.safety };
+const safetyOf = (app: App, asker: Asker, server: ServerSettings): Pick<RenderRequest, 'safety'> =>
+  server.safety === 'operator' || isAdult(app, asker, server) ? {} : { safety: server.safety };
 
-function moderate({ env }: App, asker: Asker, server: ServerSettings, wish: Wish): void {
+function moderate(app: App, asker: Asker, server: ServerSettings, wish: Wish): void {
+  const { MODERATION } = app.env;
   const rule = refusedBy(wish, {
-    lists: env.MODERATION === 'on' && server.moderation,
-    adults: isAdult(asker, server),
+    lists: MODERATION === 'strict' || (MODERATION === 'on' && server.moderation),
+    adults: isAdult(app, asker, server),
     own: server.words,
   });
   if (rule) throw new UserError(`banned-${rule}`);

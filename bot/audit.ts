@@ -11,7 +11,7 @@ import { readServer } from './server/settings.ts';
  * for it with the prompt behind a spoiler. What somebody merely mistyped is nobody's business.
  */
 const RULES =
-  /^(?:blocked|wrong-channel|wrong-role|turbo-role|not-manager|not-yours|quota(?:-server)?|slow-.+|queue-.+|banned-.+)$/;
+  /^(?:blocked(?:-operator)?|wrong-server|no-direct|wrong-channel|wrong-role|turbo-role|not-manager|not-yours|quota(?:-server)?|slow-.+|queue-.+|banned-.+)$/;
 
 /** Somebody who tries the same again and again is one line in the channel for this long. */
 const SAME_S = 20;
@@ -29,7 +29,7 @@ export async function audit(
     { audit: error.code, userId: user.id, guildId, channelId, interactionId },
     'refused by a rule',
   );
-  if (guildId === undefined) return;
+  if (guildId === undefined || error.code === 'wrong-server') return;
   try {
     const { audit: to } = await readServer(app.redis, guildId);
     if (to === '' || !(await isOf(app, to, guildId))) return;

@@ -19,6 +19,7 @@ import { audit } from './audit.ts';
 import { buttonOf } from './buttons.ts';
 import { commands, messageApps } from './commands/index.ts';
 import { presentError } from './errorReply.ts';
+import { refusedUse } from './gate.ts';
 import { checkShown } from './ownership.ts';
 import { isRedisAway } from './redisAway.ts';
 import { type Control, parseControl } from './server/controls.ts';
@@ -43,7 +44,9 @@ export async function dispatch(app: App, interaction: Interaction): Promise<void
   if (interaction.isAutocomplete()) return complete(app, interaction);
   if (!interaction.isRepliable()) return;
   const asker = askerOf(interaction);
-  const plan = planOf(app, asker, interaction);
+  const closed = refusedUse(app.env, asker);
+  const open = closed === undefined || (closed.code === 'blocked-operator' && isOwnData(interaction));
+  const plan = open ? planOf(app, asker, interaction) : refuse(closed);
   if (!plan) return;
   const answer = openAnswer(app.rest, asker, plan.kind);
   // A clock that runs ahead of Discord's makes us defer early, one that lags makes no wait longer than planned.
@@ -69,9 +72,18 @@ export async function dispatch(app: App, interaction: Interaction): Promise<void
   }
 }
 
+/** What is remembered of somebody stays theirs to have and to erase, whatever they did. */
+const isOwnData = (interaction: Interaction): boolean => {
+  if (interaction.isChatInputCommand()) return interaction.commandName === 'mydata';
+  const parsed = interaction.isButton() ? parseCustomId(interaction.customId) : undefined;
+  return parsed?.ok === true && /^my-/.test(parsed.id.action);
+};
+
 /** Suggestions are a courtesy: where they cannot be made, there are none. */
 async function complete(app: App, interaction: AutocompleteInteraction): Promise<void> {
-  const command = commands.get(interaction.commandName);
+  const { user, guildId } = interaction;
+  const closed = refusedUse(app.env, { user, guildId: guildId ?? undefined });
+  const command = closed ? undefined : commands.get(interaction.commandName);
   try {
     const choices = (await command?.complete?.({ app, interaction })) ?? [];
     await interaction.respond(choices.slice(0, 25));

@@ -6,6 +6,7 @@ import { keys } from '../shared/redis.ts';
 import type { App } from './app.ts';
 import { cancel } from './cancel.ts';
 import { sendResults } from './dmResults.ts';
+import { refusedUse } from './gate.ts';
 import { jobOf, type OurMessage, readMessage } from './messages.ts';
 
 interface Reacted {
@@ -31,7 +32,8 @@ export async function onReaction(
 ): Promise<void> {
   const act = reactions[reaction.emoji.name ?? ''];
   if (!act || user.id === client.user.id) return;
-  const { id: messageId, channelId } = reaction.message;
+  const { id: messageId, channelId, guildId } = reaction.message;
+  if (refusedUse(app.env, { user, guildId: guildId ?? undefined })) return;
   const message = await readMessage(app.rest, channelId, messageId);
   if (message?.author.id !== client.user.id) return;
   const jobId = jobOf(message);

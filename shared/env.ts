@@ -15,6 +15,8 @@ const list = z.string().transform((text) =>
     .map((item) => item.trim())
     .filter(Boolean),
 );
+/** Discord's ids, with commas. */
+const ids = list.pipe(z.array(z.string().regex(/^\d{15,20}$/))).default([]);
 
 export const envTable = {
   REDIS_URL: {
@@ -40,6 +42,18 @@ export const envTable = {
       .regex(/^\d{15,20}$/)
       .optional(),
     help: 'register commands in this server only (instant) instead of everywhere',
+  },
+  ALLOWED_GUILDS: {
+    schema: ids,
+    help: 'ids of the servers that the bot answers on, with commas; none = every server that it is invited to',
+  },
+  BLOCKED_USERS: {
+    schema: ids,
+    help: 'ids of people whom the bot answers nowhere, but for their own data, with commas',
+  },
+  DIRECT_MESSAGES: {
+    schema: z.enum(['on', 'off']).default('on'),
+    help: 'off = nothing outside servers is answered',
   },
   DATA_DIR: {
     schema: z.string().min(1).default('.dreamgrid/data'),
@@ -80,8 +94,8 @@ export const envTable = {
     help: 'when the expected wait is longer, everybody has one job at a time; 0 = never',
   },
   MODERATION: {
-    schema: z.enum(['on', 'off']).default('on'),
-    help: 'word lists: slurs are refused, sexual words and gore outside age-restricted channels',
+    schema: z.enum(['strict', 'on', 'off']).default('on'),
+    help: 'word lists: slurs are refused, sexual words and gore outside age-restricted channels; strict = there too, whatever a server says',
   },
   SAFETY: {
     schema: z.enum(['block', 'blur', 'spoiler', 'off']).default('blur'),

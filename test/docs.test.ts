@@ -9,7 +9,8 @@ const readme = join(resolve(import.meta.dirname, '..'), 'README.md');
 function settingsTable(): string {
   const rows = Object.entries(envTable).map(([name, { schema, help }]) => {
     const parsed = schema.safeParse(undefined);
-    const value = parsed.success && parsed.data !== undefined ? `\`${String(parsed.data)}\`` : '';
+    const shown = parsed.success && parsed.data !== undefined ? String(parsed.data) : '';
+    const value = shown === '' ? '' : `\`${shown}\``;
     return `| \`${name}\` | ${value} | ${help} |`;
   });
   return ['| setting | default | meaning |', '|---|---|---|', ...rows].join('\n');

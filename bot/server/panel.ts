@@ -48,7 +48,8 @@ function summary({ locale, server, blocked, operator, checked }: Shown): APIEmbe
           .join(' ') + (ids.length > MENTIONED ? ' …' : '');
   const daily = server.daily || operator.daily;
   const onOff = (on: boolean): string => say(locale, on ? 'setup.on' : 'setup.off');
-  const lists = server.moderation && operator.moderation === 'on';
+  const strict = operator.moderation === 'strict';
+  const lists = strict || (server.moderation && operator.moderation === 'on');
   const safety =
     operator.safety === 'off' || !checked
       ? (`setup.safety.${operator.safety === 'off' ? 'off' : 'nobody'}` as const)
@@ -64,7 +65,7 @@ function summary({ locale, server, blocked, operator, checked }: Shown): APIEmbe
     'setup.slow':
       server.slowSeconds === 0 ? onOff(false) : say(locale, 'setup.seconds', { n: server.slowSeconds }),
     'setup.moderation': `${onOff(lists)} · ${say(locale, 'setup.own-words', { n: server.words.length })}`,
-    'setup.adults': say(locale, server.adults ? 'setup.adults.relaxed' : 'setup.adults.strict'),
+    'setup.adults': say(locale, server.adults && !strict ? 'setup.adults.relaxed' : 'setup.adults.strict'),
     'setup.safety': say(locale, safety),
     'setup.pings': onOff(server.pings),
     'setup.audit': server.audit ? `<#${server.audit}>` : nobody,

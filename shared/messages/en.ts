@@ -205,6 +205,13 @@ export const en = {
   'error.blocked.title': 'Painting is off for you here',
   'error.blocked.text':
     'The people who run this server have stopped you from painting here. Please ask them.',
+  'error.blocked-operator.title': 'Dreamgrid is off for you',
+  'error.blocked-operator.text':
+    'Whoever runs this bot has stopped you from using it. What is remembered of you stays yours: `/mydata`.',
+  'error.wrong-server.title': 'Not on this server',
+  'error.wrong-server.text': 'This bot is not for this server: whoever runs it keeps it to others.',
+  'error.no-direct.title': 'Not in direct messages',
+  'error.no-direct.text': 'This bot answers on servers only. Use it where you met it.',
   'error.wrong-channel.title': 'Not in this channel',
   'error.wrong-channel.text': 'On this server, pictures are painted in {channels}.',
   'error.wrong-role.title': 'Not your role yet',

@@ -187,6 +187,13 @@ export const vi = {
     'Máy chủ này đã chọn không vẽ một điều trong lời mô tả. Người điều hành biết đó là gì và có thể giúp bạn.',
   'error.blocked.title': 'Bạn không thể vẽ ở đây',
   'error.blocked.text': 'Người quản lý máy chủ đã ngừng quyền vẽ của bạn ở đây. Bạn hãy hỏi họ nhé.',
+  'error.blocked-operator.title': 'Bạn không dùng được Dreamgrid',
+  'error.blocked-operator.text':
+    'Người vận hành bot này đã ngừng quyền sử dụng của bạn. Dữ liệu về bạn vẫn là của bạn: `/mydata`.',
+  'error.wrong-server.title': 'Không phải máy chủ này',
+  'error.wrong-server.text': 'Bot này không dành cho máy chủ này: người vận hành chỉ cho dùng ở nơi khác.',
+  'error.no-direct.title': 'Không dùng trong tin nhắn riêng',
+  'error.no-direct.text': 'Bot này chỉ trả lời trên máy chủ. Hãy dùng nó ở nơi bạn đã gặp nó.',
   'error.wrong-channel.title': 'Không phải kênh này',
   'error.wrong-channel.text': 'Trên máy chủ này, tranh được vẽ trong {channels}.',
   'error.wrong-role.title': 'Bạn chưa có vai trò',
