@@ -17,6 +17,9 @@ interface Saved {
   attachmentTypes: [string, string][];
 }
 
+const PAUSE_MS = 150;
+const MOST_PAUSE_MS = 5_000;
+
 async function writeAtomically(path: string, data: string | Buffer): Promise<void> {
   const beside = `${path}.tmp`;
   const file = await open(beside, 'w', 0o600);
@@ -37,6 +40,8 @@ export class Persistence {
   private saving: Promise<void> | undefined;
   private timer: NodeJS.Timeout | undefined;
   private readonly written = new Set<string>();
+  /** The last time. */
+  private tookMs = 0;
 
   constructor(world: World, path: string) {
     this.world = world;
@@ -88,12 +93,15 @@ export class Persistence {
     this.dirty = false;
   }
 
+  /** Everything is written anew each time, so a long history is written less often. */
   private touch(): void {
     this.dirty = true;
+    const pause = Math.max(PAUSE_MS, Math.min(MOST_PAUSE_MS, 10 * this.tookMs));
     this.timer ??= setTimeout(() => {
       this.timer = undefined;
-      void this.save();
-    }, 150);
+      // A full disk is no reason to end: the next change tries again.
+      this.save().catch((error) => console.error(`playground: the history is not saved: ${error.message}`));
+    }, pause);
   }
 
   async save(): Promise<void> {
@@ -101,7 +109,11 @@ export class Persistence {
       await this.saving;
       if (!this.dirty) return;
     }
-    this.saving = this.write().finally(() => (this.saving = undefined));
+    const began = performance.now();
+    this.saving = this.write().finally(() => {
+      this.saving = undefined;
+      this.tookMs = performance.now() - began;
+    });
     await this.saving;
   }
 

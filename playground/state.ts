@@ -38,6 +38,10 @@ const EVERYTHING = (1n << 53n) - 1n;
 export const PERMISSIONS = { basic: BASIC, moderate: MODERATE, everything: EVERYTHING };
 
 const DROPPED_FILE_MS = 60_000;
+/** A token lives 15 minutes; a form may be open longer. What is older is refused as what never was. */
+const FORGOTTEN_MS = 60 * 60_000;
+/** So long a nonce makes one message of two. */
+const NONCE_MS = 5 * 60_000;
 
 export type PersonName = 'member' | 'stranger' | 'moderator' | 'owner';
 
@@ -159,11 +163,22 @@ export class World {
     this.order.get(message.channelId)!.push(message.id);
     this.emit({ type: 'message', change: 'create', message });
   }
+  /** The bot's message with this nonce, of the last minutes. */
+  twin(channelId: string, nonce: string | number): Message | undefined {
+    const order = this.order.get(channelId) ?? [];
+    for (let i = order.length - 1; i >= 0; i--) {
+      const message = this.messages.get(order[i]!)!;
+      if (this.clock.now() - message.createdAt >= NONCE_MS) return undefined;
+      if (message.authorId === APPLICATION_ID && message.nonce === nonce) return message;
+    }
+    return undefined;
+  }
   changed(message: Message): void {
     this.emit({ type: 'message', change: 'update', message });
   }
   removeMessage(message: Message): void {
     this.messages.delete(message.id);
+    this.oldEdits.delete(message.id);
     const order = this.order.get(message.channelId)!;
     const at = order.lastIndexOf(message.id);
     if (at >= 0) order.splice(at, 1);
@@ -177,6 +192,11 @@ export class World {
   }
 
   addInteraction(interaction: Interaction): void {
+    for (const old of this.interactions.values()) {
+      if (interaction.createdAt - old.createdAt < FORGOTTEN_MS) break; // oldest first
+      this.interactions.delete(old.id);
+      this.byToken.delete(old.token);
+    }
     this.interactions.set(interaction.id, interaction);
     this.byToken.set(interaction.token, interaction);
     this.emit({ type: 'interaction', change: 'create', interaction });

@@ -70,7 +70,8 @@ function withTimeout(checks: Promise<string[]>): Promise<string[]> {
 
 const listen = (server: Server, port: number, host: string): Promise<void> =>
   new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) =>
+    // Also later: a connection that could not be accepted ends nothing.
+    server.on('error', (error: NodeJS.ErrnoException) =>
       reject(new ConfigError(`HEALTH_PORT: cannot listen on ${host}:${port} (${error.code}). Set another.`)),
     );
     server.listen(port, host, resolve);

@@ -112,11 +112,8 @@ export const channelRoutes: Route[] = [
       const nonce = body['nonce'];
       if (body['enforce_nonce'] && nonce !== undefined && nonce !== null) {
         // The same nonce within a few minutes is the same message: a repeated POST makes no second one.
-        const twin = call.world
-          .list(place.id)
-          .findLast((m) => m.authorId === APPLICATION_ID && m.nonce === nonce);
-        if (twin && call.world.clock.now() - twin.createdAt < 5 * 60_000)
-          return ok(messageObject(call.presenter, twin));
+        const twin = call.world.twin(place.id, nonce);
+        if (twin) return ok(messageObject(call.presenter, twin));
       }
       const reference = body['message_reference'];
       const replyTo: string | undefined = reference?.message_id;

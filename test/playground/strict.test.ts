@@ -38,6 +38,17 @@ describe('the two clocks of an interaction', () => {
       body: { code: 50027 },
     });
   });
+  test('an interaction is forgotten an hour later: it was answered once, and is now as one that never was', async () => {
+    const { handle, callback, original } = await waiting(pg);
+    await callback({ type: 5 });
+    clock.advance(60 * 60_000);
+    expect(await callback({ type: 5 })).toMatchObject({ status: 400, body: { code: 40060 } });
+    const next = await waiting(pg);
+    expect(await callback({ type: 5 })).toMatchObject({ status: 404, body: { code: 10062 } });
+    expect(await original('PATCH', { content: 'x' })).toMatchObject({ status: 401, body: { code: 50027 } });
+    expect(handle.message!.loading).toBe(true);
+    expect((await next.callback({ type: 5 })).status).toBe(204);
+  });
   test('nothing can be edited before it was acknowledged', async () => {
     const { original, followup } = await waiting(pg);
     expect(await original('PATCH', { content: 'x' })).toMatchObject({ status: 404, body: { code: 10015 } });
@@ -299,6 +310,8 @@ describe('messages', () => {
     const [a, b] = [await post(), await post()];
     expect(b.body.id).toBe(a.body.id);
     expect(pg.messages()).toHaveLength(1);
+    clock.advance(5 * 60_000);
+    expect((await post()).body.id).not.toBe(a.body.id);
   });
   test('an edit drops the attachments it does not list and keeps those it does', async () => {
     const form = new FormData();

@@ -82,7 +82,8 @@ export async function openBoard(options: BoardOptions): Promise<Board> {
     });
   });
   await new Promise<void>((listening, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) =>
+    // Also later: a connection that could not be accepted ends nothing.
+    server.on('error', (error: NodeJS.ErrnoException) =>
       reject(new ConfigError(`--port: cannot listen on ${host}:${port} (${error.code}).`)),
     );
     server.listen(port, host, listening);
