@@ -1,5 +1,16 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs';
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
@@ -199,6 +210,59 @@ describe('what the images start', () => {
     expect(models.status, models.stderr).toBe(0);
     expect(models.stdout).toContain('pocket');
   });
+
+  /**
+   * The nearest thing to a container without an engine: of one's own the view of the disk, read-only but for what
+   * the compose file mounts; the user of the image, no capability, no new privileges. `$APP` is what the image has in /app.
+   */
+  const CONTAINER = `set -e
+    mount --make-rprivate / && mount -t tmpfs none /mnt && mkdir /mnt/app /mnt/data /mnt/models
+    mount --bind "$APP" /mnt/app && mount -o remount,bind,ro /mnt/app
+    mount --bind "$MODELS_DIR" /mnt/models && mount -o remount,bind,ro /mnt/models
+    mount --bind "$DATA_DIR" /mnt/data && mount -o remount,ro /mnt
+    mount -t tmpfs -o mode=1777 none /tmp && mount -o remount,bind,ro /
+    cd /mnt/app
+    export DATA_DIR=/mnt/data MODELS_DIR=/mnt/models
+    exec setpriv --reuid 1000 --regid 1000 --clear-groups --no-new-privs --bounding-set=-all --inh-caps=-all "$@"`;
+  const able =
+    spawnSync('unshare', ['-m', 'sh', '-c', 'mount --make-rprivate / && setpriv true']).status === 0;
+
+  it.runIf(able)(
+    'as user 1000, without rights, on a read-only disk but for /data and /tmp: a grid (the image itself, its network and limits are not tried: no engine)',
+    async () => {
+      for (const name of ['bot', 'worker']) {
+        const { volumes: mounts, tmpfs, read_only } = services[name] as Service;
+        expect([mounts, tmpfs, read_only]).toEqual([['pictures:/data'], ['/tmp'], true]);
+      }
+      const stack = await startFaultStack();
+      try {
+        chmodSync(app, 0o755);
+        chmodSync(stack.models?.root ?? app, 0o755);
+        chownSync(stack.dataDir, 1000, 1000);
+        const within = ['unshare', '-m', 'sh', '-c', CONTAINER, 'container'];
+        await Promise.all([
+          stack.start('/mnt/app/dist/bot/main.js', 'bot ready', { APP: app }, within),
+          stack.start('/mnt/app/dist/worker/main.js', 'worker ready', { APP: app }, within),
+        ]);
+        const handle = await stack.imagine('behind bars');
+        await stack.grid(handle);
+        for (const { process: child } of stack.processes) {
+          const status = await readFile(`/proc/${child.pid}/status`, 'utf8');
+          expect(status).toMatch(/^Uid:\t1000\t1000\t1000\t1000$/m);
+          expect(status).toMatch(/^CapBnd:\t0+$/m);
+          expect(status).toMatch(/^NoNewPrivs:\t1$/m);
+          const mounts = await readFile(`/proc/${child.pid}/mounts`, 'utf8');
+          for (const place of ['/', '/mnt', '/mnt/app', '/mnt/models'])
+            expect(mounts).toMatch(new RegExp(`^\\S+ ${place} \\S+ ro,`, 'm'));
+        }
+        for (const name of await readdir(join(stack.dataDir, handle.id)))
+          expect(statSync(join(stack.dataDir, handle.id, name)).uid).toBe(1000);
+        await stack.expectClean();
+      } finally {
+        await stack.close();
+      }
+    },
+  );
 
   it('bot and worker paint a grid, and listen on no port', async () => {
     const stack = await startFaultStack();

@@ -24,10 +24,18 @@ export interface TestProcess {
 
 const root = resolve(import.meta.dirname, '../..');
 
-/** @param file e.g. `worker/main.ts`, or the whole path of one that was built */
-export function startProcess(file: string, env: Record<string, string>): TestProcess {
+/**
+ * @param file e.g. `worker/main.ts`, or the whole path of one that was built
+ * @param within a command that becomes node, given as its last arguments
+ */
+export function startProcess(
+  file: string,
+  env: Record<string, string>,
+  within: readonly string[] = [],
+): TestProcess {
   const loader = file.endsWith('.ts') ? ['--import', import.meta.resolve('tsx')] : [];
-  const child = spawn(process.execPath, [...loader, resolve(root, file)], {
+  const [command, ...args] = [...within, process.execPath, ...loader, resolve(root, file)];
+  const child = spawn(command as string, args, {
     cwd: root,
     env: {
       PATH: process.env.PATH ?? '',

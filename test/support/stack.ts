@@ -19,8 +19,13 @@ export interface Stack {
   env: Record<string, string>;
   /** Every process that was started, also those that were killed: for looking through all log lines. */
   processes: TestProcess[];
-  /** @param file as `startProcess` takes it; resolves when it logs `ready` */
-  start(file: string, ready: string, env?: Record<string, string>): Promise<TestProcess>;
+  /** @param file as `startProcess` takes it, and `within`; resolves when it logs `ready` */
+  start(
+    file: string,
+    ready: string,
+    env?: Record<string, string>,
+    within?: readonly string[],
+  ): Promise<TestProcess>;
   startBot(env?: Record<string, string>): Promise<TestProcess>;
   startWorker(env?: Record<string, string>): Promise<TestProcess>;
   /** Files of writers that did not finish. */
@@ -52,8 +57,8 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     ...options.env,
   };
   const processes: TestProcess[] = [];
-  const start = async (file: string, ready: string, extra?: Record<string, string>): Promise<TestProcess> => {
-    const child = startProcess(file, { ...env, ...extra });
+  const start: Stack['start'] = async (file, ready, extra, within) => {
+    const child = startProcess(file, { ...env, ...extra }, within);
     processes.push(child);
     await child.logged(isMessage(ready), options.startMs).catch((error: unknown) => {
       child.signal('SIGKILL'); // nobody knows of it
