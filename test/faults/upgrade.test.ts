@@ -114,8 +114,15 @@ it(
     };
     await until(lookSooner, 'eight looks');
     expect(await stack.redis.client.hexists(key, 'finishedOn')).toBe(0);
+    // What the runbook waits for before it stops the old workers.
+    expect(await readFile(join(root, 'docs/operations.md'), 'utf8')).toContain(
+      "redis-cli zcount '{dreamgrid}:open' -inf $since)\" = 0 ]",
+    );
+    const openBefore = () => stack.redis.client.zcount('{dreamgrid}:open', '-inf', Date.now());
+    expect(await openBefore()).toBe(1);
     newWorker = await startNew('worker');
     await stack.grid(handle);
+    await until(async () => (await openBefore()) === 0, 'nothing open of before');
     expect(paintedBy(newWorker, handle.id)).toBe(true);
     await stack.shown(question, () => titleOf(question) !== '');
     expect(titleOf(question)).toBe('Shorter prompts');
