@@ -60,6 +60,9 @@ export function openMetrics(registry: Registry): Metrics {
     labelNames: ['code'],
     registers,
   });
+  // Prometheus' increase() does not see the first value of a series, and results that cannot be posted wake somebody.
+  for (const trouble of ['transient', 'rate-limited', 'forbidden', 'too-large', 'refused'])
+    failures.inc({ code: `discord-${trouble}` }, 0);
   const restarts = new Counter({
     name: 'dreamgrid_engine_restarts_total',
     help: 'Engine processes that had to be replaced, by reason',

@@ -79,6 +79,7 @@ describe('what /metrics says after one grid and one refusal', () => {
     ['worker', 'dreamgrid_paint_seconds_count', { model: 'tiny' }, 1],
     ['worker', 'dreamgrid_deliver_seconds_count', {}, 1],
     ['worker', 'dreamgrid_jobs_total', { how: 'failed' }, 0],
+    ['worker', 'dreamgrid_failures_total', { code: 'discord-forbidden' }, 0],
     ['worker', 'dreamgrid_engine_restarts_total', { code: 'crashed' }, 0],
   ] as const)('%s: %s%j = %d', (who, name, labels, value) => {
     expect(figureOf(who, name, labels)).toBe(value);
