@@ -145,13 +145,6 @@ describe('region, zoom, pan and square', { timeout: 120_000 }, () => {
     expect(await requestOf(zoomed.id)).toMatchObject({ action: 'zoom-out', zoom: 2 });
   });
 
-  it('a forged form without its field is refused in private', async () => {
-    const { messageId } = await single();
-    const asked = await click(messageId, 'Custom Zoom', stranger);
-    expect(refusal(await submit(stranger, asked, {}))).toBe('Unknown button');
-    expect(refusal(await submit(stranger, asked, { other: 'a fox' }))).toBe('Unknown button');
-  });
-
   it('a mistake in the form is mended there, and the zoom is not forgotten', async () => {
     const { messageId } = await single();
     const asked = await click(messageId, 'Custom Zoom');
