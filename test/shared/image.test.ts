@@ -1,6 +1,7 @@
+import { createHook } from 'node:async_hooks';
 import { once } from 'node:events';
 import { createServer, type RequestListener, type Server } from 'node:http';
-import type { AddressInfo, LookupFunction } from 'node:net';
+import { type AddressInfo, connect, type LookupFunction } from 'node:net';
 import { deflateSync } from 'node:zlib';
 import * as fc from 'fast-check';
 import sharp from 'sharp';
@@ -69,8 +70,31 @@ describe('links', () => {
     expect(await codeOf(fetchPicture(link, rules))).toBe('image-host');
   });
 
-  it('an address as an allowed host is still refused', async () => {
-    expect(await codeOf(fetchPicture('https://127.0.0.1/a', { hosts: ['127.0.0.1'] }))).toBe('image-host');
+  it('an address as an allowed host is still refused, and nothing connects to it', async () => {
+    let connects = 0;
+    const hook = createHook({
+      init: (_, type) => {
+        if (type === 'TCPCONNECTWRAP') connects++;
+      },
+    }).enable();
+    try {
+      for (const link of [
+        'https://127.0.0.1/a',
+        'https://0x7f.1/a',
+        'https://2130706433/a',
+        'https://[::ffff:127.0.0.1]/a',
+        'https://[::1]/a',
+        'https://localhost/a',
+      ]) {
+        const hosts = [new URL(link).hostname];
+        expect(await codeOf(fetchPicture(link, { hosts })), link).toBe('image-host');
+      }
+      expect(connects).toBe(0);
+      await once(connect(9, '127.0.0.1'), 'close').catch(() => undefined);
+      expect(connects).toBe(1); // so it would have been seen
+    } finally {
+      hook.disable();
+    }
   });
 
   it('row 27: rebinding: a name that leads inside is refused, whatever else it leads to, and looked up once', async () => {
