@@ -83,10 +83,20 @@ const strings = (values: Record<string, unknown>): Record<string, string> =>
       .map(([name, value]) => [name, clean(value as string).slice(0, 100)]),
   );
 
-const graphSchema = z.record(
-  z.string(),
-  z.looseObject({ class_type: z.string(), inputs: z.record(z.string(), z.unknown()) }),
-);
+/** Far more than anybody draws; a million of them would hold up whoever reads them. */
+const MOST_NODES = 5000;
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+const few = (value: object): boolean => Object.keys(value).length <= MOST_NODES;
+
+const graphSchema = z
+  .custom<Record<string, unknown>>((value) => isObject(value) && few(value))
+  .pipe(
+    z.record(
+      z.string(),
+      z.looseObject({ class_type: z.string(), inputs: z.custom<Record<string, unknown>>(isObject) }),
+    ),
+  );
 type Graph = z.infer<typeof graphSchema>;
 
 function json<T>(text: string | undefined, schema: z.ZodType<T>): T | undefined {
@@ -166,9 +176,9 @@ function textAt(graph: Graph, wire: unknown): string {
 }
 
 const workflowSchema = z.looseObject({
-  nodes: z.array(
-    z.looseObject({ type: z.string(), title: z.string().optional(), widgets_values: z.unknown() }),
-  ),
+  nodes: z
+    .custom<unknown[]>((value) => Array.isArray(value) && few(value))
+    .pipe(z.array(z.looseObject({ type: z.string(), widgets_values: z.unknown() }))),
 });
 
 /** The drawing of the graph, where the graph itself is missing: widgets by their place in the known nodes. */

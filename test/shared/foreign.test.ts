@@ -145,6 +145,13 @@ describe('pictures of other programs', () => {
     expect(read({ prompt })).toMatchObject({ prompt: 'found' });
   });
 
+  it('a graph of more nodes than anybody draws is not read', () => {
+    const many = Object.fromEntries(Array.from({ length: 5000 }, (_, n) => [`n${n}`, graph['4']]));
+    expect(read({ prompt: JSON.stringify({ ...many, ...graph }) })).toBeUndefined();
+    const nodes = Array.from({ length: 5001 }, () => ({ type: 'KSampler', widgets_values: [1] }));
+    expect(read({ workflow: JSON.stringify({ nodes }) })).toBeUndefined();
+  });
+
   it.each([
     ['blanks', `Steps: 1, ${' '.repeat(20_000)}x`],
     ['blanks after a colon', `Steps: 1, Seed:${' '.repeat(20_000)}x`],
