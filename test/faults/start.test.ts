@@ -89,10 +89,14 @@ async function checkOf(...words: string[]): Promise<string[]> {
   const connection = workerConnection(`redis://:secret@127.0.0.1:${port}`);
   try {
     let open: Awaited<ReturnType<typeof connectRedis>> | undefined;
-    await until(async () => {
-      open = await connectRedis(connection).catch(() => undefined);
-      return open !== undefined;
-    }, 'a Redis');
+    await until(
+      async () => {
+        open = await connectRedis(connection).catch(() => undefined);
+        return open !== undefined;
+      },
+      'a Redis',
+      60_000,
+    );
     const client = open as NonNullable<typeof open>;
     try {
       const how = { production: true, unsafe: false };
@@ -114,8 +118,9 @@ async function checkOf(...words: string[]): Promise<string[]> {
   }
 }
 
-const noConfig = ['--user', 'default on >secret ~* &* +@all -config'];
-const noInfo = ['--user', 'default on >secret ~* &* +@all -config -info'];
+const all = ['--user', 'default', 'on', '>secret', '~*', '&*', '+@all'];
+const noConfig = [...all, '-config'];
+const noInfo = [...all, '-config', '-info'];
 it.each([
   ['as it should be', [], []],
   ['always', ['--appendfsync', 'always'], []],
