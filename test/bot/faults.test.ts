@@ -1,4 +1,3 @@
-import sharp from 'sharp';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { isMessage, startProcess } from '../support/processes.ts';
 import { openScene, type Scene } from './setup.ts';
@@ -90,17 +89,6 @@ describe('what the bot survives', { timeout: 240_000 }, () => {
     scene.discord.trouble.add({ kind: '500', match: /\/callback/ });
     const asked = await imagine();
     expect(asked.message?.content).toContain('(Waiting to start)');
-  });
-
-  it('a slow picture: deferred, then the message', async () => {
-    scene.discord.trouble.add({ kind: 'slow', match: /attachments/, delayMs: 2500 });
-    const file = await sharp({ create: { width: 64, height: 64, channels: 3, background: 'red' } })
-      .png()
-      .toBuffer();
-    const image = { file, name: 'fox.png' };
-    const asked = await scene.discord.run(member, 'imagine', { prompt: FOX, image }, EN);
-    await scene.discord.waitFor(() => asked.message?.content.includes('(Waiting to start)'), 20_000);
-    expect(await scene.messageOf(asked.id)).toBe(asked.message?.id);
   });
 
   it('a hundred prompts at once from one person: the cap, and words for the rest', async () => {

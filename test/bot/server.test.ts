@@ -292,6 +292,13 @@ describe('a server of its own', { timeout: 240_000 }, () => {
     await scene.redis.client.hset(keys.server(scene.discord.guildId), 'audit', JSON.stringify(elsewhere));
     expect(titleOf(await imagine(users.member, 'a rutabaga'))).toBe('Banned prompt');
     await scene.bot.logged((event) => event['msg'] === 'the channel for refusals is not of this server');
+    // one that came later and is written
+    await scene.redis.client.hset(keys.server(scene.discord.guildId), 'audit', JSON.stringify(lounge));
+    await imagine(users.moderator, 'a rutabaga');
+    await scene.discord.waitFor(
+      () => scene.discord.messages(lounge).some(({ content }) => content.includes(`<@${users.moderator}>`)),
+      20_000,
+    );
     expect(scene.discord.messages(elsewhere).filter(({ content }) => content.startsWith('🛑'))).toEqual([]);
   });
 

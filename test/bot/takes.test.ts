@@ -202,6 +202,20 @@ describe('a picture to start from', { timeout: 240_000 }, () => {
       expect(titleOf(await scene.discord.run(member, 'describe', { link }, EN))).toBe('Invalid link');
   });
 
+  it('that is slow to come: deferred, then the message', async () => {
+    const go = cdn.hold();
+    try {
+      const asked = await imagine(member);
+      expect(asked.callbackType).toBe(5);
+      expect(asked.message?.loading).toBe(true);
+      go();
+      await scene.discord.waitFor(() => asked.message?.content.includes('(Waiting to start)'), 20_000);
+      expect(await scene.messageOf(asked.id)).toBe(asked.message?.id);
+    } finally {
+      go();
+    }
+  });
+
   it('two at once, four of one member, and an honest word beyond', async () => {
     const go = cdn.hold();
     try {
