@@ -210,6 +210,7 @@ describe('the seam', () => {
     });
     const { canvas, share } = await prepare(source, frame, false);
     await lay(canvas, flat(frame.width, frame.height), share, frame);
+    await new Promise((oneMore) => setTimeout(oneMore, 10));
     clearInterval(timer);
     expect(longest).toBeGreaterThan(0);
     expect(longest).toBeLessThan(500);
