@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { readdir } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -94,6 +94,7 @@ describe('a picture to start from', { timeout: 240_000 }, () => {
   afterEach(async () => {
     expect(scene.discord.violations).toEqual([]);
     await scene.empty();
+    await rm(join(scene.dataDir, 'uploads'), { recursive: true, force: true });
     cdn.asked = 0;
     cdn.most = 0;
   });
@@ -171,6 +172,16 @@ describe('a picture to start from', { timeout: 240_000 }, () => {
     expect(titleOf(await imagine(member))).toBe(title);
     expect(cdn.asked).toBe(0);
     expect(await uploads()).toEqual([]);
+  });
+
+  it('places whose jobs never came to be stand in nobody’s way', async () => {
+    const old = Date.now() - 60_000;
+    for (let i = 0; i < 9; i++) {
+      if (i < 6) await scene.redis.client.zadd(keys.open(member), old, `119000000000000080${i}`);
+      await scene.redis.client.zadd(keys.openAll, old, `119000000000000080${i}`);
+    }
+    expect((await imagine(member)).message?.content).toContain('(Waiting to start)');
+    expect(cdn.asked).toBe(1);
   });
 
   it('/blend and /describe ask first too', async () => {
