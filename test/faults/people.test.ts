@@ -99,6 +99,20 @@ describe('interactions', () => {
     relay.forge = passOn;
     await stack.grid(await stack.imagine('after the forgeries'));
   });
+
+  it('row 35: a forged form without its field: refused in private', async () => {
+    const { playground } = stack;
+    const { member } = playground.users;
+    const wrong = await stack.imagine('a form --stilize 5');
+    const opened = await playground.click(member, wrong.message?.id as string, 'Fix it', ENGLISH);
+    relay.forge = (event, data) =>
+      event === 'INTERACTION_CREATE'
+        ? [{ ...data, data: { ...(data['data'] as Json), components: [] } }]
+        : [data];
+    const sent = await playground.submitModal(member, opened, {}, ENGLISH);
+    relay.forge = passOn;
+    await expectRefused(sent, 'Unknown button');
+  });
 });
 
 describe('buttons', () => {
