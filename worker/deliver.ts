@@ -55,7 +55,9 @@ export async function deliver(deps: DeliverDeps, job: Job<DeliverJob>): Promise<
 
   try {
     if (!posted.has(jobId)) {
-      const outcome: Ending = hasKilled(job)
+      const deadly = hasKilled(job);
+      if (deadly) log.error('its picture is not shown: workers die of it');
+      const outcome: Ending = deadly
         ? { kind: 'failed', code: 'failed', params: {} }
         : await readOutcome(deps, data, await outcomeOf(job));
       await faultPoint('before-deliver');

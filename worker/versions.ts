@@ -6,7 +6,7 @@ import { isRead } from '../shared/registry.ts';
 
 /** Between two looks at a job that waits for a worker of its own version. */
 const LOOK_MS = 2_000;
-/** From when it was sent back with no such worker there. After that nobody is expected any more, and the schema refuses it. */
+/** From when it was first sent back with no such worker there. After that none is expected, and the schema refuses it. */
 const PATIENCE_MS = 15 * 60_000;
 /** A first refusal that nothing came of is forgotten after this. */
 const REFUSED_TTL_S = 3600;
@@ -25,17 +25,19 @@ export async function leaveToOthers(
 ): Promise<void> {
   const version = versionOf(job.data);
   if (version === undefined || version === SCHEMA_VERSION) return;
-  if (!(await isRead(redis, version)) && (await refusedFor(redis, job)) > patienceMs) return;
+  const key = keys.refused(String(job.id).slice(2));
+  if (await isRead(redis, version)) await redis.del(key);
+  else if ((await refusedFor(redis, key)) > patienceMs) return;
   await redis.hincrby(`${PREFIX}:${job.queueName}:${job.id}`, 'ats', -1);
   await job.moveToDelayed(Date.now() + LOOK_MS, token);
   throw new DelayedError();
 }
 
-/** Milliseconds since the first refusal of this job or of its other half, by Redis' clock: workers' may disagree. */
-async function refusedFor(redis: Redis, { id }: Job): Promise<number> {
+/** Milliseconds since the first refusal of a job or of its other half, by Redis' clock: workers' may disagree. */
+async function refusedFor(redis: Redis, key: string): Promise<number> {
   const [seconds] = await redis.time();
   const now = Number(seconds) * 1000;
-  const first = await redis.set(keys.refused(String(id).slice(2)), now, 'EX', REFUSED_TTL_S, 'NX', 'GET');
+  const first = await redis.set(key, now, 'EX', REFUSED_TTL_S, 'NX', 'GET');
   return first === null ? 0 : now - Number(first);
 }
 

@@ -99,8 +99,11 @@ it(
     for (const [queue, id] of [
       ['render', `g-${handle.id}`],
       ['ask', `a-${question.id}`],
-    ])
-      await stack.redis.client.hset(`{dreamgrid}:${queue}:${id}`, 'timestamp', sinceLong);
+    ]) {
+      const job = `{dreamgrid}:${queue}:${id}`;
+      await until(async () => (await stack.redis.client.exists(job)) === 1, 'it is queued');
+      await stack.redis.client.hset(job, 'timestamp', sinceLong);
+    }
     // Sent back more often than a poisoned job may be started.
     const key = `{dreamgrid}:render:g-${handle.id}`;
     let looks = 0;
