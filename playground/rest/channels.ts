@@ -16,8 +16,9 @@ function channel(call: Call): Channel {
 
 /** Ephemeral messages do not exist for the channel's endpoints. */
 function message(call: Call): Message {
+  const place = channel(call);
   const found = call.world.messages.get(call.params[1]!);
-  if (!found || found.channelId !== channel(call).id || isEphemeral(found)) throw refuse.unknownMessage();
+  if (!found || found.channelId !== place.id || isEphemeral(found)) throw refuse.unknownMessage();
   return found;
 }
 
