@@ -73,19 +73,6 @@ describe.concurrent('a worker dies without a word', () => {
       }),
   );
 
-  it('row 6: poison delivery: at most three starts, then its owner is told, and the queue goes on', () =>
-    withStack(async (stack) => {
-      const fault = { DREAMGRID_FAULT: 'before-deliver:kill' };
-      const victims = await Promise.all([1, 2, 3].map(() => stack.startWorker(fault)));
-      const handle = await stack.imagine('deadly to show');
-      await Promise.all(victims.map(({ ended }) => ended));
-      await stack.startWorker();
-      const failed = await stack.shown(handle, ({ content }) => content.includes('(Failed)'));
-      expect(stack.gpuRuns(handle.id)).toBe(1);
-      expect(stack.messagesOf(handle)).toHaveLength(1);
-      await stack.grid(await stack.press(failed, '🔄 Try again'));
-    }));
-
   it('row 6: poison job: at most three starts, then a failure message, and the queue goes on', () =>
     withStack(async (stack) => {
       const fault = { DREAMGRID_FAULT: 'mid-step:kill' };
@@ -101,3 +88,17 @@ describe.concurrent('a worker dies without a word', () => {
       await stack.grid(await stack.press(failed, '🔄 Try again'));
     }));
 });
+
+/** Apart from those whose time is measured. */
+it('row 6: poison delivery: at most three starts, then its owner is told, and the queue goes on', () =>
+  withStack(async (stack) => {
+    const fault = { DREAMGRID_FAULT: 'before-deliver:kill' };
+    const victims = await Promise.all([1, 2, 3].map(() => stack.startWorker(fault)));
+    const handle = await stack.imagine('deadly to show');
+    await Promise.all(victims.map(({ ended }) => ended));
+    await stack.startWorker();
+    const failed = await stack.shown(handle, ({ content }) => content.includes('(Failed)'));
+    expect(stack.gpuRuns(handle.id)).toBe(1);
+    expect(stack.messagesOf(handle)).toHaveLength(1);
+    await stack.grid(await stack.press(failed, '🔄 Try again'));
+  }));
