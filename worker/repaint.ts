@@ -32,7 +32,7 @@ export async function prepare(source: Pixels, frame: Frame, inward: boolean): Pr
   const painted = new Uint8Array(frame.width * frame.height);
   for (const rect of fresh) fill(painted, frame.width, rect);
   const feather = featherOf(frame, inward);
-  const away = await distanceTo(inward ? 0 : 1, painted, frame, feather);
+  const away = await distanceTo(inward ? 0 : 1, painted, frame, feather + LATENT);
   const share = new Float32Array(painted.length);
   const mask = new Uint8Array(painted.length);
   const [shares, masks] = [sharesAlong(feather, inward), masksAlong(feather, inward)];
@@ -159,14 +159,18 @@ function cut(data: Uint8Array, { width }: Size, rect: Rect, channels: number): U
 
 /** The share of the painted picture, by the distance from the seam. */
 const sharesAlong = (feather: number, inward: boolean): Float32Array =>
-  Float32Array.from({ length: feather + 1 }, (_, distance) => {
-    const part = inward ? distance / feather : 1 - distance / feather;
+  Float32Array.from({ length: feather + LATENT + 1 }, (_, distance) => {
+    const along = Math.min(1, distance / feather);
+    const part = inward ? along : 1 - along;
     return part * part * (3 - 2 * part);
   });
 
-/** Along the seam, the model may still move what it was given, in the last steps: then both sides fit. */
+/**
+ * Along the seam, the model may still move what it was given, in the last steps: then both sides fit. Beyond it,
+ * by a latent pixel more than the feather, all is new (inside of a region) or kept.
+ */
 const masksAlong = (feather: number, inward: boolean): Uint8Array =>
-  Uint8Array.from({ length: feather + 1 }, (_, distance) => {
+  Uint8Array.from({ length: feather + LATENT + 1 }, (_, distance) => {
     // Latent pixels are whole: those that begin in the band are in it.
     const along = Math.ceil(distance / LATENT) / (feather / LATENT + 1);
     if (inward) return along < 1 ? INNER_SEAM : 255;

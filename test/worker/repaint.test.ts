@@ -181,13 +181,14 @@ describe('the seam', () => {
     for (let y = 0; y < frame.height; y++)
       for (let x = 0; x < frame.width; x++) {
         // By definition: the greater of both differences to the nearest pixel beyond the seam.
-        let distance = feather;
-        for (let b = Math.max(0, y - feather); b <= Math.min(frame.height - 1, y + feather); b++)
-          for (let a = Math.max(0, x - feather); a <= Math.min(frame.width - 1, x + feather); a++)
+        let distance = feather + 8;
+        for (let b = Math.max(0, y - distance); b <= Math.min(frame.height - 1, y + distance); b++)
+          for (let a = Math.max(0, x - distance); a <= Math.min(frame.width - 1, x + distance); a++)
             if (isFresh(a, b) !== inward)
               distance = Math.min(distance, Math.max(Math.abs(a - x), Math.abs(b - y)));
         const i = y * frame.width + x;
-        const part = inward ? distance / feather : 1 - distance / feather;
+        const near = Math.min(1, distance / feather);
+        const part = inward ? near : 1 - near;
         const along = Math.ceil(distance / 8) / (feather / 8 + 1);
         const seam = isFresh(x, y) === inward;
         expected.share[i] = seam ? part * part * (3 - 2 * part) : isFresh(x, y) ? 1 : 0;
@@ -195,6 +196,9 @@ describe('the seam', () => {
         expected.mask[i] = seam ? masked : isFresh(x, y) ? 255 : 0;
       }
     expect(mask).toEqual(expected.mask);
+    expect([...new Set(mask)].sort((a, b) => a - b)).toEqual(
+      expect.arrayContaining(inward ? [0, 216, 255] : [0, 255]),
+    );
     expect(share).toEqual(expected.share);
   });
 
