@@ -83,3 +83,45 @@ export function findRowTests(): RowTest[] {
   }
   return found.sort((a, b) => a.row - b.row || a.file.localeCompare(b.file));
 }
+
+/** docs/reliability.md, whose table is between two marks. */
+export const PAGE = join(tests, '../docs/reliability.md');
+const TABLE = /(?<=<!-- faults:begin -->\n)[\s\S]*?(?=\n<!-- faults:end -->)/;
+
+/** How a test is named in the table; its result follows. */
+const cell = ({ name, file }: RowTest): string => `${name} (\`${file}\`)`.replaceAll('|', '\\|');
+
+/** What the table on the page says of each test. */
+export function readResults(page: string): Map<string, string> {
+  const cells = (TABLE.exec(page)?.[0] ?? '').split('\n').flatMap((row) => {
+    const last = row.replace(/ \|$/, '').lastIndexOf(' | ');
+    return row.slice(last + 3, -2).split('<br>');
+  });
+  return new Map(
+    cells.flatMap((text) => {
+      const [, test, result] = /^(.+\(`.+`\)): (.+)$/.exec(text) ?? [];
+      return test && result ? [[test, result] as const] : [];
+    }),
+  );
+}
+
+/**
+ * The page with its table made anew: rows and names from the tests' source.
+ * @param resultOf what came of a test, undefined where it was not run now: what the page says of it stays
+ */
+export function writeTable(page: string, resultOf: (test: RowTest) => string | undefined): string {
+  const known = readResults(page);
+  const found = findRowTests();
+  const rows = FAULTS.map(([fault, outcome], i) => {
+    const own = found.filter(({ row }) => row === i + 1);
+    const results = own.map(
+      (test) => `${cell(test)}: ${resultOf(test) ?? known.get(cell(test)) ?? 'not run'}`,
+    );
+    return `| ${i + 1} | ${fault} | ${outcome} | ${results.join('<br>')} |`;
+  });
+  const head = [
+    '| # | fault | expected | tests, and how each ended when it was run last |',
+    '|---|---|---|---|',
+  ];
+  return page.replace(TABLE, () => [...head, ...rows].join('\n'));
+}

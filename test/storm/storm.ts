@@ -200,7 +200,9 @@ export async function playStorm(options: StormOptions): Promise<StormReport> {
     const pictures = messages.filter((message) => isGrid(message) || isSingle(message));
     const drawn = shuffle(pictures, random).slice(0, samples);
     log(`painting ${drawn.length} of ${pictures.length} pictures again`);
+    const repainting = performance.now();
     wrong.push(...(await repaint(stack.env['MODELS_DIR'] as string, stack.dataDir, drawn)));
+    log(`that took ${((performance.now() - repainting) / 1000).toFixed(0)} s`);
     const counted = (match: (message: MessageView) => boolean): number => messages.filter(match).length;
     return {
       wrong,
@@ -208,9 +210,7 @@ export async function playStorm(options: StormOptions): Promise<StormReport> {
       figures: {
         'interactions that asked for a picture or an answer': all.length,
         'not answered by a dead or late bot': all.filter(({ handle }) => handle.state === 'failed').length,
-        'answered or refused in private': counted(
-          ({ ephemeral, loading, attachments }) => ephemeral && !loading && attachments.length === 0,
-        ),
+        ...titles(messages),
         'messages with a picture': pictures.length,
         'of these for one person alone': pictures.filter(
           ({ ephemeral, channelId }) => ephemeral || channelId !== playground.channelId,
@@ -234,6 +234,17 @@ export async function playStorm(options: StormOptions): Promise<StormReport> {
     await relay.close();
     await Promise.all([botProxy.close(), workerProxy.close()]);
   }
+}
+
+/** What was answered or refused in private, by the headline of the notice. */
+function titles(messages: readonly MessageView[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { ephemeral, loading, attachments, embeds } of messages) {
+    if (!ephemeral || loading || attachments.length > 0) continue;
+    const name = `told in private: ${String(embeds[0]?.['title'] ?? 'other')}`;
+    counts[name] = (counts[name] ?? 0) + 1;
+  }
+  return counts;
 }
 
 /** Fisher and Yates, "Statistical tables", 1938, example 12. */
