@@ -68,7 +68,7 @@ export async function startRecorder(): Promise<Recorder> {
     const recorded = await record(request);
     requests.push(recorded);
     const isList = recorded.method === 'GET' && recorded.path.includes('/messages?');
-    const usual = { status: 200, body: isList ? [] : { id: '1100000000000000001' } };
+    const usual: Exclude<Answer, string> = { status: 200, body: isList ? [] : { id: '1100000000000000001' } };
     const answer = recorder.answer(recorded) ?? usual;
     for (const look of [...waiting]) look(recorded);
     if (answer === 'hang') return;
