@@ -111,7 +111,7 @@ it('row 9: Redis goes away between the first and the second of three jobs: "1 of
 
 it('row 20: bot SIGKILL between a further job and its message: the worker posts it', async () => {
   const { trouble } = stack.playground;
-  trouble.add({ match: /^POST \/channels\/\d+\/messages/, kind: 'hang' });
+  trouble.add({ match: /^POST \/channels\/\d+\/messages/, kind: 'hang', times: 100 });
   const handle = await stack.imagine('killed in between --repeat 2');
   const further = `${handle.id}.1`;
   await queued(further);
