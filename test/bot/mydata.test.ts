@@ -143,7 +143,8 @@ describe('/mydata', { timeout: 240_000 }, () => {
     const left: string[] = [];
     for (const key of await client.keys('*')) {
       // Marks that go by themselves: who took an interaction, a click, a cancellation, what is not to be delivered, how many today, turns until the queue is empty.
-      if (/:(claim|clicked|cancelled|delivered|erased|quota|events|fair|open-server)(:|$)/.test(key)) continue;
+      if (/:(claim|clicked|cancelled|delivered|erased|quota|events|fair|open-server)(:|$)/.test(key))
+        continue;
       const type = await client.type(key);
       const text =
         key +
