@@ -5,6 +5,7 @@ import type { ModelCard } from '../shared/job.ts';
 import type { Log } from '../shared/log.ts';
 import type { Queues } from '../shared/queue.ts';
 import type { Store } from '../shared/store.ts';
+import type { Again } from './again.ts';
 import type { BotMetrics } from './metrics.ts';
 
 /** What every handler may use; opened once in main. */
@@ -16,6 +17,8 @@ export interface App {
   readonly store: Store;
   readonly rest: REST;
   readonly metrics: BotMetrics;
+  /** For what Redis may forget when it is killed. */
+  readonly again: Again;
   /** Models that somebody paints with, or did a moment ago. */
   models(): Promise<ReadonlyMap<string, ModelCard>>;
 }

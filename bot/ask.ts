@@ -1,5 +1,5 @@
 import { UserError } from '../shared/errors.ts';
-import { type AskRequest, SCHEMA_VERSION } from '../shared/job.ts';
+import { type AskRequest, askId, SCHEMA_VERSION } from '../shared/job.ts';
 import { readSettings } from '../shared/memory/settings.ts';
 import { addAsk } from '../shared/queue.ts';
 import { keys, TOKEN_TTL_S } from '../shared/redis.ts';
@@ -37,17 +37,24 @@ export async function ask(
     throw error;
   });
   await answer.defer();
-  await onRedis(redis.set(keys.token(id), asker.token, 'EX', TOKEN_TTL_S));
-  await onRedis(
-    addAsk(queues, {
-      v: SCHEMA_VERSION,
-      id,
-      question,
-      model: modelFor(models, settings.model ?? env.DEFAULT_MODEL),
-      userId: user.id,
-      applicationId: asker.applicationId,
-      locale: asker.locale,
-    }),
-  );
+  const request: AskRequest = {
+    v: SCHEMA_VERSION,
+    id,
+    question,
+    model: modelFor(models, settings.model ?? env.DEFAULT_MODEL),
+    userId: user.id,
+    applicationId: asker.applicationId,
+    locale: asker.locale,
+  };
+  const hand = async (): Promise<void> => {
+    await redis.set(keys.token(id), asker.token, 'EX', TOKEN_TTL_S);
+    await addAsk(queues, request);
+  };
+  await onRedis(hand());
+  app.again.keep(async () => {
+    if ((await redis.exists(queues.ask.toKey(askId(id)))) > 0) return;
+    await hand();
+    log.warn({ id }, 'lost by Redis; asked again');
+  });
   log.info({ id, kind: question.kind }, 'asked');
 }

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
 import {
   type AutocompleteInteraction,
   type ButtonInteraction,
@@ -93,6 +94,21 @@ async function complete(app: App, interaction: AutocompleteInteraction): Promise
   }
 }
 
+/** Seconds between attempts where Discord has trouble of its own. */
+const TELL_AGAIN_S = [2, 10, 30];
+
+/** @throws what Discord says no with at once; its troubles after some attempts */
+async function patiently(tell: () => Promise<void>): Promise<void> {
+  for (const seconds of TELL_AGAIN_S)
+    try {
+      return await tell();
+    } catch (error) {
+      if (error instanceof DiscordAPIError) throw error;
+      await pause(seconds * 1000);
+    }
+  await tell();
+}
+
 async function explain(app: App, asker: Asker, answer: Answer, plan: Plan, thrown: unknown): Promise<void> {
   const error = isRedisAway(thrown) ? new UserError('redis') : thrown;
   const errorId = randomUUID().slice(0, 8);
@@ -103,8 +119,9 @@ async function explain(app: App, asker: Asker, answer: Answer, plan: Plan, throw
     void audit(app, asker, error, plan.typed);
   } else if (isNobodyThere(error)) return app.log.warn({ ...about, err: error }, 'nobody to answer');
   else app.log.error({ ...about, err: error }, 'interaction failed');
+  const told = presentError(error, { locale: asker.locale, typed: plan.typed, errorId });
   try {
-    await answer.tell(presentError(error, { locale: asker.locale, typed: plan.typed, errorId }));
+    await patiently(() => answer.tell(told));
   } catch (failure) {
     app.log.warn({ ...about, err: failure }, 'error not told');
   }

@@ -7,6 +7,7 @@ import { openRegistry, watchQueues, watchReady, watchRedis } from '../shared/met
 import { openQueues, withDeadline } from '../shared/queue.ts';
 import { checkRedis, connectRedis, PREFIX, producerConnection } from '../shared/redis.ts';
 import { openFolderStore } from '../shared/store.ts';
+import { openAgain } from './again.ts';
 import type { App } from './app.ts';
 import { connect, describeClose, openClient } from './client.ts';
 import { dispatch } from './dispatch.ts';
@@ -40,7 +41,8 @@ async function main(): Promise<void> {
   watchDiscord(registry, client);
   const models = openModels(redis);
   const metrics = openBotMetrics(registry);
-  const app: App = { env, log, redis, queues, store, rest: client.rest, metrics, models };
+  const again = openAgain(redis, log);
+  const app: App = { env, log, redis, queues, store, rest: client.rest, metrics, models, again };
   const busy = new Set<Promise<void>>();
   const run = (work: Promise<void>): void => {
     const one = work

@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { DiscordAPIError, Routes } from 'discord.js';
 import { UserError } from '../shared/errors.ts';
 import { release, reserve } from '../shared/fairness.ts';
-import { type DeliverJob, type RenderRequest, SCHEMA_VERSION } from '../shared/job.ts';
+import { type DeliverJob, deliverId, type RenderRequest, SCHEMA_VERSION } from '../shared/job.ts';
 import { forgetJob, type JobRecord, recordJob, recordUpload } from '../shared/memory/pictures.ts';
 import { DEFAULT_LANE, readSettings, type Settings } from '../shared/memory/settings.ts';
 import { presentQueued } from '../shared/present.ts';
@@ -246,7 +246,7 @@ async function queueOriginal(
   // A deferred message can be edited by the worker as soon as the job is queued; ours must come before.
   const edited = answer.state === 'deferred' ? await sendEarly(app, answer, job, payload) : undefined;
   try {
-    await enqueue(app, job, place);
+    await enqueue(app, asker, job, place);
   } catch (error) {
     if (edited)
       await answer
@@ -291,7 +291,7 @@ async function queueFurther(
   // Queued first: a message that waits for a job that a killed bot never queued would wait for ever, while a job
   // without a message is posted by the worker. Both post with the job's id as nonce, so there is one.
   await remember(app, asker, job);
-  await enqueue(app, job, place);
+  await enqueue(app, asker, job, place);
   try {
     await rememberMessage(app, asker, job, await post(app, asker, job, place));
   } catch (error) {
@@ -316,7 +316,7 @@ async function queueWhispered(
   try {
     await remember(app, asker, job);
     await rememberMessage(app, asker, job, messageId);
-    await enqueue(app, job, place);
+    await enqueue(app, asker, job, place);
   } catch (error) {
     await app.rest.delete(Routes.webhookMessage(asker.applicationId, asker.token, messageId), {
       auth: false,
@@ -358,10 +358,20 @@ async function rememberMessage(app: App, asker: Asker, job: DeliverJob, messageI
     .catch((error) => app.log.warn({ err: error, jobId: job.render.jobId }, 'message id not remembered'));
 }
 
-async function enqueue(app: App, job: DeliverJob, place: Place): Promise<void> {
+async function enqueue(app: App, asker: Asker, job: DeliverJob, place: Place): Promise<void> {
   await onRedis(addSurely(app, job, place));
+  app.again.keep(() => queueAgain(app, asker, job, place));
   app.metrics.queued(job.render.action);
   app.log.info({ jobId: job.render.jobId, action: job.render.action, ahead: place.ahead }, 'queued');
+}
+
+/** For a Redis that was killed and forgot it; not what was erased meanwhile. */
+async function queueAgain(app: App, asker: Asker, job: DeliverJob, place: Place): Promise<void> {
+  const { jobId } = job.render;
+  if ((await app.redis.exists(app.queues.deliver.toKey(deliverId(jobId)), keys.erased(jobId))) > 0) return;
+  await remember(app, asker, job);
+  await addJob(app.queues, job, place.priority);
+  app.log.warn({ jobId }, 'lost by Redis; queued again');
 }
 
 /**

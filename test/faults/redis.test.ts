@@ -66,6 +66,30 @@ it('row 7: Redis killed and started again with a job running: it completes once,
   expect(stack.messagesOf(handle).map(isGrid)).toEqual([true]);
 });
 
+it('row 7: Redis killed before its disk had the job it took: it is handed over again', async () => {
+  worker.signal('SIGSTOP'); // else it would hold what is forgotten
+  const mark = await stack.redis.mark();
+  const handle = await stack.imagine('forgotten by Redis --repeat 2');
+  for (const jobId of [handle.id, `${handle.id}.1`])
+    await bot.logged((event) => event.msg === 'queued' && event['jobId'] === jobId);
+  await stack.redis.forgetSince(mark);
+  await stack.redis.start();
+  for (const jobId of [handle.id, `${handle.id}.1`])
+    await bot.logged((event) => event.msg === 'lost by Redis; queued again' && event['jobId'] === jobId);
+  worker.signal('SIGCONT');
+  await stack.grid(handle);
+  await until(
+    () =>
+      stack.playground.messages().filter((one) => isGrid(one) && one.content.includes('forgotten by Redis'))
+        .length === 2,
+    'both grids',
+  );
+  await stack.expectClean();
+  expect(stack.gpuRuns(handle.id)).toBe(1);
+  const all = stack.playground.messages().filter(({ content }) => content.includes('forgotten by Redis'));
+  expect(all.map(isGrid)).toEqual([true, true]);
+});
+
 it('row 9: Redis away at the click: "try again" within 3 s, nothing queued, no crash', async () => {
   const grid = await stack.grid(await stack.imagine('before'));
   await stack.redis.kill('SIGKILL');

@@ -16,12 +16,16 @@ export interface Entry {
   deleteAsked: boolean;
   /** How often a worker began to paint it; 1 for a question that was queued. */
   starts: number;
+  /** A bot said in its log that Discord took no word of a failure. */
+  untold: boolean;
   /** How often a process or Redis was killed between its click and its end. */
   kills: number;
 }
 
 export interface Aftermath {
   entries: readonly Entry[];
+  /** Ids of other interactions: what is said to them is for their asker alone. */
+  asides: ReadonlySet<string>;
   /** The channel that everybody sees. */
   channelId: string;
   /** All that is there and in direct messages, private answers too. */
@@ -69,7 +73,10 @@ export function judge(after: Aftermath): string[] {
     const own = entry.repeat > 1 && of.length === 2 ? of.filter(({ ephemeral }) => !ephemeral) : of;
     // Not answered within Discord's 3 s: nothing to see, or, where it was queued all the same, one message.
     if (entry.state === 'waiting') say(entry.id, 'never ended');
-    if (entry.state === 'acknowledged' && own.length !== 1 && !(entry.deleteAsked && own.length === 0))
+    // "Thinking…" that everybody saw was taken back for a private word, which no bot or no Discord was there for.
+    const unsaid = entry.hidden && entry.starts === 0 && (entry.kills > 0 || entry.untold);
+    const mayBeNone = entry.deleteAsked || unsaid;
+    if (entry.state === 'acknowledged' && own.length !== 1 && !(mayBeNone && own.length === 0))
       say(entry.id, `${own.length} messages${look(own)}`);
     if (entry.state === 'failed' && own.length > 1)
       say(entry.id, `${own.length} messages, unacknowledged${look(own)}`);
@@ -104,7 +111,8 @@ export function judge(after: Aftermath): string[] {
       else jobs.set(job, message.id);
       if (job && !known.has(job.split('_')[0] as string)) say(job, 'a picture that nobody asked for');
     }
-    if (from !== undefined && !known.has(from)) say(message.id, 'a message that nobody asked for');
+    const aside = from !== undefined && after.asides.has(from) && message.ephemeral;
+    if (from !== undefined && !known.has(from) && !aside) say(message.id, 'a message that nobody asked for');
     if (from === undefined && !isFinal(message)) say(message.id, 'a further message is left unfinished');
   }
   for (const key of after.reservations) wrong.push(`a reservation is left: ${key}`);

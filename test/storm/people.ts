@@ -21,6 +21,8 @@ export interface Asked {
 export interface Channel {
   finished: Asked[];
   open: Set<Asked>;
+  /** Ids of cancels, which are answered in private where they are answered at all. */
+  asides: Set<string>;
 }
 
 const WORDS = ['a red fox', 'a cloud castle', 'an old harbour', 'two owls', 'snow at night', 'một con mèo'];
@@ -79,7 +81,11 @@ export async function act(
     if (!message.buttons.some((button) => button.label === label)) return [];
     const times = kind === 'twice' ? 2 : 1;
     const click = () => asked(playground.click(who, message.id, label, ENGLISH), { hidden: found?.hidden });
-    return Promise.all(Array.from({ length: times }, click));
+    // The second of two may find the message gone.
+    const clicks = await Promise.allSettled(Array.from({ length: times }, click));
+    const failed = clicks.find((one) => one.status === 'rejected');
+    if (failed && failed.reason?.name !== 'ClientRefusal') throw failed.reason;
+    return clicks.flatMap((one) => (one.status === 'fulfilled' ? one.value : []));
   }
 
   const way = random.weighted(WAYS);
@@ -102,7 +108,8 @@ async function cancel({ playground }: FaultStack, channel: Channel, random: Rand
   const { message } = target.handle;
   const label = labelOf(target);
   target.cancelAsked = true;
-  if (message && label) await playground.click(target.who, message.id, label, ENGLISH);
+  if (message && label)
+    channel.asides.add((await playground.click(target.who, message.id, label, ENGLISH)).id);
   return [];
 }
 

@@ -84,7 +84,7 @@ export async function playStorm(options: StormOptions): Promise<StormReport> {
       long,
     );
     const { playground } = stack;
-    const channel: Channel = { finished: [], open: new Set() };
+    const channel: Channel = { finished: [], open: new Set(), asides: new Set() };
     const all: Asked[] = [];
     const people = Array.from({ length: CROWD }, (_, i) => playground.join(`person ${i + 1}`));
 
@@ -159,11 +159,13 @@ export async function playStorm(options: StormOptions): Promise<StormReport> {
 
     // What the processes logged: starts, and secrets that should not be there.
     const starts = new Map<string, number>();
+    const untold = new Set<string>();
     let painted = 0;
     for (const { events } of stack.processes)
-      for (const { msg, jobId, id, engineMs } of events) {
+      for (const { msg, jobId, id, interactionId, engineMs } of events) {
         if (msg === 'painting') starts.set(String(jobId), (starts.get(String(jobId)) ?? 0) + 1);
         if (msg === 'asked') starts.set(String(id), 1);
+        if (msg === 'error not told') untold.add(String(interactionId));
         if (msg === 'painted' && engineMs !== 0) painted++;
       }
     const { kills } = weather;
@@ -172,6 +174,7 @@ export async function playStorm(options: StormOptions): Promise<StormReport> {
       id: handle.id,
       state: handle.state,
       starts: starts.get(handle.id) ?? 0,
+      untold: untold.has(handle.id),
       kills: kills.filter((time) => time > at - 5_000 && time < (endedAt ?? Infinity)).length,
     }));
     const places = [playground.channelId, ...people.map((who) => playground.dm(who))];
@@ -180,6 +183,7 @@ export async function playStorm(options: StormOptions): Promise<StormReport> {
       file && readRecipe(file.data)?.prompt;
     const wrong = judge({
       entries,
+      asides: channel.asides,
       messages,
       channelId: playground.channelId,
       promptIn,

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,6 +16,10 @@ export interface TestRedis {
   kill(signal?: NodeJS.Signals): Promise<void>;
   /** Starts it again on the same port and folder. */
   start(): Promise<void>;
+  /** As after a SIGKILL where the disk was behind: what was written since `mark` is not there when it starts. */
+  forgetSince(mark: string): Promise<void>;
+  /** The state of now, for `forgetSince`; asked of a server that runs. */
+  mark(): Promise<string>;
   close(): Promise<void>;
 }
 
@@ -71,6 +75,17 @@ export async function startRedis(): Promise<TestRedis> {
     client,
     kill,
     start,
+    mark: async () => {
+      const copy = await mkdtemp(join(tmpdir(), 'dreamgrid-redis-mark-'));
+      await cp(join(dir, 'appendonlydir'), copy, { recursive: true });
+      return copy;
+    },
+    forgetSince: async (mark) => {
+      await kill('SIGKILL');
+      await rm(join(dir, 'appendonlydir'), { recursive: true });
+      await cp(mark, join(dir, 'appendonlydir'), { recursive: true });
+      await rm(mark, { recursive: true });
+    },
     close: async () => {
       client.disconnect();
       await kill('SIGKILL');

@@ -1,0 +1,37 @@
+import type { Redis } from 'ioredis';
+import type { Log } from '../shared/log.ts';
+
+/**
+ * Redis writes its log to the disk once a second, and later where the disk is busy (`appendfsync everysec`,
+ * redis.io/docs/latest/operate/oss_and_stack/management/persistence): one that is killed comes back without what
+ * it took last. So what was handed to it a moment before the connection broke is handed over once more when it is
+ * back. Ids are the interaction's own: where nothing was lost, nothing changes.
+ */
+export interface Again {
+  /** @param redo looks whether it is there still; may reject */
+  keep(redo: () => Promise<void>): void;
+}
+
+/** More than Redis ever holds back, and a silence of the connection (10 s) before it counts as broken. */
+const KEPT_MS = 30_000;
+
+export function openAgain(redis: Redis, log: Log, now: () => number = () => performance.now()): Again {
+  let kept: { at: number; redo: () => Promise<void> }[] = [];
+  let brokenAt: number | undefined;
+  redis.on('close', () => {
+    brokenAt ??= now();
+  });
+  redis.on('ready', async () => {
+    const since = (brokenAt ?? now()) - KEPT_MS;
+    brokenAt = undefined;
+    for (const { redo } of kept.filter(({ at }) => at > since))
+      await redo().catch((err: unknown) => log.warn({ err }, 'perhaps lost by Redis'));
+  });
+  return {
+    keep: (redo) => {
+      const since = (brokenAt ?? now()) - KEPT_MS;
+      kept = kept.filter(({ at }) => at > since);
+      kept.push({ at: now(), redo });
+    },
+  };
+}
