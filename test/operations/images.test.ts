@@ -216,11 +216,13 @@ describe('what the images start', () => {
    * the compose file mounts; the user of the image, no capability, no new privileges. `$APP` is what the image has in /app.
    */
   const CONTAINER = `set -e
-    mount --make-rprivate / && mount -t tmpfs none /mnt && mkdir /mnt/app /mnt/data /mnt/models
+    mount --make-rprivate / && mount -t tmpfs none /mnt && mkdir /mnt/app /mnt/data /mnt/models /mnt/modules
     mount --bind "$APP" /mnt/app && mount -o remount,bind,ro /mnt/app
+    mount --bind "$MODULES" /mnt/modules && mount -o remount,bind,ro /mnt/modules
     mount --bind "$MODELS_DIR" /mnt/models && mount -o remount,bind,ro /mnt/models
     mount --bind "$DATA_DIR" /mnt/data && mount -o remount,ro /mnt
     mount -t tmpfs -o mode=1777 none /tmp && mount -o remount,bind,ro /
+    case "$MODULES" in /tmp/*) mkdir -p "$MODULES" && mount --bind /mnt/modules "$MODULES" ;; esac
     cd /mnt/app
     export DATA_DIR=/mnt/data MODELS_DIR=/mnt/models
     exec setpriv --reuid 1000 --regid 1000 --clear-groups --no-new-privs --bounding-set=-all --inh-caps=-all "$@"`;
@@ -239,10 +241,12 @@ describe('what the images start', () => {
         chmodSync(app, 0o755);
         chmodSync(stack.models?.root ?? app, 0o755);
         chownSync(stack.dataDir, 1000, 1000);
+        // The packages are linked from here, and /tmp is another one in there.
+        const own = { APP: app, MODULES: join(root, 'node_modules') };
         const within = ['unshare', '-m', 'sh', '-c', CONTAINER, 'container'];
         await Promise.all([
-          stack.start('/mnt/app/dist/bot/main.js', 'bot ready', { APP: app }, within),
-          stack.start('/mnt/app/dist/worker/main.js', 'worker ready', { APP: app }, within),
+          stack.start('/mnt/app/dist/bot/main.js', 'bot ready', own, within),
+          stack.start('/mnt/app/dist/worker/main.js', 'worker ready', own, within),
         ]);
         const handle = await stack.imagine('behind bars');
         await stack.grid(handle);

@@ -151,8 +151,19 @@ describe.skipIf(!chromiumPath)(
       await scroll(page, 300);
       await expect.poll(() => page.evaluate("document.querySelector('.scroller').scrollTop")).toBe(300);
       const top = () => page.evaluate("document.querySelector('.scroller').scrollTop");
+      const news = page.getByRole('button', { name: /New messages/ });
+      // The page hears of the scrolling a frame later, and until then it follows what is new.
+      await expect
+        .poll(async () => {
+          await scroll(page, 300);
+          pg.say(pg.users.stranger, 'sooner');
+          return news.isVisible();
+        })
+        .toBe(true);
+      await scroll(page, 300);
+      const before = await news.textContent();
       for (let i = 0; i < 5; i++) pg.say(pg.users.stranger, `later ${i}`);
-      await page.getByRole('button', { name: /New messages/ }).waitFor();
+      await expect.poll(() => news.textContent()).not.toBe(before);
       expect(await top()).toBe(300);
       await page.context().close();
       await pg.close();
