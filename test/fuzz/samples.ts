@@ -72,6 +72,8 @@ export const comfyGraph = {
       steps: 20,
       cfg: 8,
       sampler_name: 'euler',
+      scheduler: 'normal',
+      denoise: 1,
       model: ['10', 0],
       positive: ['6', 0],
       negative: ['7', 0],

@@ -3,6 +3,7 @@ import sharp from 'sharp';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { readForeign, readParameters } from '../../shared/foreign.ts';
 import { withText } from '../../shared/png.ts';
+import { comfyGraph as graph } from '../fuzz/samples.ts';
 
 let png: Buffer;
 beforeAll(async () => {
@@ -34,30 +35,6 @@ describe('pictures of other programs', () => {
       model: 'dreamy_v8',
     });
   });
-
-  const graph = {
-    '3': {
-      class_type: 'KSampler',
-      inputs: {
-        seed: 156680208700286,
-        steps: 20,
-        cfg: 8,
-        sampler_name: 'euler',
-        scheduler: 'normal',
-        denoise: 1,
-        model: ['10', 0],
-        positive: ['6', 0],
-        negative: ['7', 0],
-        latent_image: ['5', 0],
-      },
-    },
-    '4': { class_type: 'CheckpointLoaderSimple', inputs: { ckpt_name: 'v1-5-pruned.safetensors' } },
-    '5': { class_type: 'EmptyLatentImage', inputs: { width: 512, height: 768, batch_size: 1 } },
-    '6': { class_type: 'CLIPTextEncode', inputs: { text: ['11', 0], clip: ['4', 1] } },
-    '7': { class_type: 'CLIPTextEncode', inputs: { text: 'text, watermark', clip: ['4', 1] } },
-    '10': { class_type: 'LoraLoader', inputs: { model: ['4', 0], strength: 1 } },
-    '11': { class_type: 'PrimitiveString', inputs: { value: 'a castle\nby the lake' } },
-  };
 
   it('ComfyUI: along the wires, through nodes in between', () => {
     expect(read({ prompt: JSON.stringify(graph), workflow: '{}' })).toEqual({
