@@ -149,7 +149,10 @@ export function openAnswer(rest: REST, asker: Asker, planned: AnswerKind): Answe
           return;
         }
         // A public "thinking…" must go first: the first follow-up would take its place, for all to see.
-        if (deferred && kind === 'message') await rest.delete(original, { auth: false });
+        if (deferred && kind === 'message') {
+          await rest.delete(original, { auth: false });
+          state = 'sent'; // when it is told once more, nothing is left to take back
+        }
         await whisper(payload);
       }),
     whisper: (payload, files) => inTurn(() => whisper(payload, files)),

@@ -45,6 +45,14 @@ describe('what the bot survives', { timeout: 240_000 }, () => {
     expect(await scene.waiting()).toEqual([]);
   });
 
+  it('Discord fails when it is to be told: told when Discord is well again', async () => {
+    await scene.redis.client.call('CLIENT', 'PAUSE', '6000', 'ALL');
+    scene.discord.trouble.add({ kind: '500', match: /^POST \/webhooks\//, times: 4 }); // discord.js asks four times
+    const asked = await imagine();
+    await scene.discord.waitFor(() => asked.followups[0]?.ephemeral, 60_000);
+    expect(titleOf(asked)).toBe('Try again in a moment');
+  });
+
   it('Redis full: refused with words, and well again when there is room', async () => {
     await scene.redis.client.config('SET', 'maxmemory', '1mb');
     expect(titleOf(await imagine()), scene.bot.lines.join('\n')).toBe('Try again in a moment');
