@@ -17,6 +17,7 @@ const CALLBACK = { reply: 4, defer: 5, deferUpdate: 6, update: 7, modal: 9 } as 
 const EPHEMERAL = 1 << 6;
 const LOADING = 1 << 7;
 const ALREADY_ACKNOWLEDGED = 40060;
+const UNKNOWN_MESSAGE = 10008;
 
 /** `taken`: acknowledged by a twin of ours, or by us with the answer lost on the way. */
 type State = 'open' | 'deferred' | 'sent' | 'taken';
@@ -106,6 +107,14 @@ export function openAnswer(rest: REST, asker: Asker, planned: AnswerKind): Answe
     return ((await rest.post(route, { body, auth: false, ...sent })) as { id: string }).id;
   };
 
+  /** Once: what is told again finds nothing to take back. It may be gone where Discord's answer to that was lost. */
+  const takeBack = async (): Promise<void> => {
+    await rest.delete(original, { auth: false }).catch((error: unknown) => {
+      if (!isCode(error, UNKNOWN_MESSAGE)) throw error;
+    });
+    state = 'sent';
+  };
+
   return {
     get state() {
       return state;
@@ -130,11 +139,7 @@ export function openAnswer(rest: REST, asker: Asker, planned: AnswerKind): Answe
         return id;
       }),
     sendUnlessDeferred: (payload) => inTurn(async () => (state === 'open' ? reply(payload) : idOfOriginal())),
-    retract: () =>
-      inTurn(async () => {
-        await rest.delete(original, { auth: false });
-        state = 'sent';
-      }),
+    retract: () => inTurn(takeBack),
     openModal: (modal) => inTurn(async () => void (await callback(CALLBACK.modal, modal))),
     tell: (payload) =>
       inTurn(async () => {
@@ -149,10 +154,7 @@ export function openAnswer(rest: REST, asker: Asker, planned: AnswerKind): Answe
           return;
         }
         // A public "thinking…" must go first: the first follow-up would take its place, for all to see.
-        if (deferred && kind === 'message') {
-          await rest.delete(original, { auth: false });
-          state = 'sent'; // when it is told once more, nothing is left to take back
-        }
+        if (deferred && kind === 'message') await takeBack();
         await whisper(payload);
       }),
     whisper: (payload, files) => inTurn(() => whisper(payload, files)),

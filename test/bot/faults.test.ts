@@ -47,6 +47,7 @@ describe('what the bot survives', { timeout: 240_000 }, () => {
 
   it('Discord fails when it is to be told: told when Discord is well again', async () => {
     await scene.redis.client.call('CLIENT', 'PAUSE', '6000', 'ALL');
+    scene.discord.trouble.add({ kind: 'lost-answer', match: /^DELETE \/webhooks\// });
     scene.discord.trouble.add({ kind: '500', match: /^POST \/webhooks\//, times: 4 }); // discord.js asks four times
     const asked = await imagine();
     await scene.discord.waitFor(() => asked.followups[0]?.ephemeral, 60_000);
