@@ -15,23 +15,26 @@ export interface Again {
 /** More than Redis ever holds back, and a silence of the connection (10 s) before it counts as broken. */
 const KEPT_MS = 30_000;
 
-export function openAgain(redis: Redis, log: Log, now: () => number = () => performance.now()): Again {
+export function openAgain(redis: Redis, log: Log): Again {
   let kept: { at: number; redo: () => Promise<void> }[] = [];
   let brokenAt: number | undefined;
+  const dropOld = (): void => {
+    const since = (brokenAt ?? performance.now()) - KEPT_MS;
+    kept = kept.filter(({ at }) => at > since);
+  };
   redis.on('close', () => {
-    brokenAt ??= now();
+    brokenAt ??= performance.now();
   });
   redis.on('ready', async () => {
-    const since = (brokenAt ?? now()) - KEPT_MS;
+    dropOld();
     brokenAt = undefined;
-    for (const { redo } of kept.filter(({ at }) => at > since))
+    for (const { redo } of [...kept])
       await redo().catch((err: unknown) => log.warn({ err }, 'perhaps lost by Redis'));
   });
   return {
     keep: (redo) => {
-      const since = (brokenAt ?? now()) - KEPT_MS;
-      kept = kept.filter(({ at }) => at > since);
-      kept.push({ at: now(), redo });
+      dropOld();
+      kept.push({ at: performance.now(), redo });
     },
   };
 }
