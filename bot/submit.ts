@@ -3,32 +3,27 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { DiscordAPIError, Routes } from 'discord.js';
 import { UserError } from '../shared/errors.ts';
 import { release, reserve } from '../shared/fairness.ts';
-import { type DeliverJob, deliverId, type RenderRequest, SCHEMA_VERSION } from '../shared/job.ts';
-import { forgetJob, type JobRecord, recordJob, recordUpload } from '../shared/memory/pictures.ts';
+import { type DeliverJob, type RenderRequest, SCHEMA_VERSION } from '../shared/job.ts';
+import { forgetJob } from '../shared/memory/pictures.ts';
 import { DEFAULT_LANE, readSettings, type Settings } from '../shared/memory/settings.ts';
 import { presentQueued } from '../shared/present.ts';
-import { addJob, cancelJob } from '../shared/queue.ts';
+import { cancelJob } from '../shared/queue.ts';
 import { keys, RECIPE_TTL_S, TOKEN_TTL_S } from '../shared/redis.ts';
 import { expectedWait, listWorkers } from '../shared/registry.ts';
 import { type Admitted, admit, foresee } from './admission.ts';
 import type { Answer } from './answer.ts';
 import type { App, Asker } from './app.ts';
-import { isRedisAway, isUnknown, onRedis } from './redisAway.ts';
+import { AGAIN_MS, enqueue, recordOf, remember, SETTLE_MS, type Turn } from './handOver.ts';
+import { onRedis } from './redisAway.ts';
 
 /** This process, among all bots that get the same interaction. */
 const ME = randomUUID();
-/** How long a hand-over to the queue that broke off half-way is tried again. */
-const SETTLE_MS = 20_000;
-const AGAIN_MS = 250;
-
 /** A wish that has everything but its place in the queue. Without a seed it gets one of its own. */
 export type Draft = Omit<RenderRequest, 'v' | 'jobId' | 'user' | 'createdAt' | 'seed'> & {
   seed?: number | undefined;
 };
 
-interface Place {
-  priority: number;
-  ahead: number;
+interface Place extends Turn {
   waitMs: number | undefined;
   /** No worker is there just now. */
   nobody: boolean;
@@ -155,21 +150,6 @@ function jobOf(
     },
   };
 }
-
-/** What is remembered of a job when its recipe does not exist yet. */
-const recordOf = ({ render, deliver }: DeliverJob): JobRecord => ({
-  jobId: render.jobId,
-  userId: render.user.id,
-  action: render.action,
-  ...(render.parent ? { parent: { jobId: render.parent.jobId, index: render.parent.index } } : {}),
-  prompt: render.prompt,
-  ...(render.image ? { image: render.image.key } : {}),
-  channelId: deliver.channelId,
-  ...(deliver.guildId === undefined ? {} : { guildId: deliver.guildId }),
-  locale: deliver.locale,
-  stealth: deliver.stealth ?? false,
-  at: render.createdAt,
-});
 
 /** A seed nobody chose, but the same one for the same job. */
 export const seedFrom = (jobId: string): number =>
@@ -339,58 +319,12 @@ async function post(app: App, asker: Asker, job: DeliverJob, place: Place): Prom
   return message.id;
 }
 
-/** The token edits what the interaction answered with and what only the asker sees; other messages go by their id. */
-async function remember(app: App, asker: Asker, job: DeliverJob): Promise<void> {
-  const { jobId } = job.render;
-  const both = app.redis.multi().set(keys.owner(jobId), asker.user.id, 'EX', RECIPE_TTL_S);
-  if (job.deliver.original || job.deliver.stealth)
-    both.set(keys.token(jobId), asker.token, 'EX', TOKEN_TTL_S);
-  await onRedis(both.exec());
-  await onRedis(recordJob(app.redis, recordOf(job)));
-  for (const { key } of job.render.blend ?? []) await onRedis(recordUpload(app.redis, asker.user.id, key));
-}
-
 /** Not worth failing for: within 15 minutes the worker finds the message by the token alone. */
 async function rememberMessage(app: App, asker: Asker, job: DeliverJob, messageId: string): Promise<void> {
   const key = keys.message(job.render.jobId);
   await app.redis
     .set(key, `${asker.channelId}:${messageId}`, 'EX', RECIPE_TTL_S)
     .catch((error) => app.log.warn({ err: error, jobId: job.render.jobId }, 'message id not remembered'));
-}
-
-async function enqueue(app: App, asker: Asker, job: DeliverJob, place: Place): Promise<void> {
-  await onRedis(addSurely(app, job, place));
-  app.again.keep(() => queueAgain(app, asker, job, place));
-  app.metrics.queued(job.render.action);
-  app.log.info({ jobId: job.render.jobId, action: job.render.action, ahead: place.ahead }, 'queued');
-}
-
-/** For a Redis that was killed and forgot it; not what was erased meanwhile. */
-async function queueAgain(app: App, asker: Asker, job: DeliverJob, place: Place): Promise<void> {
-  const { jobId } = job.render;
-  if ((await app.redis.exists(app.queues.deliver.toKey(deliverId(jobId)), keys.erased(jobId))) > 0) return;
-  await remember(app, asker, job);
-  await addJob(app.queues, job, place.priority);
-  app.log.warn({ jobId }, 'lost by Redis; queued again');
-}
-
-/**
- * Where the connection breaks before Redis answers, the job may be queued or not. Adding it again settles that, as
- * its id is its own; telling "nothing was queued" would be a guess.
- * @throws UserError('redis-unknown') where Redis stays away meanwhile
- */
-async function addSurely(app: App, job: DeliverJob, { priority }: Place): Promise<void> {
-  const end = performance.now() + SETTLE_MS;
-  for (let unknown = false; ; await pause(AGAIN_MS)) {
-    try {
-      return await addJob(app.queues, job, priority);
-    } catch (error) {
-      unknown ||= isUnknown(error);
-      if (!unknown || !isRedisAway(error)) throw error;
-      app.log.warn({ err: error, jobId: job.render.jobId }, 'perhaps queued; adding it again');
-      if (performance.now() > end) throw new UserError('redis-unknown');
-    }
-  }
 }
 
 /** Never rejects. Redis may be away for the very reason that brought us here, and comes back in a moment. */
