@@ -241,12 +241,18 @@ export async function send(): Promise<void> {
   const { text } = composer;
   if (!text.trim() && composer.files.size === 0) return;
   if (!text.startsWith('/')) {
-    const replyTo = store.replyTo;
+    const { replyTo } = store;
+    const place = channelId();
+    // Emptied at once: a second Enter on the way would say it twice.
+    store.replyTo = undefined;
+    setText('');
     try {
-      await ask('say', { content: text, channelId: channelId(), ...(replyTo ? { replyTo } : {}) });
-      store.replyTo = undefined;
-      setText('');
+      await ask('say', { content: text, channelId: place, ...(replyTo ? { replyTo } : {}) });
     } catch (error) {
+      if (composer.text === '' && channelId() === place) {
+        store.replyTo = replyTo;
+        setText(text);
+      }
       composer.error = refusal(error);
       changed();
     }

@@ -6,9 +6,9 @@ import { setTheme } from './actions.ts';
 import { addFiles } from './composer.ts';
 import { composerView } from './composerView.ts';
 import { list, settle, watchSize } from './listView.ts';
-import { lightbox } from './mediaView.ts';
+import { closeLightbox, lightbox } from './mediaView.ts';
 import { closeMenu, menu } from './menuView.ts';
-import { modal } from './modalView.ts';
+import { closeModal, modal } from './modalView.ts';
 import { panel } from './panelView.ts';
 import { closeSelect } from './selectView.ts';
 import { side, topBar } from './sideView.ts';
@@ -48,6 +48,18 @@ function trap(e: KeyboardEvent): void {
   (e.shiftKey ? stops.at(-1) : stops[0])?.focus();
 }
 
+/** Escape closes what was opened last, also before the focus has arrived in it: a quick hand is faster than a frame. */
+function shutLast(e: KeyboardEvent): void {
+  const dialog = document.querySelector('[role=dialog], [role=menu]');
+  if (e.key !== 'Escape' || dialog?.contains(document.activeElement)) return;
+  if (store.menu) closeMenu();
+  else if (store.lightbox) closeLightbox();
+  else if (store.modal) closeModal();
+  else return;
+  e.preventDefault();
+  e.stopPropagation();
+}
+
 function page() {
   return html`${side()}
     <main class="main">
@@ -81,9 +93,9 @@ addEventListener('focus', () => {
   const v = view();
   v.readUpTo = v.messages.at(-1)?.id;
 });
+addEventListener('keydown', shutLast, { capture: true });
 addEventListener('keydown', (e) => {
   trap(e);
-  if (e.key === 'Escape') closeMenu();
   // Typing anywhere goes to the command line.
   const el = document.activeElement;
   if (

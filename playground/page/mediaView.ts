@@ -60,19 +60,20 @@ export function attachments(list: Json[]) {
   </div>`;
 }
 
+export function closeLightbox(): void {
+  store.lightbox = undefined;
+  changed();
+}
+
 export function lightbox() {
   const box = store.lightbox;
   if (!box) return nothing;
-  const shut = (): void => {
-    store.lightbox = undefined;
-    changed();
-  };
-  return html`<div class="lightbox" role="dialog" aria-modal="true" aria-label=${box.alt || box.name} @click=${shut}
-      @keydown=${(e: KeyboardEvent) => e.key === 'Escape' && shut()}>
+  return html`<div class="lightbox" role="dialog" aria-modal="true" aria-label=${box.alt || box.name} @click=${closeLightbox}
+      @keydown=${(e: KeyboardEvent) => e.key === 'Escape' && closeLightbox()}>
       <img src=${box.url} alt=${box.alt || box.name} @click=${(e: Event) => e.stopPropagation()}>
       <div class="lightbox-bar">
         <a href=${box.url} target="_blank" rel="noopener" @click=${(e: Event) => e.stopPropagation()}>${say('openOriginal')}</a>
-        <button type="button" autofocus class="ghost" aria-label=${say('close')} @click=${shut}>${icons.close()}</button>
+        <button type="button" autofocus class="ghost" aria-label=${say('close')} @click=${closeLightbox}>${icons.close()}</button>
       </div>
     </div>`;
 }

@@ -12,7 +12,7 @@ import { say } from './words.ts';
 
 const SELECTS = new Set([3, 5, 6, 7, 8]);
 
-function shut(): void {
+export function closeModal(): void {
   store.modal = undefined;
   changed();
 }
@@ -81,14 +81,14 @@ export function modal() {
     void submitModal(fields(e.currentTarget as HTMLFormElement));
   };
   const bot = [...store.users.values()].find((u) => u.bot);
-  return html`<div class="backdrop" @mousedown=${(e: Event) => e.target === e.currentTarget && shut()}>
+  return html`<div class="backdrop" @mousedown=${(e: Event) => e.target === e.currentTarget && closeModal()}>
     <form class="modal" role="dialog" aria-modal="true" aria-labelledby="modal-title" @submit=${submit}
-      @keydown=${(e: KeyboardEvent) => e.key === 'Escape' && shut()}>
+      @keydown=${(e: KeyboardEvent) => e.key === 'Escape' && closeModal()}>
       <header>${bot ? avatar(bot.id, 32, 'avatar small') : nothing}<h2 id="modal-title">${open.modal['title']}</h2>
-        <button type="button" class="ghost" aria-label=${say('close')} @click=${shut}>${icons.close(24)}</button></header>
+        <button type="button" class="ghost" aria-label=${say('close')} @click=${closeModal}>${icons.close(24)}</button></header>
       <div class="modal-body">${(open.modal['components'] ?? []).map((c: Json) => part(c))}
         ${open.errors[''] ? html`<p class="error" role="alert">${open.errors['']}</p>` : nothing}</div>
-      <footer><button type="button" class="btn secondary wide" @click=${shut}>${say('cancel')}</button>
+      <footer><button type="button" class="btn secondary wide" @click=${closeModal}>${say('cancel')}</button>
         <button type="submit" class="btn primary wide ${open.busy ? 'busy' : ''}" ?disabled=${open.busy}>${say('submit')}</button></footer>
     </form>
   </div>`;

@@ -105,6 +105,7 @@ describe.skipIf(!chromiumPath)(
         .waitFor();
       await byId(grid).locator('.picture').click();
       await page.keyboard.press('Escape');
+      await page.getByRole('dialog').waitFor({ state: 'detached' });
       const recipe = page.getByTestId('recipe').first();
       await recipe.getByText('a fox in the snow at night').first().waitFor();
       await expect.poll(() => recipe.textContent()).toMatch(/pocket/);

@@ -17,6 +17,13 @@ const give = (how: 'drop' | 'paste'): string => `{
   else where.dispatchEvent(new ClipboardEvent('paste', { clipboardData: data, bubbles: true, cancelable: true }));
 }`;
 
+/** Runs in the page: clicks (`.selector`) and keys in one task, so that nothing is drawn between them. */
+const KEYS = `globalThis.keys = (steps) => {
+  for (const step of steps)
+    if (step.startsWith('.')) document.querySelector(step).click();
+    else document.activeElement.dispatchEvent(new KeyboardEvent('keydown', { key: step, bubbles: true, cancelable: true }));
+}`;
+
 describe.skipIf(!chromiumPath)(
   `the page${chromiumPath ? '' : ' (skipped: no chromium is installed)'}`,
   () => {
@@ -134,6 +141,26 @@ describe.skipIf(!chromiumPath)(
       await page.keyboard.type('text: --ar 2:3');
       await composer(page).press('Enter');
       await last(page).getByText('--ar 2:3').waitFor();
+    });
+
+    test('keys that come before the next frame: one message for two Enters, Escape shuts what just opened', async () => {
+      const page = await open();
+      await page.evaluate(KEYS);
+      const keys = (...steps: string[]) => page.evaluate(`keys(${JSON.stringify(steps)})`);
+      const before = await page.getByTestId('message').count();
+      await composer(page).fill('only once');
+      await keys('Enter', 'Enter');
+      await last(page).getByText('only once').waitFor();
+      await composer(page).fill('and then this');
+      await composer(page).press('Enter');
+      await last(page).getByText('and then this').waitFor();
+      expect(await page.getByTestId('message').count()).toBe(before + 2);
+      await imagine(page, 'a lighthouse');
+      await composer(page).fill('kept');
+      await keys('.picture', 'Escape');
+      await composer(page).press('End');
+      await expect.poll(() => page.getByRole('dialog').count()).toBe(0);
+      expect(await composer(page).inputValue()).toBe('kept');
     });
 
     test('buttons, a modal, a lightbox, a reply line', async () => {
