@@ -96,6 +96,12 @@ export async function mayAsk(app: App, asker: Asker): Promise<void> {
   await mayPaint(app, asker, await onRedis(readServer(app.redis, asker.guildId)));
 }
 
+/** For what takes this process a while, and neither a worker nor a place for all to see. @throws UserError blocked */
+export async function mayInspect({ redis }: App, { guildId, user }: Asker): Promise<void> {
+  if (guildId !== undefined && (await onRedis(isBlocked(redis, guildId, user.id))))
+    throw new UserError('blocked');
+}
+
 /**
  * For a picture that is shown again, perhaps in another place than it was painted for.
  * @returns false where it must be painted again first, because this place is stricter with flagged pictures
@@ -130,10 +136,10 @@ async function mayWish(
 
 const MENTIONED = 5;
 
-async function mayPaint({ redis }: App, asker: Asker, server: ServerSettings): Promise<void> {
-  const { guildId, user, channelId, parentId, roles } = asker;
+async function mayPaint(app: App, asker: Asker, server: ServerSettings): Promise<void> {
+  const { guildId, channelId, parentId, roles } = asker;
+  await mayInspect(app, asker);
   if (guildId === undefined) return;
-  if (await onRedis(isBlocked(redis, guildId, user.id))) throw new UserError('blocked');
   const here = server.channels.some((id) => id === channelId || id === parentId);
   if (server.channels.length > 0 && !here)
     throw new UserError('wrong-channel', { channels: mention('#', server.channels) });

@@ -1,4 +1,5 @@
 import { UserError } from '../shared/errors.ts';
+import { deliverId } from '../shared/job.ts';
 import { readJobs } from '../shared/memory/pictures.ts';
 import { cancelJob } from '../shared/queue.ts';
 import { keys } from '../shared/redis.ts';
@@ -30,4 +31,21 @@ async function moderates(
   if (!moderator || guildId === undefined) return false;
   const [job] = await onRedis(readJobs(app.redis, [jobId]));
   return job?.guildId === guildId && job.channelId === channelId;
+}
+
+/** What somebody who was blocked still has in line, on one server or everywhere. @returns how many were stopped */
+export async function stopJobs(
+  { redis, queues }: Pick<App, 'redis' | 'queues'>,
+  userId: string,
+  guildId?: string,
+): Promise<number> {
+  const open = await onRedis(redis.zrange(keys.open(userId), '0', '-1'));
+  const stopped = await Promise.all(
+    open.map(async (jobId) => {
+      const job = await queues.deliver.getJob(deliverId(jobId));
+      const meant = guildId === undefined || job?.data.deliver.guildId === guildId;
+      return meant && (await onRedis(cancelJob(queues, redis, jobId)));
+    }),
+  );
+  return stopped.filter(Boolean).length;
 }

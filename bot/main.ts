@@ -9,6 +9,7 @@ import { checkRedis, connectRedis, PREFIX, producerConnection } from '../shared/
 import { openFolderStore } from '../shared/store.ts';
 import { openAgain } from './again.ts';
 import type { App } from './app.ts';
+import { stopJobs } from './cancel.ts';
 import { connect, describeClose, openClient } from './client.ts';
 import { dispatch } from './dispatch.ts';
 import { openFirst } from './first.ts';
@@ -59,6 +60,10 @@ async function main(): Promise<void> {
     if (client.isReady()) run(onReaction(app, client, reaction, user));
   });
   const connected = await connect(client, env);
+  for (const userId of env.BLOCKED_USERS) {
+    const stopped = await stopJobs(app, userId);
+    if (stopped > 0) log.info({ userId, stopped }, 'blocked by the operator; stopped what waited');
+  }
 
   // who looks after it
   let stopping = false;

@@ -8,7 +8,7 @@ import type { Presenter } from './objects.ts';
 import { RateLimits } from './rateLimit.ts';
 import { answer, findRoute } from './rest/index.ts';
 import type { Call } from './rest/route.ts';
-import type { TroubleList } from './trouble.ts';
+import type { TroubleList, TroubleRule } from './trouble.ts';
 import type { FileUpload, Violation } from './types.ts';
 import { isInvalidForm } from './validate.ts';
 import { urlOf } from './visitor.ts';
@@ -88,10 +88,13 @@ export class RestServer {
       });
       res.end(text);
     };
+    const pause = ({ delayMs = 2000 }: TroubleRule): Promise<void> =>
+      new Promise((done) => world.clock.setTimeout(done, delayMs));
     let headers: Record<string, string> = {};
     try {
       if (data) read = parse(req, data);
-      if (spoil && spoil.kind !== 'lost-answer' && spoil.kind !== 'slow') {
+      if (spoil?.kind === 'late') await pause(spoil);
+      else if (spoil && spoil.kind !== 'lost-answer' && spoil.kind !== 'slow') {
         record(spoil.kind === '429' ? 429 : spoil.kind === '500' ? 500 : 0, `trouble: ${spoil.kind}`, true);
         if (spoil.kind === 'hang') return;
         if (spoil.kind === 'reset') return void req.socket.resetAndDestroy();
@@ -136,8 +139,7 @@ export class RestServer {
       if (invalid) this.note('invalid', method, path, JSON.stringify(given.body), read.body);
       record(given.status, given.body, !invalid);
       if (spoil?.kind === 'lost-answer') return void req.socket.resetAndDestroy();
-      if (spoil?.kind === 'slow')
-        await new Promise<void>((done) => world.clock.setTimeout(done, spoil.delayMs ?? 2000));
+      if (spoil?.kind === 'slow') await pause(spoil);
       send(given.status, given.body, headers);
     } catch (error) {
       if (!(error instanceof DiscordError)) {

@@ -1,5 +1,5 @@
 /** Faults on demand, so that anyone can watch the bot survive them. */
-export type TroubleKind = '429' | '500' | 'hang' | 'reset' | 'lost-answer' | 'slow';
+export type TroubleKind = '429' | '500' | 'hang' | 'reset' | 'lost-answer' | 'slow' | 'late';
 
 export interface TroubleRule {
   /** Matched against `METHOD /path` (the path without /api/v10, tokens included). */
@@ -9,7 +9,7 @@ export interface TroubleRule {
   kind: TroubleKind;
   /** Seconds, for 429. */
   retryAfter?: number;
-  /** Milliseconds, for slow. */
+  /** Milliseconds: until the answer of a slow one; until a late one is done, whether somebody waits for it or not. */
   delayMs?: number;
 }
 

@@ -49,6 +49,8 @@ export const keys = {
   offered: (userId: string, id: string) => `${PREFIX}:offered:${userId}:${id}`,
   /** The answer to a question (JSON payload) that Discord has not taken yet; erased with what it offers. */
   answer: (userId: string, id: string) => `${PREFIX}:offered:${userId}:${id}:answer`,
+  /** Set where a preview may come over the final message: how often that was looked for. */
+  unsure: (jobId: string) => `${PREFIX}:unsure:${jobId}`,
   /** When a job was sent back first with nobody there who reads its version: ms since 1970, Redis' clock. */
   refused: (jobId: string) => `${PREFIX}:refused:${jobId}`,
   /** Set while a question of a member waits for its answer: the question's id. */

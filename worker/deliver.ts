@@ -44,22 +44,21 @@ const ACKNOWLEDGED_BY_ATTEMPT = 4;
 /** Two minutes. Who waits for Discord longer has a picture that only has to be shown: that holds up no next one. */
 const HELD_ATTEMPTS = 9;
 
-export async function deliver(deps: DeliverDeps, job: Job<DeliverJob>): Promise<void> {
+/** @returns false where that was done before */
+export async function deliver(deps: DeliverDeps, job: Job<DeliverJob>): Promise<boolean> {
   const data = parseDeliver(job.data);
   if (!data) return turnAway(deps, job.data);
   const { jobId, user } = data.render;
   const log = deps.log.child({ jobId });
   const { posted } = deps;
-  if (!posted.has(jobId) && (await isDelivered(deps.redis, jobId)))
-    return release(deps.redis, user.id, jobId);
+  if (!posted.has(jobId) && (await isDelivered(deps.redis, jobId))) {
+    await release(deps.redis, user.id, jobId);
+    return false;
+  }
 
   try {
     if (!posted.has(jobId)) {
-      const deadly = hasKilled(job);
-      if (deadly) log.error('its picture is not shown: workers die of it');
-      const outcome: Ending = deadly
-        ? { kind: 'failed', code: 'failed', params: {} }
-        : await readOutcome(deps, data, await outcomeOf(job));
+      const outcome = await endingOf(deps, data, job);
       await faultPoint('before-deliver');
       const sent = await post(deps, data, outcome, job.attemptsMade);
       if (data.deliver.autoDm && outcome.kind === 'done') await sendDm(deps, data, sent);
@@ -80,6 +79,13 @@ export async function deliver(deps: DeliverDeps, job: Job<DeliverJob>): Promise<
   await markDelivered(deps.redis, jobId);
   await release(deps.redis, user.id, jobId);
   posted.delete(jobId);
+  return true;
+}
+
+/** Once more, over a preview that came late. */
+export async function showAgain(deps: DeliverDeps, job: Job<DeliverJob>): Promise<void> {
+  const data = parseDeliver(job.data);
+  if (data) await post(deps, data, await endingOf(deps, data, job), job.attemptsMade);
 }
 
 /**
@@ -109,13 +115,19 @@ async function turnAway({ redis, discord, log }: DeliverDeps, data: unknown): Pr
   throw new UnrecoverableError('deliver job of another version, or forged');
 }
 
-const isFinal = ({ trouble }: DiscordError): boolean =>
+export const isFinal = ({ trouble }: DiscordError): boolean =>
   trouble === 'gone' || trouble === 'forbidden' || trouble === 'refused' || trouble === 'token-expired';
 
 type Ending =
   | { kind: 'done'; result: RenderResult; png: Buffer }
   | { kind: 'failed'; code: string; params: MessageParams }
   | { kind: 'cancelled' };
+
+async function endingOf(deps: DeliverDeps, data: DeliverJob, job: Job<DeliverJob>): Promise<Ending> {
+  if (!hasKilled(job)) return readOutcome(deps, data, await outcomeOf(job));
+  deps.log.error({ jobId: data.render.jobId }, 'its picture is not shown: workers die of it');
+  return { kind: 'failed', code: 'failed', params: {} };
+}
 
 async function readOutcome(deps: DeliverDeps, data: DeliverJob, outcome: Outcome): Promise<Ending> {
   if (outcome.kind === 'cancelled') return outcome;

@@ -46,6 +46,8 @@ export interface SendOptions {
 
 export interface Discord {
   edit(target: Target, message: Message, options?: SendOptions): Promise<void>;
+  /** The message as Discord has it. */
+  read(target: Target): Promise<{ components?: unknown }>;
   /** @returns the id of the message; the same one when it was posted before (nonce, about five minutes). */
   create(channelId: string, message: Message, nonce: string, options?: SendOptions): Promise<string>;
   /**
@@ -146,12 +148,10 @@ export function openDiscord(options: DiscordOptions): Discord {
 
   return {
     edit: async (target, message, sendOptions) => {
-      const path =
-        target.by === 'token'
-          ? `/webhooks/${target.applicationId}/${target.token}/messages/${target.messageId ?? '@original'}`
-          : `/channels/${target.channelId}/messages/${target.messageId}`;
-      await send('PATCH', path, target.by === 'message', message, sendOptions);
+      await send('PATCH', pathOf(target), target.by === 'message', message, sendOptions);
     },
+    read: async (target) =>
+      (await send('GET', pathOf(target), target.by === 'message', undefined)) as { components?: unknown },
     create: async (channelId, message, nonce, sendOptions) => {
       const body = { ...message.body, nonce, enforce_nonce: true };
       const path = `/channels/${channelId}/messages`;
@@ -185,6 +185,11 @@ export function openDiscord(options: DiscordOptions): Discord {
     whoAmI: async () => ((await send('GET', '/users/@me', true, undefined)) as { username: string }).username,
   };
 }
+
+const pathOf = (target: Target): string =>
+  target.by === 'token'
+    ? `/webhooks/${target.applicationId}/${target.token}/messages/${target.messageId ?? '@original'}`
+    : `/channels/${target.channelId}/messages/${target.messageId}`;
 
 /** A hundred messages each. */
 const PAGES = 20;

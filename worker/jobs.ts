@@ -1,4 +1,4 @@
-import { type Job, UnrecoverableError, WaitingError } from 'bullmq';
+import { DelayedError, type Job, UnrecoverableError, WaitingError } from 'bullmq';
 import { PermanentError } from '../shared/errors.ts';
 import { started } from '../shared/fairness.ts';
 import {
@@ -14,6 +14,7 @@ import { keys } from '../shared/redis.ts';
 import { type DeliverDeps, deliver } from './deliver.ts';
 import { type Discord, DiscordError } from './discord.ts';
 import type { Metrics } from './metrics.ts';
+import { lookAgain } from './overtaken.ts';
 import { openProgress, type Progress } from './progress.ts';
 import { type RenderDeps, render } from './render.ts';
 import { holdBack, wakeNext } from './turns.ts';
@@ -138,10 +139,13 @@ export function openJobs(deps: JobsDeps): Jobs {
       await leaveToOthers(redis, job, job.token);
       const began = performance.now();
       try {
-        await deliver({ ...deps, posted }, job);
-        metrics.ended('delivered');
-        metrics.posted(performance.now() - began);
+        if (await deliver({ ...deps, posted }, job)) {
+          metrics.ended('delivered');
+          metrics.posted(performance.now() - began);
+        }
+        await lookAgain({ ...deps, posted }, job);
       } catch (error) {
+        if (error instanceof DelayedError) throw error;
         if (error instanceof DiscordError) metrics.failed(`discord-${error.trouble}`);
         const known = error instanceof DiscordError || error instanceof UnrecoverableError;
         log[known ? 'warn' : 'error'](

@@ -6,7 +6,7 @@ import type { Discord } from './discord.ts';
 import { DiscordError } from './discord.ts';
 import type { StepNews } from './engineProtocol.ts';
 import { encodePreview } from './grid.ts';
-import { findPlaces, isDelivered } from './messages.ts';
+import { findPlaces, isDelivered, markUnsure } from './messages.ts';
 
 /**
  * The picture clearing up: edits of the message while it is painted. They are a courtesy: at most one every
@@ -14,7 +14,7 @@ import { findPlaces, isDelivered } from './messages.ts';
  */
 export interface Progress {
   show(news: StepNews): void;
-  /** Waits for an edit on its way (or cuts it off), so that the final edit is the last. */
+  /** Waits for an edit on its way, so that the final edit is the last; one that hangs is cut off, and looked after. */
   stop(): Promise<void>;
 }
 
@@ -63,11 +63,14 @@ export function openProgress(
       if (stopped || flying || now() < allowedAt || news.step >= news.steps) return;
       allowedAt = now() + everyMs;
       flying = send(news)
-        .catch((error: unknown) => {
-          if (error instanceof DiscordError && error.trouble === 'rate-limited')
-            allowedAt = now() + Math.max(everyMs, error.retryAfterMs);
+        .catch(async (error: unknown) => {
+          const trouble = error instanceof DiscordError ? error.trouble : undefined;
+          if (trouble === 'rate-limited')
+            allowedAt = now() + Math.max(everyMs, (error as DiscordError).retryAfterMs);
           if (!stopped) o.log.debug({ err: error, jobId: render.jobId }, 'progress not shown');
+          if (trouble === 'transient') await markUnsure(o.redis, render.jobId);
         })
+        .catch((error: unknown) => o.log.debug({ err: error, jobId: render.jobId }, 'not marked as unsure'))
         .finally(() => {
           flying = undefined;
         });

@@ -1,10 +1,7 @@
 import { ApplicationCommandOptionType, PermissionFlagsBits } from 'discord.js';
 import { UserError } from '../../shared/errors.ts';
-import { deliverId } from '../../shared/job.ts';
 import { say } from '../../shared/messages/index.ts';
-import { cancelJob } from '../../shared/queue.ts';
-import { keys } from '../../shared/redis.ts';
-import type { App } from '../app.ts';
+import { stopJobs } from '../cancel.ts';
 import { onRedis } from '../redisAway.ts';
 import { BLOCKED_MAX, blockMember, unblockMember } from '../server/settings.ts';
 import { managed, showPanel } from '../server/setup.ts';
@@ -55,7 +52,7 @@ async function block({ app, asker, answer, interaction }: Call): Promise<void> {
   const { id } = interaction.options.getUser('member', true);
   if (!(await onRedis(blockMember(app.redis, guildId, id))))
     throw new UserError('blocked-full', { max: BLOCKED_MAX });
-  const stopped = await stopJobs(app, guildId, id);
+  const stopped = await stopJobs(app, id, guildId);
   app.log.info({ guildId, by: asker.user.id, userId: id, stopped }, 'member blocked');
   await answer.send(note(asker.locale, 'block.done', id, stopped));
 }
@@ -77,15 +74,3 @@ const note = (
   content: say(locale, key, { user: `<@${id}>`, n }),
   allowed_mentions: { parse: [] },
 });
-
-/** What somebody who was blocked still has in line on this server. @returns how many jobs were stopped */
-async function stopJobs({ redis, queues }: App, guildId: string, userId: string): Promise<number> {
-  const open = await onRedis(redis.zrange(keys.open(userId), '0', '-1'));
-  const stopped = await Promise.all(
-    open.map(async (jobId) => {
-      const job = await queues.deliver.getJob(deliverId(jobId));
-      return job?.data.deliver.guildId === guildId && (await cancelJob(queues, redis, jobId));
-    }),
-  );
-  return stopped.filter(Boolean).length;
-}

@@ -9,6 +9,7 @@ import { readRecipe } from '../../shared/png.ts';
 import { escapeMarkdown } from '../../shared/present.ts';
 import { parsePrompt, printPrompt } from '../../shared/prompt/index.ts';
 import type { Recipe } from '../../shared/recipe.ts';
+import { mayInspect } from '../admission.ts';
 import { keepFix } from '../fix.ts';
 import { fetchRules, inLine } from '../imagePrompt.ts';
 import { presentRecipe } from '../inspectView.ts';
@@ -26,6 +27,7 @@ export const inspectCommand: Command = {
     const { url, size } = interaction.options.getAttachment('image', true);
     if (size > IMAGE_LIMITS.bytes)
       throw new UserError('image-bytes', { max: IMAGE_LIMITS.bytes / 1024 / 1024 });
+    await mayInspect(app, asker);
     const bytes = await inLine(asker.user.id, () => fetchPicture(url, fetchRules(app.env)));
     const ours = readRecipe(bytes);
     const foreign = ours ? undefined : readForeign(bytes);

@@ -4,6 +4,7 @@ import type { InteractionHandle } from '../../playground/index.ts';
 import { readEnv } from '../../shared/env.ts';
 import { keys } from '../../shared/redis.ts';
 import { COMMANDS } from '../operations/permissions.ts';
+import { isMessage, startProcess } from '../support/processes.ts';
 import { finish } from './finish.ts';
 import { openScene, type Scene } from './setup.ts';
 
@@ -96,6 +97,16 @@ describe('somebody whom the operator blocked, no direct messages, strict word li
     const question = asked.message?.id as string;
     await scene.discord.click(users.stranger, question, 'Erase everything', EN);
     await expect.poll(() => scene.redis.client.exists(keys.settings(users.stranger))).toBe(0);
+  });
+
+  it('what they had in line before is stopped when the bot starts', async () => {
+    const { id } = await imagine(users.member);
+    await scene.bot.logged((event) => event['msg'] === 'queued' && event['jobId'] === id);
+    const next = startProcess('bot/main.ts', { ...scene.env, BLOCKED_USERS: MAI });
+    await next.logged(isMessage('blocked by the operator; stopped what waited'));
+    expect(await scene.waiting()).toEqual([]);
+    next.signal('SIGTERM');
+    await next.ended;
   });
 
   it('on servers only', async () => {

@@ -232,6 +232,9 @@ describe('a server of its own', { timeout: 240_000 }, () => {
     expect(done.message?.pinged).toEqual([]);
     expect(await scene.waiting()).toEqual([]);
     expect(titleOf(await imagine(users.stranger))).toBe('Painting is off for you here');
+    const png = { name: 'x.png', file: Buffer.from('never fetched') };
+    const inspected = await scene.discord.run(users.stranger, 'inspect', { image: png }, { locale: 'en-US' });
+    expect(titleOf(inspected)).toBe('Painting is off for you here');
     await audited('blocked', users.stranger);
     accepted(await imagine(users.stranger, FOX, scene.discord.dm(users.stranger)));
     accepted(await imagine(users.member));

@@ -140,6 +140,18 @@ it('row 15: the answer to the only create lost, and tried again when the nonce i
   expect(stack.messagesOf(handle).map(isGrid)).toEqual([true]);
 });
 
+it('row 15: a preview that Discord applies after the picture: the picture is shown again, in the same message', async () => {
+  stack.playground.trouble.add({ match: /^PATCH \/webhooks/, kind: 'late', delayMs: 6_000 });
+  const handle = await stack.imagine('overtaken --quality 4'); // with steps enough for a preview
+  const grids = () => patchesOf(handle.token).filter(({ body }) => JSON.stringify(body).includes('U1'));
+  await worker.logged((event) => event.msg === 'shown again' && event['jobId'] === handle.id);
+  await stack.grid(handle);
+  expect(grids()).toHaveLength(2);
+  await stack.expectClean();
+  expect(stack.messagesOf(handle).map(isGrid)).toEqual([true]);
+  expect(stack.gpuRuns(handle.id)).toBe(1);
+});
+
 it('row 16: token expired while it was painted: the same message is edited by its id, and the bot token still works', async () => {
   const handle = await stack.imagine('slow --seed 16');
   const go = await holdEngine(worker, handle.id);

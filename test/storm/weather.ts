@@ -43,6 +43,7 @@ const KINDS = {
   'Discord answers 500': 10,
   'Discord breaks the connection': 8,
   'Discord answers late': 8,
+  'Discord does late what it was asked': 6,
   'Discord’s answer is lost': 8,
   'interactions delivered twice': 8,
 } as const;
@@ -142,6 +143,13 @@ export async function openWeather(place: Place, silence: boolean): Promise<Weath
     'Discord answers 500': (random) => spoil('500', random),
     'Discord breaks the connection': (random) => spoil('reset', random),
     'Discord answers late': (random) => spoil('slow', random),
+    'Discord does late what it was asked': (random) =>
+      void trouble.add({
+        kind: 'late',
+        match: /^PATCH \/webhooks/,
+        times: random.between(1, 3),
+        delayMs: random.between(1_000, 10_000),
+      }),
     'Discord’s answer is lost': (random) => spoil('lost-answer', random),
     'interactions delivered twice': (random) => {
       let left = random.between(1, 6);

@@ -1,0 +1,51 @@
+import { DelayedError, type Job } from 'bullmq';
+import { printCustomId } from '../shared/customId.ts';
+import { type DeliverJob, parseDeliver } from '../shared/job.ts';
+import { keys } from '../shared/redis.ts';
+import { type DeliverDeps, isFinal, showAgain } from './deliver.ts';
+import { DiscordError } from './discord.ts';
+import { findPlaces, markUnsure } from './messages.ts';
+
+/**
+ * A preview whose answer never came, cut off because the picture is ready, may be applied by Discord after the
+ * picture. So where that can be, the message is looked at again a while later, and what is over the picture goes.
+ */
+const LOOK_AFTER_MS = [5_000, 20_000] as const;
+
+/**
+ * For a job that was delivered. Between the looks it waits in the queue, so that no stop of a worker forgets them.
+ * @throws DelayedError which tells the queue that there is one more look; DiscordError where one is to be repeated
+ */
+export async function lookAgain(deps: DeliverDeps, job: Job<DeliverJob>): Promise<void> {
+  const data = parseDeliver(job.data);
+  if (!data) return;
+  const { redis, log } = deps;
+  const { jobId } = data.render;
+  const looked = await redis.get(keys.unsure(jobId));
+  if (looked === null) return;
+  const looks = Number(looked);
+  try {
+    if (looks > 0 && (await isOvertaken(deps, data))) {
+      await showAgain(deps, job);
+      log.warn({ jobId }, 'shown again');
+    }
+  } catch (error) {
+    if (!(error instanceof DiscordError) || !isFinal(error)) throw error;
+    log.info({ err: error, jobId }, 'not looked at again');
+  }
+  const wait = LOOK_AFTER_MS[looks];
+  if (wait === undefined) return void (await redis.del(keys.unsure(jobId)));
+  await markUnsure(redis, jobId, looks + 1);
+  await job.moveToDelayed(Date.now() + wait, job.token);
+  throw new DelayedError();
+}
+
+/** Only what is not at its end has a ❌ to stop it. */
+async function isOvertaken({ redis, discord }: DeliverDeps, data: DeliverJob): Promise<boolean> {
+  const { byToken, byId } = await findPlaces(redis, data);
+  const target = byToken ?? byId;
+  if (!target) return false;
+  const { components } = await discord.read(target);
+  const cancel = printCustomId({ action: 'cancel', index: 0, jobId: data.render.jobId });
+  return JSON.stringify(components ?? []).includes(JSON.stringify(cancel));
+}
