@@ -50,15 +50,16 @@ export function openAsk(deps: AskDeps): AskHandler {
     const { id, userId } = asked;
     const began = performance.now();
     const body = ask ? await settle(deps, ask, job) : failure(asked);
+    // Before it is shown: whoever reads an answer may ask on at once.
+    await redis.eval(MAY_ASK_ON, 1, keys.asking(userId), id);
     await show(deps, asked, body);
-    await redis.eval(ANSWERED, 2, keys.asking(userId), keys.answer(userId, id), id);
+    await redis.del(keys.answer(userId, id));
     log.info({ id, kind: ask?.question.kind, ms: Math.round(performance.now() - began) }, 'answered');
   };
 }
 
 /** The asker's next question may have taken the mark meanwhile. */
-const ANSWERED = `
-redis.call('DEL', KEYS[2])
+const MAY_ASK_ON = `
 if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
 return 0
 `;

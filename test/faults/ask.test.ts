@@ -6,7 +6,7 @@ import sharp from 'sharp';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { InteractionHandle, MessageView } from '../../playground/index.ts';
 import { askId } from '../../shared/job.ts';
-import { ENGLISH, type FaultStack, startFaultStack, withoutWaits } from '../support/faults.ts';
+import { ENGLISH, type FaultStack, startFaultStack, until, withoutWaits } from '../support/faults.ts';
 import type { TestProcess } from '../support/processes.ts';
 
 /**
@@ -77,8 +77,14 @@ it('a question that fails each time: the asker is told, and may ask again', asyn
 });
 
 it('row 14: Discord 500s while an answer is shown: it is found once and shown when Discord is well', async () => {
+  await work({});
   stack.playground.trouble.add({ match: /^PATCH \/webhooks/, kind: '500', times: 10 });
   const handle = await describePicture();
+  const failed = async () => ((await stack.queues.ask.getJob(askId(handle.id)))?.attemptsMade ?? 0) > 0;
+  await until(failed, 'the answer is there, and not shown');
+  // The worker is done with it: the asker may ask on.
+  expect(await stack.redis.client.keys('{dreamgrid}:asking:*')).toEqual([]);
+  expect(isAnswer(handle.message!)).toBe(false);
   await hurry(handle, stack.shown(handle, isAnswer));
   await stack.expectClean();
   const job = (await stack.queues.ask.getJob(askId(handle.id)))!;
