@@ -14,6 +14,8 @@ export interface Entry {
   cancelAsked: boolean;
   /** Its message may be gone; nobody waits for that, as a bot that is dead hears no reaction. */
   deleteAsked: boolean;
+  /** A bot said in its log that it is in the queue. */
+  queued: boolean;
   /** How often a worker began to paint it; 1 for a question that was queued. */
   starts: number;
   /** A bot said in its log that Discord took no word of a failure. */
@@ -74,14 +76,14 @@ export function judge(after: Aftermath): string[] {
     // Not answered within Discord's 3 s: nothing to see, or, where it was queued all the same, one message.
     if (entry.state === 'waiting') say(entry.id, 'never ended');
     // "Thinking…" that everybody saw was taken back for a private word, which no bot or no Discord was there for.
-    const unsaid = entry.hidden && entry.starts === 0 && (entry.kills > 0 || entry.untold);
+    const unsaid = !entry.queued && entry.starts === 0 && (entry.kills > 0 || entry.untold);
     const mayBeNone = entry.deleteAsked || unsaid;
     if (entry.state === 'acknowledged' && own.length !== 1 && !(mayBeNone && own.length === 0))
       say(entry.id, `${own.length} messages${look(own)}`);
     if (entry.state === 'failed' && own.length > 1)
       say(entry.id, `${own.length} messages, unacknowledged${look(own)}`);
     for (const message of own) {
-      if (entry.hidden && !message.ephemeral && message.channelId === after.channelId)
+      if (entry.hidden && !message.ephemeral && !message.loading && message.channelId === after.channelId)
         say(entry.id, 'was for its asker alone, and is in the channel');
       if (!isFinal(message)) {
         // A bot that was killed between "thinking…" and queueing has promised nothing.

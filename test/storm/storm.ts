@@ -1,6 +1,6 @@
 import { utimes } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { MessageView } from '../../playground/index.ts';
+import type { InteractionHandle, MessageView } from '../../playground/index.ts';
 import { readRecipe } from '../../shared/png.ts';
 import { CANARY, countOpen, ENGLISH, startFaultStack, until } from '../support/faults.ts';
 import { startProxy } from '../support/proxy.ts';
@@ -40,6 +40,9 @@ const CROWD = 24;
 const LULL = 24;
 /** A job that nothing holds up any more is done by then. */
 const CALM_MS = 180_000;
+
+const isRefused = ({ message, followups }: InteractionHandle): boolean =>
+  [message, ...followups].some((one) => one?.embeds[0]?.['title'] === 'Try again in a moment');
 
 /** Plays a storm and asks the reference model what it left. Everything real, the order of events from the seed. */
 export async function playStorm(options: StormOptions): Promise<StormReport> {
@@ -115,6 +118,9 @@ export async function playStorm(options: StormOptions): Promise<StormReport> {
         if (all.length % 100 < asked.length)
           log(`${all.length} jobs, ${((performance.now() - began) / 1000).toFixed(0)} s`);
         await Promise.all(asked.map(follow));
+        // Who is told to try again in a moment does: or one outage would be met by thousands of clicks.
+        if (asked.some(({ handle }) => isRefused(handle)))
+          await new Promise((over) => setTimeout(over, 1_000));
       }
     };
     await Promise.all(people.map(person));
@@ -159,11 +165,13 @@ export async function playStorm(options: StormOptions): Promise<StormReport> {
 
     // What the processes logged: starts, and secrets that should not be there.
     const starts = new Map<string, number>();
+    const queued = new Set<string>();
     const untold = new Set<string>();
     let painted = 0;
     for (const { events } of stack.processes)
       for (const { msg, jobId, id, interactionId, engineMs } of events) {
         if (msg === 'painting') starts.set(String(jobId), (starts.get(String(jobId)) ?? 0) + 1);
+        if (msg === 'queued') queued.add(String(jobId));
         if (msg === 'asked') starts.set(String(id), 1);
         if (msg === 'error not told') untold.add(String(interactionId));
         if (msg === 'painted' && engineMs !== 0) painted++;
@@ -173,6 +181,7 @@ export async function playStorm(options: StormOptions): Promise<StormReport> {
       ...asked,
       id: handle.id,
       state: handle.state,
+      queued: queued.has(handle.id),
       starts: starts.get(handle.id) ?? 0,
       untold: untold.has(handle.id),
       kills: kills.filter((time) => time > at - 5_000 && time < (endedAt ?? Infinity)).length,
