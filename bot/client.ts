@@ -1,4 +1,13 @@
-import { Client, Events, GatewayIntentBits, Options, Partials, Routes } from 'discord.js';
+import {
+  Client,
+  DefaultRestOptions,
+  Events,
+  GatewayIntentBits,
+  Options,
+  Partials,
+  type RESTOptions,
+  Routes,
+} from 'discord.js';
 import type { Env } from '../shared/env.ts';
 import { ConfigError, messageOf } from '../shared/errors.ts';
 import type { Log } from '../shared/log.ts';
@@ -25,6 +34,7 @@ export function openClient(env: Env, log: Log): Client {
     }),
     rest: {
       api: env.DISCORD_API,
+      makeRequest,
       ...(env.DISCORD_CDN === undefined ? {} : { cdn: env.DISCORD_CDN, mediaProxy: env.DISCORD_CDN }),
     },
   });
@@ -34,6 +44,16 @@ export function openClient(env: Env, log: Log): Client {
   client.on(Events.ShardReconnecting, (shard) => log.info({ shard }, 'gateway reconnecting'));
   return client;
 }
+
+/** discord.js repeats what ECONNRESET broke off; undici has a word of its own for a connection that Discord closed. */
+const makeRequest: RESTOptions['makeRequest'] = async (url, init) => {
+  try {
+    return await DefaultRestOptions.makeRequest(url, init);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'UND_ERR_SOCKET') throw error;
+    throw Object.assign(new Error(messageOf(error), { cause: error }), { code: 'ECONNRESET' });
+  }
+};
 
 interface Packets {
   handlePacket(packet: { t?: unknown } | undefined, shard: unknown): boolean;

@@ -1,4 +1,10 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { openClient } from '../../bot/client.ts';
+import { readEnv } from '../../shared/env.ts';
+import { openLog } from '../../shared/log.ts';
 import { isMessage, startProcess } from '../support/processes.ts';
 import { openScene, type Scene } from './setup.ts';
 
@@ -25,7 +31,9 @@ describe('what the bot survives', { timeout: 240_000 }, () => {
     await scene.redis.kill('SIGKILL');
     const asked = await imagine();
     expect(asked.state).toBe('acknowledged');
-    expect(asked.message?.ephemeral).toBe(true);
+    // At once, or after a deferral where its command was on the way already.
+    await scene.discord.waitFor(() => titleOf(asked), 20_000);
+    expect((asked.followups[0] ?? asked.message)?.ephemeral).toBe(true);
     expect(titleOf(asked)).toBe('Try again in a moment');
     await scene.redis.start();
     await scene.empty();
@@ -52,6 +60,15 @@ describe('what the bot survives', { timeout: 240_000 }, () => {
     const asked = await imagine();
     await scene.discord.waitFor(() => asked.followups[0]?.ephemeral, 60_000);
     expect(titleOf(asked)).toBe('Try again in a moment');
+  });
+
+  it('Redis silent when somebody reacts with ❌: the job is stopped when it is back', async () => {
+    const asked = await imagine();
+    await scene.bot.logged((event) => event['msg'] === 'queued' && event['jobId'] === asked.id);
+    await scene.redis.client.call('CLIENT', 'PAUSE', '4000', 'ALL');
+    scene.discord.react(member, asked.message!.id, '❌');
+    await scene.bot.logged((event) => event['msg'] === 'cancelled' && event['jobId'] === asked.id);
+    expect(await scene.waiting()).toEqual([]);
   });
 
   it('Redis full: refused with words, and well again when there is room', async () => {
@@ -174,4 +191,23 @@ describe('what the bot refuses to start with', { timeout: 240_000 }, () => {
       await scene.close();
     }
   });
+});
+
+it('a connection that Discord closes without an answer is no failure: the request is repeated', async () => {
+  let asked = 0;
+  const server = createServer((req, res) => {
+    if (++asked === 1) return void req.socket.end(); // as at the end of its keep-alive
+    res.setHeader('content-type', 'application/json').end('{"id":"1"}');
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const { port } = server.address() as AddressInfo;
+  const env = readEnv({ DISCORD_API: `http://127.0.0.1:${port}/api` });
+  const client = openClient(env, openLog('test', 'silent'));
+  try {
+    expect(await client.rest.post('/interactions/1/token/callback', { auth: false })).toEqual({ id: '1' });
+    expect(asked).toBe(2);
+  } finally {
+    await client.destroy();
+    server.close();
+  }
 });

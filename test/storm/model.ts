@@ -42,6 +42,8 @@ export interface Aftermath {
 
 const isFailed = ({ content }: MessageView): boolean => content.includes('(Failed)');
 const isCancelled = ({ content }: MessageView): boolean => content.includes('(Cancelled)');
+const isSameWord = (a: MessageView, b: MessageView): boolean =>
+  a.ephemeral && b.ephemeral && a.embeds.length > 0 && JSON.stringify(a.embeds) === JSON.stringify(b.embeds);
 export const isFinal = (message: MessageView): boolean =>
   isGrid(message) ||
   isSingle(message) ||
@@ -72,7 +74,9 @@ export function judge(after: Aftermath): string[] {
   for (const entry of after.entries) {
     const of = byInteraction.get(entry.id) ?? [];
     // Some of several jobs: a private word says how many, beside the picture of the first.
-    const own = entry.repeat > 1 && of.length === 2 ? of.filter(({ ephemeral }) => !ephemeral) : of;
+    const shown = entry.repeat > 1 && of.length === 2 ? of.filter(({ ephemeral }) => !ephemeral) : of;
+    // The same private word twice: Discord has no nonce for follow-ups, and the answer to the first was lost.
+    const own = shown.filter((one, i) => !shown.slice(0, i).some((earlier) => isSameWord(earlier, one)));
     // Not answered within Discord's 3 s: nothing to see, or, where it was queued all the same, one message.
     if (entry.state === 'waiting') say(entry.id, 'never ended');
     // "Thinking…" that everybody saw was taken back for a private word, which no bot or no Discord was there for.
