@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { setTimeout as pause } from 'node:timers/promises';
 import {
   type AutocompleteInteraction,
   type ButtonInteraction,
@@ -22,6 +21,7 @@ import { commands, messageApps } from './commands/index.ts';
 import { presentError } from './errorReply.ts';
 import { refusedUse } from './gate.ts';
 import { checkShown } from './ownership.ts';
+import { patiently } from './patiently.ts';
 import { isRedisAway } from './redisAway.ts';
 import { type Control, parseControl } from './server/controls.ts';
 import { kindOf, touchPanel } from './server/setup.ts';
@@ -96,18 +96,8 @@ async function complete(app: App, interaction: AutocompleteInteraction): Promise
 
 /** Seconds between attempts where Discord has trouble of its own. */
 const TELL_AGAIN_S = [2, 10, 30];
-
-/** @throws what Discord says no with at once; its troubles after some attempts */
-async function patiently(tell: () => Promise<void>): Promise<void> {
-  for (const seconds of TELL_AGAIN_S)
-    try {
-      return await tell();
-    } catch (error) {
-      if (error instanceof DiscordAPIError) throw error;
-      await pause(seconds * 1000);
-    }
-  await tell();
-}
+/** Not what Discord says no with. */
+const isTrouble = (error: unknown): boolean => !(error instanceof DiscordAPIError);
 
 async function explain(app: App, asker: Asker, answer: Answer, plan: Plan, thrown: unknown): Promise<void> {
   const error = isRedisAway(thrown) ? new UserError('redis') : thrown;
@@ -121,7 +111,7 @@ async function explain(app: App, asker: Asker, answer: Answer, plan: Plan, throw
   else app.log.error({ ...about, err: error }, 'interaction failed');
   const told = presentError(error, { locale: asker.locale, typed: plan.typed, errorId });
   try {
-    await patiently(() => answer.tell(told));
+    await patiently(TELL_AGAIN_S, isTrouble, () => answer.tell(told));
   } catch (failure) {
     app.log.warn({ ...about, err: failure }, 'error not told');
   }

@@ -1,4 +1,3 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import type { Client, MessageReaction, PartialMessageReaction, PartialUser, User } from 'discord.js';
 import { Routes } from 'discord.js';
 import { UserError } from '../shared/errors.ts';
@@ -9,6 +8,7 @@ import { cancel } from './cancel.ts';
 import { sendResults } from './dmResults.ts';
 import { refusedUse } from './gate.ts';
 import { jobOf, type OurMessage, readMessage } from './messages.ts';
+import { patiently } from './patiently.ts';
 import { isRedisAway } from './redisAway.ts';
 
 interface Reacted {
@@ -39,22 +39,13 @@ export async function onReaction(
   const message = await readMessage(app.rest, channelId, messageId);
   if (message?.author.id !== client.user.id) return;
   const jobId = jobOf(message);
-  if (jobId !== undefined) await patiently(() => act(app, { channelId, messageId, message, jobId, user }));
+  if (jobId !== undefined)
+    await patiently(AGAIN_S, isAway, () => act(app, { channelId, messageId, message, jobId, user }));
 }
 
 const AGAIN_S = [1, 3, 10];
-
-/** Nobody can be told to try again, so what Redis was away for is tried again here. */
-async function patiently(act: () => Promise<void>): Promise<void> {
-  for (const seconds of AGAIN_S)
-    try {
-      return await act();
-    } catch (error) {
-      if (!isRedisAway(error) && !(error instanceof UserError && error.code === 'redis')) throw error;
-      await pause(seconds * 1000);
-    }
-  await act();
-}
+const isAway = (error: unknown): boolean =>
+  isRedisAway(error) || (error instanceof UserError && error.code === 'redis');
 
 /** By the owner: stops a job; on a picture that is finished it takes the message away. */
 async function stopOrDelete(app: App, { channelId, messageId, jobId, user }: Reacted): Promise<void> {
