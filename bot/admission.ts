@@ -1,9 +1,9 @@
-import { UserError } from '../shared/errors.ts';
-import { countOpen } from '../shared/fairness.ts';
-import { type DeliverRequest, type RenderRequest, type RenderResult, SAFETIES } from '../shared/job.ts';
 import { sayDuration } from '../shared/messages/index.ts';
-import { keys } from '../shared/redis.ts';
-import { expectedWait } from '../shared/registry.ts';
+import { countOpen } from '../shared/queue/fairness.ts';
+import { type DeliverRequest, type RenderRequest, type RenderResult, SAFETIES } from '../shared/queue/job.ts';
+import { keys } from '../shared/queue/redis.ts';
+import { expectedWait } from '../shared/queue/registry.ts';
+import { UserError } from '../shared/service/errors.ts';
 import type { App, Asker } from './app.ts';
 import { refusedBy, type Wish } from './moderation/index.ts';
 import { onRedis } from './redisAway.ts';

@@ -1,10 +1,10 @@
 import type { REST } from 'discord.js';
 import type { Redis } from 'ioredis';
-import type { Env } from '../shared/env.ts';
-import type { ModelCard } from '../shared/job.ts';
-import type { Log } from '../shared/log.ts';
-import type { Queues } from '../shared/queue.ts';
-import type { Store } from '../shared/store.ts';
+import type { Store } from '../shared/picture/store.ts';
+import type { ModelCard } from '../shared/queue/job.ts';
+import type { Queues } from '../shared/queue/queue.ts';
+import type { Env } from '../shared/service/env.ts';
+import type { Log } from '../shared/service/log.ts';
 import type { Again } from './again.ts';
 import type { BotMetrics } from './metrics.ts';
 

@@ -1,8 +1,8 @@
-import { UserError } from '../shared/errors.ts';
-import { type AskRequest, askId, SCHEMA_VERSION } from '../shared/job.ts';
 import { readSettings } from '../shared/memory/settings.ts';
-import { addAsk } from '../shared/queue.ts';
-import { keys, TOKEN_TTL_S } from '../shared/redis.ts';
+import { type AskRequest, askId, SCHEMA_VERSION } from '../shared/queue/job.ts';
+import { addAsk } from '../shared/queue/queue.ts';
+import { keys, TOKEN_TTL_S } from '../shared/queue/redis.ts';
+import { UserError } from '../shared/service/errors.ts';
 import { mayAsk } from './admission.ts';
 import type { Answer } from './answer.ts';
 import type { App, Asker } from './app.ts';

@@ -1,8 +1,8 @@
 import { Routes } from 'discord.js';
-import type { UserError } from '../shared/errors.ts';
 import { say, sayError } from '../shared/messages/index.ts';
-import { escapeMarkdown } from '../shared/present.ts';
-import { keys } from '../shared/redis.ts';
+import { escapeMarkdown } from '../shared/picture/present.ts';
+import { keys } from '../shared/queue/redis.ts';
+import type { UserError } from '../shared/service/errors.ts';
 import type { App, Asker } from './app.ts';
 import { readServer } from './server/settings.ts';
 

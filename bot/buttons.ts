@@ -1,10 +1,10 @@
 import { Routes } from 'discord.js';
-import { type ButtonAction, type CustomId, parseCustomId } from '../shared/customId.ts';
-import { UserError } from '../shared/errors.ts';
-import type { Edit } from '../shared/frame.ts';
 import { readSettings, type Settings } from '../shared/memory/settings.ts';
 import { say } from '../shared/messages/index.ts';
-import type { Recipe } from '../shared/recipe.ts';
+import { type ButtonAction, type CustomId, parseCustomId } from '../shared/picture/customId.ts';
+import type { Edit } from '../shared/picture/frame.ts';
+import type { Recipe } from '../shared/picture/recipe.ts';
+import { UserError } from '../shared/service/errors.ts';
 import type { Answer, AnswerKind } from './answer.ts';
 import type { App, Asker } from './app.ts';
 import { cancel } from './cancel.ts';

@@ -1,8 +1,8 @@
-import { UserError } from '../shared/errors.ts';
-import { deliverId } from '../shared/job.ts';
 import { readJobs } from '../shared/memory/pictures.ts';
-import { cancelJob } from '../shared/queue.ts';
-import { keys } from '../shared/redis.ts';
+import { deliverId } from '../shared/queue/job.ts';
+import { cancelJob } from '../shared/queue/queue.ts';
+import { keys } from '../shared/queue/redis.ts';
+import { UserError } from '../shared/service/errors.ts';
 import type { App, Asker } from './app.ts';
 import { onRedis } from './redisAway.ts';
 

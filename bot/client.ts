@@ -8,9 +8,9 @@ import {
   type RESTOptions,
   Routes,
 } from 'discord.js';
-import type { Env } from '../shared/env.ts';
-import { ConfigError, messageOf } from '../shared/errors.ts';
-import type { Log } from '../shared/log.ts';
+import type { Env } from '../shared/service/env.ts';
+import { ConfigError, messageOf } from '../shared/service/errors.ts';
+import type { Log } from '../shared/service/log.ts';
 import { definitions } from './commands/index.ts';
 
 /** discord.js, told to remember little: interactions carry what handlers need. */

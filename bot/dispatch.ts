@@ -10,8 +10,8 @@ import {
   type ModalSubmitInteraction,
   type StringSelectMenuInteraction,
 } from 'discord.js';
-import { type CustomId, parseCustomId } from '../shared/customId.ts';
-import { UserError } from '../shared/errors.ts';
+import { type CustomId, parseCustomId } from '../shared/picture/customId.ts';
+import { UserError } from '../shared/service/errors.ts';
 import { type Answer, type AnswerKind, openAnswer } from './answer.ts';
 import type { App, Asker } from './app.ts';
 import { askerOf } from './asker.ts';

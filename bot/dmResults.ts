@@ -1,10 +1,10 @@
 import { DiscordAPIError, type RawFile, Routes } from 'discord.js';
-import { UserError } from '../shared/errors.ts';
-import { fetchPicture } from '../shared/image.ts';
 import { say } from '../shared/messages/index.ts';
-import { escapeMarkdown, fileName } from '../shared/present.ts';
-import { seedOf } from '../shared/recipe.ts';
-import { readResult } from '../shared/results.ts';
+import { fetchPicture } from '../shared/picture/image.ts';
+import { escapeMarkdown, fileName } from '../shared/picture/present.ts';
+import { seedOf } from '../shared/picture/recipe.ts';
+import { readResult } from '../shared/queue/results.ts';
+import { UserError } from '../shared/service/errors.ts';
 import type { App } from './app.ts';
 import { fetchRules } from './imagePrompt.ts';
 import { findRecipe } from './recipes.ts';

@@ -1,8 +1,8 @@
 import { type APIActionRowComponent, type APIButtonComponent, ButtonStyle, ComponentType } from 'discord.js';
-import { type CustomId, printCustomId } from '../shared/customId.ts';
-import { UserError } from '../shared/errors.ts';
-import { CELLS, type Edit } from '../shared/frame.ts';
 import { say } from '../shared/messages/index.ts';
+import { type CustomId, printCustomId } from '../shared/picture/customId.ts';
+import { CELLS, type Edit } from '../shared/picture/frame.ts';
+import { UserError } from '../shared/service/errors.ts';
 import type { Button, Click, Filled } from './buttons.ts';
 import { editOf } from './drafts.ts';
 import { FIX_INPUT, keepFix, promptModal } from './fix.ts';

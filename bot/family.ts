@@ -1,6 +1,6 @@
 import { type JobRecord, readChildren, readJobs } from '../shared/memory/pictures.ts';
 import { say } from '../shared/messages/index.ts';
-import { escapeMarkdown } from '../shared/present.ts';
+import { escapeMarkdown } from '../shared/picture/present.ts';
 import type { App } from './app.ts';
 import { linkTo, type Place, placesOf } from './messages.ts';
 import { onRedis } from './redisAway.ts';

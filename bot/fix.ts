@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { type CustomId, printCustomId } from '../shared/customId.ts';
-import { UserError } from '../shared/errors.ts';
 import { say } from '../shared/messages/index.ts';
-import { PREFIX } from '../shared/redis.ts';
+import { type CustomId, printCustomId } from '../shared/picture/customId.ts';
+import { PREFIX } from '../shared/queue/redis.ts';
+import { UserError } from '../shared/service/errors.ts';
 import type { App, Asker } from './app.ts';
 import { onRedis } from './redisAway.ts';
 

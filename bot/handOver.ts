@@ -1,9 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { UserError } from '../shared/errors.ts';
-import { type DeliverJob, deliverId } from '../shared/job.ts';
 import { type JobRecord, recordJob, recordUpload } from '../shared/memory/pictures.ts';
-import { addJob } from '../shared/queue.ts';
-import { keys, RECIPE_TTL_S, TOKEN_TTL_S } from '../shared/redis.ts';
+import { type DeliverJob, deliverId } from '../shared/queue/job.ts';
+import { addJob } from '../shared/queue/queue.ts';
+import { keys, RECIPE_TTL_S, TOKEN_TTL_S } from '../shared/queue/redis.ts';
+import { UserError } from '../shared/service/errors.ts';
 import type { App, Asker } from './app.ts';
 import { isRedisAway, isUnknown, onRedis } from './redisAway.ts';
 

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import type { Env } from '../shared/env.ts';
-import { UserError } from '../shared/errors.ts';
-import { cleanPicture, type FetchRules, fetchPicture, IMAGE_LIMITS } from '../shared/image.ts';
 import { recordUpload } from '../shared/memory/pictures.ts';
-import { pictureKeys } from '../shared/store.ts';
+import { cleanPicture, type FetchRules, fetchPicture, IMAGE_LIMITS } from '../shared/picture/image.ts';
+import { pictureKeys } from '../shared/picture/store.ts';
+import type { Env } from '../shared/service/env.ts';
+import { UserError } from '../shared/service/errors.ts';
 import type { App, Asker } from './app.ts';
 import { openLine } from './line.ts';
 import { onRedis } from './redisAway.ts';

@@ -1,9 +1,9 @@
 import { ButtonStyle, ComponentType } from 'discord.js';
-import { printCustomId } from '../shared/customId.ts';
-import { UserError } from '../shared/errors.ts';
 import { say, sayDuration } from '../shared/messages/index.ts';
-import { escapeMarkdown } from '../shared/present.ts';
-import { expectedWait } from '../shared/registry.ts';
+import { printCustomId } from '../shared/picture/customId.ts';
+import { escapeMarkdown } from '../shared/picture/present.ts';
+import { expectedWait } from '../shared/queue/registry.ts';
+import { UserError } from '../shared/service/errors.ts';
 import type { Answer } from './answer.ts';
 import type { App, Asker } from './app.ts';
 import { draftsOf } from './drafts.ts';

@@ -1,6 +1,6 @@
 import { type APIMessage, type REST, Routes } from 'discord.js';
-import { parseCustomId } from '../shared/customId.ts';
-import { keys, RECIPE_TTL_S } from '../shared/redis.ts';
+import { parseCustomId } from '../shared/picture/customId.ts';
+import { keys, RECIPE_TTL_S } from '../shared/queue/redis.ts';
 import type { App } from './app.ts';
 import { onRedis } from './redisAway.ts';
 

@@ -1,6 +1,6 @@
 import { type Client, RESTEvents, SnowflakeUtil, Status } from 'discord.js';
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
-import { countDiscord } from '../shared/metrics.ts';
+import { countDiscord } from '../shared/service/metrics.ts';
 
 /** What only the bot knows: what was accepted and what was refused. */
 export interface BotMetrics {

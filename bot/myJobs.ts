@@ -1,8 +1,8 @@
 import { readJobs } from '../shared/memory/pictures.ts';
 import { say } from '../shared/messages/index.ts';
-import { escapeMarkdown } from '../shared/present.ts';
-import { placeInLine } from '../shared/queue.ts';
-import { keys } from '../shared/redis.ts';
+import { escapeMarkdown } from '../shared/picture/present.ts';
+import { placeInLine } from '../shared/queue/queue.ts';
+import { keys } from '../shared/queue/redis.ts';
 import type { App, Asker } from './app.ts';
 import { linkTo, placesOf } from './messages.ts';
 import { onRedis } from './redisAway.ts';

@@ -1,8 +1,5 @@
 import { Job } from 'bullmq';
 import { Routes } from 'discord.js';
-import type { ButtonAction } from '../shared/customId.ts';
-import { release } from '../shared/fairness.ts';
-import { deliverId, renderId, sheetId } from '../shared/job.ts';
 import { readOptions } from '../shared/memory/options.ts';
 import {
   forgetFavourites,
@@ -13,9 +10,12 @@ import {
 } from '../shared/memory/pictures.ts';
 import { readSettings } from '../shared/memory/settings.ts';
 import { say } from '../shared/messages/index.ts';
-import { cancelJob } from '../shared/queue.ts';
-import { type Recipe, recipeSchema } from '../shared/recipe.ts';
-import { keys, PREFIX } from '../shared/redis.ts';
+import type { ButtonAction } from '../shared/picture/customId.ts';
+import { type Recipe, recipeSchema } from '../shared/picture/recipe.ts';
+import { release } from '../shared/queue/fairness.ts';
+import { deliverId, renderId, sheetId } from '../shared/queue/job.ts';
+import { cancelJob } from '../shared/queue/queue.ts';
+import { keys, PREFIX } from '../shared/queue/redis.ts';
 import type { App } from './app.ts';
 import type { Button } from './buttons.ts';
 import { linkTo, placesOf, shownAt } from './messages.ts';

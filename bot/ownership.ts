@@ -1,6 +1,6 @@
-import type { CustomId } from '../shared/customId.ts';
-import { UserError } from '../shared/errors.ts';
 import { readJobs } from '../shared/memory/pictures.ts';
+import type { CustomId } from '../shared/picture/customId.ts';
+import { UserError } from '../shared/service/errors.ts';
 import type { App, Asker } from './app.ts';
 import { onRedis } from './redisAway.ts';
 

@@ -1,8 +1,8 @@
-import type { CustomId } from '../shared/customId.ts';
-import { UserError } from '../shared/errors.ts';
 import { readJobs } from '../shared/memory/pictures.ts';
-import { PREFIX } from '../shared/redis.ts';
-import { sizeFor } from '../shared/resolve.ts';
+import type { CustomId } from '../shared/picture/customId.ts';
+import { sizeFor } from '../shared/picture/resolve.ts';
+import { PREFIX } from '../shared/queue/redis.ts';
+import { UserError } from '../shared/service/errors.ts';
 import type { App, Asker } from './app.ts';
 import type { Click } from './buttons.ts';
 import { onRedis } from './redisAway.ts';

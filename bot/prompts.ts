@@ -1,8 +1,8 @@
-import { UserError } from '../shared/errors.ts';
-import type { ModelCard, Params } from '../shared/job.ts';
 import { readOptions } from '../shared/memory/options.ts';
 import { readSettings, type Settings } from '../shared/memory/settings.ts';
 import { type ParsedPrompt, parsePrompt } from '../shared/prompt/index.ts';
+import type { ModelCard, Params } from '../shared/queue/job.ts';
+import { UserError } from '../shared/service/errors.ts';
 import type { App, Asker } from './app.ts';
 import { keepFix, type Pending } from './fix.ts';
 import { describeProblems } from './promptProblems.ts';

@@ -1,8 +1,8 @@
 import type { Client, MessageReaction, PartialMessageReaction, PartialUser, User } from 'discord.js';
 import { Routes } from 'discord.js';
-import { UserError } from '../shared/errors.ts';
 import { readJobs } from '../shared/memory/pictures.ts';
-import { keys } from '../shared/redis.ts';
+import { keys } from '../shared/queue/redis.ts';
+import { UserError } from '../shared/service/errors.ts';
 import type { App } from './app.ts';
 import { cancel } from './cancel.ts';
 import { sendResults } from './dmResults.ts';

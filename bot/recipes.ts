@@ -1,10 +1,10 @@
-import { UserError } from '../shared/errors.ts';
-import { fetchPicture } from '../shared/image.ts';
-import { deliverId, type RenderRequest } from '../shared/job.ts';
-import { readRecipe } from '../shared/png.ts';
-import { type Recipe, recipeSchema } from '../shared/recipe.ts';
-import { keys } from '../shared/redis.ts';
-import { readResult } from '../shared/results.ts';
+import { fetchPicture } from '../shared/picture/image.ts';
+import { readRecipe } from '../shared/picture/png.ts';
+import { type Recipe, recipeSchema } from '../shared/picture/recipe.ts';
+import { deliverId, type RenderRequest } from '../shared/queue/job.ts';
+import { keys } from '../shared/queue/redis.ts';
+import { readResult } from '../shared/queue/results.ts';
+import { UserError } from '../shared/service/errors.ts';
 import type { App } from './app.ts';
 import { fetchRules } from './imagePrompt.ts';
 import { onRedis } from './redisAway.ts';

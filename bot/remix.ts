@@ -1,6 +1,6 @@
-import { type CustomId, printCustomId } from '../shared/customId.ts';
-import { UserError } from '../shared/errors.ts';
 import { say } from '../shared/messages/index.ts';
+import { type CustomId, printCustomId } from '../shared/picture/customId.ts';
+import { UserError } from '../shared/service/errors.ts';
 import type { App, Asker } from './app.ts';
 import { remixOf } from './drafts.ts';
 import { promptModal } from './fix.ts';

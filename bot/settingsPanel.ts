@@ -5,8 +5,6 @@ import {
   ButtonStyle,
   ComponentType,
 } from 'discord.js';
-import { type ButtonAction, printCustomId } from '../shared/customId.ts';
-import type { ModelCard } from '../shared/job.ts';
 import {
   DEFAULT_LANE,
   LANES,
@@ -15,7 +13,9 @@ import {
   VISIBILITIES,
 } from '../shared/memory/settings.ts';
 import { say } from '../shared/messages/index.ts';
-import { escapeMarkdown } from '../shared/present.ts';
+import { type ButtonAction, printCustomId } from '../shared/picture/customId.ts';
+import { escapeMarkdown } from '../shared/picture/present.ts';
+import type { ModelCard } from '../shared/queue/job.ts';
 import type { Answer } from './answer.ts';
 import type { App, Asker } from './app.ts';
 import type { Button, Click } from './buttons.ts';

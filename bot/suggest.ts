@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { UserError } from '../shared/errors.ts';
-import { keys } from '../shared/redis.ts';
+import { keys } from '../shared/queue/redis.ts';
+import { UserError } from '../shared/service/errors.ts';
 import type { Button, Click } from './buttons.ts';
 import { draftsOf } from './drafts.ts';
 import { imagine } from './imagine.ts';

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { expect, it } from 'vitest';
-import { envTable } from '../shared/env.ts';
+import { envTable } from '../shared/service/env.ts';
 
 const readme = join(resolve(import.meta.dirname, '..'), 'README.md');
 

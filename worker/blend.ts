@@ -1,7 +1,7 @@
-import { PermanentError } from '../shared/errors.ts';
+import type { Recipe } from '../shared/picture/recipe.ts';
+import type { Store } from '../shared/picture/store.ts';
 import { printPrompt } from '../shared/prompt/index.ts';
-import type { Recipe } from '../shared/recipe.ts';
-import type { Store } from '../shared/store.ts';
+import { PermanentError } from '../shared/service/errors.ts';
 import { describe } from './describe.ts';
 import type { Engine } from './engineHost.ts';
 import type { PaintRequest } from './engineProtocol.ts';

@@ -1,19 +1,19 @@
 import { type Job, UnrecoverableError } from 'bullmq';
 import type { Redis } from 'ioredis';
-import { messageOf } from '../shared/errors.ts';
-import { release } from '../shared/fairness.ts';
+import type { MessageParams } from '../shared/messages/index.ts';
+import { fileName, presentCancelled, presentFailure, presentResult } from '../shared/picture/present.ts';
+import type { Store } from '../shared/picture/store.ts';
+import { release } from '../shared/queue/fairness.ts';
 import {
   type DeliverJob,
   parseDeliver,
   parseEnvelope,
   type RenderResult,
   renderResultSchema,
-} from '../shared/job.ts';
-import type { Log } from '../shared/log.ts';
-import type { MessageParams } from '../shared/messages/index.ts';
-import { fileName, presentCancelled, presentFailure, presentResult } from '../shared/present.ts';
-import { hasKilled, type Outcome, outcomeOf } from '../shared/queue.ts';
-import type { Store } from '../shared/store.ts';
+} from '../shared/queue/job.ts';
+import { hasKilled, type Outcome, outcomeOf } from '../shared/queue/queue.ts';
+import { messageOf } from '../shared/service/errors.ts';
+import type { Log } from '../shared/service/log.ts';
 import { type Discord, DiscordError, type Message, type SendOptions } from './discord.ts';
 import { faultPoint } from './fault.ts';
 import { fitUnder } from './grid.ts';

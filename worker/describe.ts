@@ -1,4 +1,4 @@
-import { PermanentError } from '../shared/errors.ts';
+import { PermanentError } from '../shared/service/errors.ts';
 import type { Engine } from './engineHost.ts';
 import type { InstalledModel } from './models.ts';
 import type { Pixels } from './pixels.ts';

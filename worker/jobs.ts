@@ -1,16 +1,16 @@
 import { DelayedError, type Job, UnrecoverableError, WaitingError } from 'bullmq';
-import { PermanentError } from '../shared/errors.ts';
-import { started } from '../shared/fairness.ts';
+import { started } from '../shared/queue/fairness.ts';
 import {
   type DeliverJob,
   deliverId,
   parseDeliver,
   type RenderRequest,
   type RenderResult,
-} from '../shared/job.ts';
-import type { Log } from '../shared/log.ts';
-import type { DeliverHandler, Queues, RenderHandler } from '../shared/queue.ts';
-import { keys } from '../shared/redis.ts';
+} from '../shared/queue/job.ts';
+import type { DeliverHandler, Queues, RenderHandler } from '../shared/queue/queue.ts';
+import { keys } from '../shared/queue/redis.ts';
+import { PermanentError } from '../shared/service/errors.ts';
+import type { Log } from '../shared/service/log.ts';
 import { type DeliverDeps, deliver } from './deliver.ts';
 import { type Discord, DiscordError } from './discord.ts';
 import type { Metrics } from './metrics.ts';

@@ -1,21 +1,21 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { type Env, folder, readEnv } from '../shared/env.ts';
-import { ConfigError, messageOf } from '../shared/errors.ts';
-import { openHealth } from '../shared/health.ts';
-import { SCHEMA_VERSION } from '../shared/job.ts';
-import { openLog, redactTokens } from '../shared/log.ts';
-import { openRegistry, watchReady, watchRedis } from '../shared/metrics.ts';
+import { openFolderStore, type Store } from '../shared/picture/store.ts';
+import { SCHEMA_VERSION } from '../shared/queue/job.ts';
 import {
   openAskWorker,
   openDeliverWorker,
   openQueues,
   openRenderWorker,
   withDeadline,
-} from '../shared/queue.ts';
-import { checkRedis, connectRedis, keys, workerConnection } from '../shared/redis.ts';
-import { ANNOUNCE_EVERY_MS, announce, retire } from '../shared/registry.ts';
-import { openFolderStore, type Store } from '../shared/store.ts';
+} from '../shared/queue/queue.ts';
+import { checkRedis, connectRedis, keys, workerConnection } from '../shared/queue/redis.ts';
+import { ANNOUNCE_EVERY_MS, announce, retire } from '../shared/queue/registry.ts';
+import { type Env, folder, readEnv } from '../shared/service/env.ts';
+import { ConfigError, messageOf } from '../shared/service/errors.ts';
+import { openHealth } from '../shared/service/health.ts';
+import { openLog, redactTokens } from '../shared/service/log.ts';
+import { openRegistry, watchReady, watchRedis } from '../shared/service/metrics.ts';
 import { openAsk } from './ask.ts';
 import { openDiscord } from './discord.ts';
 import { openEngine } from './engineHost.ts';

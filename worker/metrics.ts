@@ -1,5 +1,5 @@
 import { Counter, Histogram, type Registry } from 'prom-client';
-import { countDiscord } from '../shared/metrics.ts';
+import { countDiscord } from '../shared/service/metrics.ts';
 
 /** What only a worker knows. */
 export interface Metrics {

@@ -1,8 +1,8 @@
-import { PermanentError } from '../shared/errors.ts';
-import { type Edit, frameOf, isEdit, paintable } from '../shared/frame.ts';
-import { lineage, type Recipe } from '../shared/recipe.ts';
-import { engineSettings } from '../shared/resolve.ts';
-import { pictureKeys, type Store } from '../shared/store.ts';
+import { type Edit, frameOf, isEdit, paintable } from '../shared/picture/frame.ts';
+import { lineage, type Recipe } from '../shared/picture/recipe.ts';
+import { engineSettings } from '../shared/picture/resolve.ts';
+import { pictureKeys, type Store } from '../shared/picture/store.ts';
+import { PermanentError } from '../shared/service/errors.ts';
 import { blendInit } from './blend.ts';
 import type { Engine, PaintOptions } from './engineHost.ts';
 import type { PaintRequest, StepNews } from './engineProtocol.ts';

@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
-import type { DeliverJob } from '../shared/job.ts';
-import type { Log } from '../shared/log.ts';
-import { presentProgress } from '../shared/present.ts';
+import { presentProgress } from '../shared/picture/present.ts';
+import type { DeliverJob } from '../shared/queue/job.ts';
+import type { Log } from '../shared/service/log.ts';
 import type { Discord } from './discord.ts';
 import { DiscordError } from './discord.ts';
 import type { StepNews } from './engineProtocol.ts';

@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
-import type { Log } from '../shared/log.ts';
-import { keys } from '../shared/redis.ts';
-import type { Store } from '../shared/store.ts';
+import type { Store } from '../shared/picture/store.ts';
+import { keys } from '../shared/queue/redis.ts';
+import type { Log } from '../shared/service/log.ts';
 
 /**
  * Pictures take room for ever, and nobody wants to hear of a full disk: after `keepDays` a job's files go, unless a

@@ -1,6 +1,6 @@
 import sharp from 'sharp';
-import { PermanentError } from '../shared/errors.ts';
-import { SAFETIES, type Safety } from '../shared/job.ts';
+import { SAFETIES, type Safety } from '../shared/queue/job.ts';
+import { PermanentError } from '../shared/service/errors.ts';
 import type { Engine } from './engineHost.ts';
 import { hasChecker, type InstalledModel } from './models.ts';
 import type { Pixels } from './pixels.ts';

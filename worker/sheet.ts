@@ -1,11 +1,11 @@
 import type { Redis } from 'ioredis';
 import sharp from 'sharp';
-import { type Compare, type DeliverJob, partId, sheetId } from '../shared/job.ts';
-import type { Log } from '../shared/log.ts';
-import { fileName, presentSheet } from '../shared/present.ts';
-import { keys } from '../shared/redis.ts';
-import { readResult } from '../shared/results.ts';
-import type { Store } from '../shared/store.ts';
+import { fileName, presentSheet } from '../shared/picture/present.ts';
+import type { Store } from '../shared/picture/store.ts';
+import { type Compare, type DeliverJob, partId, sheetId } from '../shared/queue/job.ts';
+import { keys } from '../shared/queue/redis.ts';
+import { readResult } from '../shared/queue/results.ts';
+import type { Log } from '../shared/service/log.ts';
 import type { Discord } from './discord.ts';
 import { rememberMessage } from './messages.ts';
 

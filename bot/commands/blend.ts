@@ -1,7 +1,7 @@
 import { ApplicationCommandOptionType } from 'discord.js';
-import { UserError } from '../../shared/errors.ts';
 import { readSettings } from '../../shared/memory/settings.ts';
 import { languageOf, languages, say } from '../../shared/messages/index.ts';
+import { UserError } from '../../shared/service/errors.ts';
 import { GRID } from '../drafts.ts';
 import { takeImagePrompt } from '../imagePrompt.ts';
 import { modelFor } from '../prompts.ts';

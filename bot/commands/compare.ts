@@ -1,8 +1,8 @@
 import { randomInt } from 'node:crypto';
 import { ApplicationCommandOptionType } from 'discord.js';
-import { UserError } from '../../shared/errors.ts';
-import { SAMPLERS, samplerOf } from '../../shared/params.ts';
+import { SAMPLERS, samplerOf } from '../../shared/picture/params.ts';
 import { MAX_LENGTH, printPrompt } from '../../shared/prompt/index.ts';
+import { UserError } from '../../shared/service/errors.ts';
 import { draftsOf } from '../drafts.ts';
 import { readPrompts } from '../prompts.ts';
 import { onRedis } from '../redisAway.ts';

@@ -1,5 +1,5 @@
 import { ApplicationCommandOptionType } from 'discord.js';
-import { UserError } from '../../shared/errors.ts';
+import { UserError } from '../../shared/service/errors.ts';
 import { ask } from '../ask.ts';
 import { takeImagePrompt } from '../imagePrompt.ts';
 import { type Command, EVERYWHERE, named } from './command.ts';

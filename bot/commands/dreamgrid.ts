@@ -1,6 +1,6 @@
 import { ApplicationCommandOptionType, PermissionFlagsBits } from 'discord.js';
-import { UserError } from '../../shared/errors.ts';
 import { say } from '../../shared/messages/index.ts';
+import { UserError } from '../../shared/service/errors.ts';
 import { stopJobs } from '../cancel.ts';
 import { onRedis } from '../redisAway.ts';
 import { BLOCKED_MAX, blockMember, unblockMember } from '../server/settings.ts';

@@ -1,6 +1,6 @@
-import { LANE_COST } from '../../shared/fairness.ts';
 import { LANES, type Lane } from '../../shared/memory/settings.ts';
 import { say } from '../../shared/messages/index.ts';
+import { LANE_COST } from '../../shared/queue/fairness.ts';
 import { chooseLane } from '../preferences.ts';
 import { type Command, EVERYWHERE, named } from './command.ts';
 

@@ -1,5 +1,5 @@
 import { say } from '../../shared/messages/index.ts';
-import { escapeMarkdown } from '../../shared/present.ts';
+import { escapeMarkdown } from '../../shared/picture/present.ts';
 import { onRedis } from '../redisAway.ts';
 import { type Command, EVERYWHERE, named } from './command.ts';
 

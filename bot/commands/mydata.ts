@@ -1,9 +1,9 @@
 import { gzipSync } from 'node:zlib';
 import { ApplicationCommandOptionType, ButtonStyle, ComponentType, type RawFile } from 'discord.js';
-import { printCustomId } from '../../shared/customId.ts';
-import { UserError } from '../../shared/errors.ts';
 import { say } from '../../shared/messages/index.ts';
-import { keys } from '../../shared/redis.ts';
+import { printCustomId } from '../../shared/picture/customId.ts';
+import { keys } from '../../shared/queue/redis.ts';
+import { UserError } from '../../shared/service/errors.ts';
 import { exportData } from '../mydata.ts';
 import { onRedis } from '../redisAway.ts';
 import { type Call, type Command, EVERYWHERE, named } from './command.ts';

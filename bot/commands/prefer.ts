@@ -1,5 +1,4 @@
 import { ApplicationCommandOptionType } from 'discord.js';
-import { UserError } from '../../shared/errors.ts';
 import {
   OPTION_VALUE_MAX,
   optionName,
@@ -9,8 +8,9 @@ import {
 } from '../../shared/memory/options.ts';
 import { SUFFIX_MAX } from '../../shared/memory/settings.ts';
 import { say } from '../../shared/messages/index.ts';
-import { escapeMarkdown } from '../../shared/present.ts';
+import { escapeMarkdown } from '../../shared/picture/present.ts';
 import { parsePrompt } from '../../shared/prompt/index.ts';
+import { UserError } from '../../shared/service/errors.ts';
 import { choose, toggle, toggleVariability } from '../preferences.ts';
 import { describeProblems } from '../promptProblems.ts';
 import { modelFor } from '../prompts.ts';

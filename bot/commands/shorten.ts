@@ -1,6 +1,6 @@
 import { ApplicationCommandOptionType } from 'discord.js';
-import { UserError } from '../../shared/errors.ts';
 import { MAX_LENGTH, printPrompt } from '../../shared/prompt/index.ts';
+import { UserError } from '../../shared/service/errors.ts';
 import { ask } from '../ask.ts';
 import { readPrompts } from '../prompts.ts';
 import { type Command, EVERYWHERE, named } from './command.ts';

@@ -1,5 +1,5 @@
 import type { APIMessage, MessageContextMenuCommandInteraction } from 'discord.js';
-import { UserError } from '../../shared/errors.ts';
+import { UserError } from '../../shared/service/errors.ts';
 import { jobOf } from '../messages.ts';
 import { checkShown } from '../ownership.ts';
 import type { AppCall } from './command.ts';

@@ -1,4 +1,4 @@
-import type { PromptPart } from '../../shared/recipe.ts';
+import type { PromptPart } from '../../shared/picture/recipe.ts';
 import { brokenRules, type Rule } from './match.ts';
 
 /** What of a wish is read: the words as they are shown, and what they ask for. */

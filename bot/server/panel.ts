@@ -1,6 +1,6 @@
 import { type APIEmbed, ButtonStyle, ChannelType, ComponentType, TextInputStyle } from 'discord.js';
 import { say } from '../../shared/messages/index.ts';
-import { escapeMarkdown } from '../../shared/present.ts';
+import { escapeMarkdown } from '../../shared/picture/present.ts';
 import { type Control, printControl } from './controls.ts';
 import { OWN_WORD_LENGTH, OWN_WORDS_MAX, SAFETY_CHOICES, type ServerSettings } from './settings.ts';
 

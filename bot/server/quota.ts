@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import { keys } from '../../shared/redis.ts';
+import { keys } from '../../shared/queue/redis.ts';
 
 /**
  * Jobs of one person in one day (UTC), in all and in one server. A day's jobs are a set of job ids, so that an

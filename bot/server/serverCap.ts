@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import { keys } from '../../shared/redis.ts';
+import { keys } from '../../shared/queue/redis.ts';
 
 /**
  * How many jobs of one server may be open, so that a crowded one leaves room for the others. The set needs no

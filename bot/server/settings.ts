@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
-import { keys } from '../../shared/redis.ts';
+import { keys } from '../../shared/queue/redis.ts';
 
 /**
  * What the people who run a server chose for it; everything has a sensible default, so that nothing needs

@@ -1,4 +1,4 @@
-import { UserError } from '../../shared/errors.ts';
+import { UserError } from '../../shared/service/errors.ts';
 import type { Answer, AnswerKind } from '../answer.ts';
 import type { App, Asker } from '../app.ts';
 import { onRedis } from '../redisAway.ts';

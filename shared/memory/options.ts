@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
-import { UserError } from '../errors.ts';
-import { parameterOf } from '../params.ts';
-import { keys } from '../redis.ts';
+import { parameterOf } from '../picture/params.ts';
+import { keys } from '../queue/redis.ts';
+import { UserError } from '../service/errors.ts';
 import { MEMORY_TTL_S } from './settings.ts';
 
 /** A member's own options: `--mine` stands for what `/prefer option set mine` was given. */

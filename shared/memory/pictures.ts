@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
-import { actionSchema, jobIdSchema, storeKeySchema } from '../recipe.ts';
-import { keys, RECIPE_TTL_S } from '../redis.ts';
+import { actionSchema, jobIdSchema, storeKeySchema } from '../picture/recipe.ts';
+import { keys, RECIPE_TTL_S } from '../queue/redis.ts';
 import { MEMORY_TTL_S } from './settings.ts';
 
 /**

@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
-import { keys } from '../redis.ts';
+import { keys } from '../queue/redis.ts';
 
 /**
  * What a member chose once and for all: one hash a member, one field a setting, so that two clicks at the same

@@ -1,6 +1,6 @@
-import type { ModelCard, Params } from '../job.ts';
-import { PARAMETERS, type ParameterSpec, parameterFor } from '../params.ts';
-import type { PromptPart } from '../recipe.ts';
+import { PARAMETERS, type ParameterSpec, parameterFor } from '../picture/params.ts';
+import type { PromptPart } from '../picture/recipe.ts';
+import type { ModelCard, Params } from '../queue/job.ts';
 import { takeLinks } from './links.ts';
 import { concat, type Mapped, mapped, placed } from './mapped.ts';
 import { expandOptions, suffixOf } from './options.ts';

@@ -1,5 +1,5 @@
-import type { Params } from '../job.ts';
-import { PARAMETERS, type ParameterSpec } from '../params.ts';
+import { PARAMETERS, type ParameterSpec } from '../picture/params.ts';
+import type { Params } from '../queue/job.ts';
 
 export interface Printable {
   prompt: string;

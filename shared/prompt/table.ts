@@ -1,5 +1,5 @@
 import { say } from '../messages/index.ts';
-import { PARAMETERS, type ParameterSpec, SAMPLERS } from '../params.ts';
+import { PARAMETERS, type ParameterSpec, SAMPLERS } from '../picture/params.ts';
 
 /** The tables of `docs/prompt.md`, in Markdown, from the one table that the parser reads. */
 

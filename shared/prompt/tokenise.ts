@@ -1,4 +1,4 @@
-import { parameterOf } from '../params.ts';
+import { parameterOf } from '../picture/params.ts';
 import { type Mapped, slice, trim, wordsOf } from './mapped.ts';
 
 /** `--name value words`, as far as the next parameter. */

@@ -1,5 +1,5 @@
-import type { ModelCard, Params } from '../job.ts';
-import { type EffectiveParameter, SAMPLERS, samplerOf } from '../params.ts';
+import { type EffectiveParameter, SAMPLERS, samplerOf } from '../picture/params.ts';
+import type { ModelCard, Params } from '../queue/job.ts';
 import type { ProblemCode } from './problems.ts';
 import { nearest } from './suggest.ts';
 

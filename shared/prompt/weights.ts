@@ -1,4 +1,4 @@
-import type { PromptPart } from '../recipe.ts';
+import type { PromptPart } from '../picture/recipe.ts';
 import { type Mapped, spanOf } from './mapped.ts';
 import type { Edit, Finding } from './problems.ts';
 

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { renderRequestSchema } from '../../shared/job.ts';
-import { seedOf } from '../../shared/recipe.ts';
-import { keys } from '../../shared/redis.ts';
+import { seedOf } from '../../shared/picture/recipe.ts';
+import { renderRequestSchema } from '../../shared/queue/job.ts';
+import { keys } from '../../shared/queue/redis.ts';
 import { finish, finishBadly } from './finish.ts';
 import { openScene, type Scene } from './setup.ts';
 

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { renderRequestSchema } from '../../shared/job.ts';
+import { renderRequestSchema } from '../../shared/queue/job.ts';
 import { finish } from './finish.ts';
 import { openScene, type Scene } from './setup.ts';
 

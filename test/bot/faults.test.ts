@@ -3,8 +3,8 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openClient } from '../../bot/client.ts';
-import { readEnv } from '../../shared/env.ts';
-import { openLog } from '../../shared/log.ts';
+import { readEnv } from '../../shared/service/env.ts';
+import { openLog } from '../../shared/service/log.ts';
 import { isMessage, startProcess } from '../support/processes.ts';
 import { openScene, type Scene } from './setup.ts';
 

@@ -1,10 +1,10 @@
 import sharp from 'sharp';
-import type { DeliverJob, RenderResult } from '../../shared/job.ts';
-import { withRecipe } from '../../shared/png.ts';
-import { fileName, presentFailure, presentResult } from '../../shared/present.ts';
-import type { Recipe } from '../../shared/recipe.ts';
-import { keys } from '../../shared/redis.ts';
-import { resolveRecipe } from '../../shared/resolve.ts';
+import { withRecipe } from '../../shared/picture/png.ts';
+import { fileName, presentFailure, presentResult } from '../../shared/picture/present.ts';
+import type { Recipe } from '../../shared/picture/recipe.ts';
+import { resolveRecipe } from '../../shared/picture/resolve.ts';
+import type { DeliverJob, RenderResult } from '../../shared/queue/job.ts';
+import { keys } from '../../shared/queue/redis.ts';
 import { openDiscord } from '../../worker/discord.ts';
 import { pocket, type Scene } from './setup.ts';
 

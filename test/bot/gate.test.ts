@@ -1,8 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { refusedUse } from '../../bot/gate.ts';
 import type { InteractionHandle } from '../../playground/index.ts';
-import { readEnv } from '../../shared/env.ts';
-import { keys } from '../../shared/redis.ts';
+import { keys } from '../../shared/queue/redis.ts';
+import { readEnv } from '../../shared/service/env.ts';
 import { COMMANDS } from '../operations/permissions.ts';
 import { isMessage, startProcess } from '../support/processes.ts';
 import { finish } from './finish.ts';

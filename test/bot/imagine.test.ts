@@ -1,8 +1,8 @@
 import sharp from 'sharp';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { deliverJobSchema, renderRequestSchema } from '../../shared/job.ts';
-import { keys } from '../../shared/redis.ts';
-import { openFolderStore } from '../../shared/store.ts';
+import { openFolderStore } from '../../shared/picture/store.ts';
+import { deliverJobSchema, renderRequestSchema } from '../../shared/queue/job.ts';
+import { keys } from '../../shared/queue/redis.ts';
 import { openScene, type Scene } from './setup.ts';
 
 const FOX = 'a fox in the snow at night';

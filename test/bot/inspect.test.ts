@@ -1,7 +1,7 @@
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { renderRequestSchema } from '../../shared/job.ts';
-import { withText } from '../../shared/png.ts';
+import { withText } from '../../shared/picture/png.ts';
+import { renderRequestSchema } from '../../shared/queue/job.ts';
 import { finish } from './finish.ts';
 import { openScene, type Scene } from './setup.ts';
 

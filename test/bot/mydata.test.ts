@@ -2,9 +2,9 @@ import { gunzipSync } from 'node:zlib';
 import sharp from 'sharp';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { readSettings } from '../../shared/memory/settings.ts';
-import { addAsk } from '../../shared/queue.ts';
-import { keys } from '../../shared/redis.ts';
-import { openFolderStore, pictureKeys } from '../../shared/store.ts';
+import { openFolderStore, pictureKeys } from '../../shared/picture/store.ts';
+import { addAsk } from '../../shared/queue/queue.ts';
+import { keys } from '../../shared/queue/redis.ts';
 import { finish } from './finish.ts';
 import { openScene, type Scene } from './setup.ts';
 

@@ -6,10 +6,10 @@ import { presentError } from '../../bot/errorReply.ts';
 import { describeProblems } from '../../bot/promptProblems.ts';
 import { isRedisAway } from '../../bot/redisAway.ts';
 import { seedFrom } from '../../bot/submit.ts';
-import { UserError } from '../../shared/errors.ts';
 import { languages, type MessageKey } from '../../shared/messages/index.ts';
+import { lineage, MAX_LINEAGE, type Recipe, recipeSchema } from '../../shared/picture/recipe.ts';
 import { type ParsedPrompt, PROBLEM_CODES, parsePrompt } from '../../shared/prompt/index.ts';
-import { lineage, MAX_LINEAGE, type Recipe, recipeSchema } from '../../shared/recipe.ts';
+import { UserError } from '../../shared/service/errors.ts';
 
 const recipe: Recipe = {
   v: 1,

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { dayOf, giveBackQuota, takeQuota, usedToday } from '../../bot/server/quota.ts';
 import { takeServerPlaces } from '../../bot/server/serverCap.ts';
 import { changeServer, readServer, SERVER_DEFAULTS } from '../../bot/server/settings.ts';
-import { keys } from '../../shared/redis.ts';
+import { keys } from '../../shared/queue/redis.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 
 const MAI = '1190000000000000010';

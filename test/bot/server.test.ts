@@ -1,11 +1,11 @@
 import sharp from 'sharp';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { InteractionHandle } from '../../playground/index.ts';
-import { release } from '../../shared/fairness.ts';
-import type { RenderResult } from '../../shared/job.ts';
-import { keys } from '../../shared/redis.ts';
-import { announce } from '../../shared/registry.ts';
-import { openFolderStore, pictureKeys } from '../../shared/store.ts';
+import { openFolderStore, pictureKeys } from '../../shared/picture/store.ts';
+import { release } from '../../shared/queue/fairness.ts';
+import type { RenderResult } from '../../shared/queue/job.ts';
+import { keys } from '../../shared/queue/redis.ts';
+import { announce } from '../../shared/queue/registry.ts';
 import { finish } from './finish.ts';
 import { openScene, pocket, type Scene } from './setup.ts';
 

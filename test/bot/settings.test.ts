@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { renderRequestSchema } from '../../shared/job.ts';
 import { readSettings } from '../../shared/memory/settings.ts';
+import { renderRequestSchema } from '../../shared/queue/job.ts';
 import { finish } from './finish.ts';
 import { openScene, type Scene } from './setup.ts';
 

@@ -1,10 +1,10 @@
 import sharp from 'sharp';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type RenderResult, renderRequestSchema } from '../../shared/job.ts';
-import { withRecipe } from '../../shared/png.ts';
-import { type Recipe, seedOf } from '../../shared/recipe.ts';
-import { keys } from '../../shared/redis.ts';
-import { openFolderStore, pictureKeys } from '../../shared/store.ts';
+import { withRecipe } from '../../shared/picture/png.ts';
+import { type Recipe, seedOf } from '../../shared/picture/recipe.ts';
+import { openFolderStore, pictureKeys } from '../../shared/picture/store.ts';
+import { type RenderResult, renderRequestSchema } from '../../shared/queue/job.ts';
+import { keys } from '../../shared/queue/redis.ts';
 import { finish } from './finish.ts';
 import { openScene, type Scene } from './setup.ts';
 

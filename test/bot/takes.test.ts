@@ -8,7 +8,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { openLine } from '../../bot/line.ts';
 import { blockMember, changeServer } from '../../bot/server/settings.ts';
 import type { InteractionHandle } from '../../playground/index.ts';
-import { keys } from '../../shared/redis.ts';
+import { keys } from '../../shared/queue/redis.ts';
 import { passOn, type Relay, startRelay } from '../support/relay.ts';
 import { openScene, type Scene } from './setup.ts';
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { keys } from '../../shared/redis.ts';
+import { keys } from '../../shared/queue/redis.ts';
 import { isGrid, type Stack, startStack } from '../support/stack.ts';
 import { type ModelsFolder, makeModels } from '../worker/tinyModel.ts';
 

@@ -2,8 +2,8 @@ import { rm } from 'node:fs/promises';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { MessageView } from '../../playground/index.ts';
-import { readRecipe } from '../../shared/png.ts';
-import type { Recipe } from '../../shared/recipe.ts';
+import { readRecipe } from '../../shared/picture/png.ts';
+import type { Recipe } from '../../shared/picture/recipe.ts';
 import type { TestProcess } from '../support/processes.ts';
 import { isGrid, isSingle, type Stack, startStack } from '../support/stack.ts';
 

@@ -1,7 +1,7 @@
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { MessageView } from '../../playground/index.ts';
-import { readRecipe } from '../../shared/png.ts';
+import { readRecipe } from '../../shared/picture/png.ts';
 import { isGrid, type Stack, startStack } from '../support/stack.ts';
 
 /** `/describe`, `/shorten` and `/blend` on the model that ships, from the command to the message. */

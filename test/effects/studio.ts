@@ -1,11 +1,11 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import type { RenderRequest } from '../../shared/job.ts';
+import type { Recipe } from '../../shared/picture/recipe.ts';
+import { resolveRecipe } from '../../shared/picture/resolve.ts';
+import { openFolderStore, type Store } from '../../shared/picture/store.ts';
 import { parsePrompt } from '../../shared/prompt/index.ts';
-import type { Recipe } from '../../shared/recipe.ts';
-import { resolveRecipe } from '../../shared/resolve.ts';
-import { openFolderStore, type Store } from '../../shared/store.ts';
+import type { RenderRequest } from '../../shared/queue/job.ts';
 import { openEngine } from '../../worker/engineHost.ts';
 import { type InstalledModel, readModels, toCard } from '../../worker/models.ts';
 import { paint, storePainting } from '../../worker/paint.ts';

@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { InteractionHandle, MessageView } from '../../playground/index.ts';
-import { askId } from '../../shared/job.ts';
+import { askId } from '../../shared/queue/job.ts';
 import { ENGLISH, type FaultStack, startFaultStack, until, withoutWaits } from '../support/faults.ts';
 import type { TestProcess } from '../support/processes.ts';
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Clock } from '../../playground/index.ts';
 import { systemClock } from '../../playground/index.ts';
-import { deliverId } from '../../shared/job.ts';
+import { deliverId } from '../../shared/queue/job.ts';
 import {
   ENGLISH,
   type FaultStack,

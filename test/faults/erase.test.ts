@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { keys } from '../../shared/redis.ts';
+import { keys } from '../../shared/queue/redis.ts';
 import {
   countOpen,
   ENGLISH,

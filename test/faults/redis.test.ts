@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { InteractionHandle, MessageView } from '../../playground/index.ts';
-import { connectRedis, producerConnection } from '../../shared/redis.ts';
+import { connectRedis, producerConnection } from '../../shared/queue/redis.ts';
 import {
   type FaultStack,
   holdEngine,

@@ -5,7 +5,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { checkRedis, connectRedis, workerConnection } from '../../shared/redis.ts';
+import { checkRedis, connectRedis, workerConnection } from '../../shared/queue/redis.ts';
 import { until } from '../support/faults.ts';
 import { isMessage, startProcess } from '../support/processes.ts';
 import { freePort, startRedis, type TestRedis } from '../support/redis.ts';

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { type Clock, systemClock } from '../../playground/index.ts';
-import { keys } from '../../shared/redis.ts';
+import { keys } from '../../shared/queue/redis.ts';
 import { type FaultStack, SOON_MS, startFaultStack, until } from '../support/faults.ts';
 import { isMessage, type TestProcess } from '../support/processes.ts';
 import { type FaultProxy, startProxy } from '../support/proxy.ts';

@@ -43,7 +43,7 @@ beforeAll(async () => {
   for (const part of ['bot', 'worker', 'shared', 'package.json'])
     await cp(join(root, part), join(next, part), { recursive: true });
   await symlink(join(root, 'node_modules'), join(next, 'node_modules'));
-  const file = join(next, 'shared/job.ts');
+  const file = join(next, 'shared/queue/job.ts');
   const text = await readFile(file, 'utf8');
   expect(text).toContain('SCHEMA_VERSION = 1;');
   await writeFile(file, text.replace('SCHEMA_VERSION = 1;', 'SCHEMA_VERSION = 2;'));

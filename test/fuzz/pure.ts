@@ -1,15 +1,20 @@
 import { inspect } from 'node:util';
 import { deflateSync } from 'node:zlib';
 import sharp from 'sharp';
-import { parseCustomId, printCustomId } from '../../shared/customId.ts';
-import { PermanentError, UserError } from '../../shared/errors.ts';
-import { type Foreign, readForeign } from '../../shared/foreign.ts';
-import { cleanPicture } from '../../shared/image.ts';
-import { type ModelCard, parseRender } from '../../shared/job.ts';
-import { crc32, readRecipe, readText, recipeXmp, withRecipe, withText } from '../../shared/png.ts';
-import { presentCancelled, presentFailure, presentProgress, presentQueued } from '../../shared/present.ts';
-import { recipeSchema } from '../../shared/recipe.ts';
-import { resolveRecipe } from '../../shared/resolve.ts';
+import { parseCustomId, printCustomId } from '../../shared/picture/customId.ts';
+import { type Foreign, readForeign } from '../../shared/picture/foreign.ts';
+import { cleanPicture } from '../../shared/picture/image.ts';
+import { crc32, readRecipe, readText, recipeXmp, withRecipe, withText } from '../../shared/picture/png.ts';
+import {
+  presentCancelled,
+  presentFailure,
+  presentProgress,
+  presentQueued,
+} from '../../shared/picture/present.ts';
+import { recipeSchema } from '../../shared/picture/recipe.ts';
+import { resolveRecipe } from '../../shared/picture/resolve.ts';
+import { type ModelCard, parseRender } from '../../shared/queue/job.ts';
+import { PermanentError, UserError } from '../../shared/service/errors.ts';
 import type { Random } from '../support/random.ts';
 import { mutateBytes, mutateJson, mutateText } from './mutate.ts';
 import { comfyGraph, comfyWorkflow, descendant, dynasty, parameters, recipe, request } from './samples.ts';

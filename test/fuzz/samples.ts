@@ -1,5 +1,5 @@
-import type { RenderRequest } from '../../shared/job.ts';
-import type { Recipe } from '../../shared/recipe.ts';
+import type { Recipe } from '../../shared/picture/recipe.ts';
+import type { RenderRequest } from '../../shared/queue/job.ts';
 
 const JOB = '1190000000000000999';
 

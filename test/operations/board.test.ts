@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { openQueues, type Queues } from '../../shared/queue.ts';
-import { workerConnection } from '../../shared/redis.ts';
+import { openQueues, type Queues } from '../../shared/queue/queue.ts';
+import { workerConnection } from '../../shared/queue/redis.ts';
 import { type Board, openBoard } from '../../worker/cli/boardServer.ts';
 import { chromiumPath, launch } from '../playground/browser.ts';
 import { startProcess } from '../support/processes.ts';

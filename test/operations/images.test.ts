@@ -16,7 +16,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { envTable } from '../../shared/env.ts';
+import { envTable } from '../../shared/service/env.ts';
 import { startFaultStack } from '../support/faults.ts';
 
 /** No engine for containers is needed: what the images are made of is built and started as they would. */

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { envTable } from '../../shared/env.ts';
+import { envTable } from '../../shared/service/env.ts';
 
 /** What the pages for owners name is there: files, links, settings, alerts' neighbours. */
 const docs = join(resolve(import.meta.dirname, '../..'), 'docs');

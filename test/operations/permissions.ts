@@ -1,4 +1,4 @@
-import type { ButtonAction } from '../../shared/customId.ts';
+import type { ButtonAction } from '../../shared/picture/customId.ts';
 
 /**
  * Who may do what: the one table. `permissions.test.ts` tries every cell on the real bot, fails for a command or

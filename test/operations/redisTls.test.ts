@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { checkRedis, connectRedis, producerConnection, workerConnection } from '../../shared/redis.ts';
+import { checkRedis, connectRedis, producerConnection, workerConnection } from '../../shared/queue/redis.ts';
 import { CANARY, type FaultStack, startFaultStack } from '../support/faults.ts';
 import { startProcess } from '../support/processes.ts';
 import { freePort } from '../support/redis.ts';

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { GUIDE } from '../../playground/guide.ts';
 import { type Playground, startPlayground } from '../../playground/index.ts';
 import { readSamples } from '../../playground/underneath.ts';
-import { type Health, openHealth } from '../../shared/health.ts';
+import { type Health, openHealth } from '../../shared/service/health.ts';
 import { chromiumPath, launch, visit } from './browser.ts';
 
 /** What the page shows of bot and worker, read from health ports that say what the test wants said. */

@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { BUTTON_ACTIONS, parseCustomId, printCustomId } from '../../shared/customId.ts';
-import { readEnv } from '../../shared/env.ts';
-import { renderRequestSchema } from '../../shared/job.ts';
-import { redactTokens, safeError } from '../../shared/log.ts';
-import { lineage, type Recipe, recipeSchema, seedOf } from '../../shared/recipe.ts';
+import { BUTTON_ACTIONS, parseCustomId, printCustomId } from '../../shared/picture/customId.ts';
+import { lineage, type Recipe, recipeSchema, seedOf } from '../../shared/picture/recipe.ts';
+import { renderRequestSchema } from '../../shared/queue/job.ts';
+import { readEnv } from '../../shared/service/env.ts';
+import { redactTokens, safeError } from '../../shared/service/log.ts';
 
 const recipe: Recipe = {
   v: 1,

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { release, reserve, started } from '../../shared/fairness.ts';
-import { keys } from '../../shared/redis.ts';
+import { release, reserve, started } from '../../shared/queue/fairness.ts';
+import { keys } from '../../shared/queue/redis.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 
 let redis: TestRedis;

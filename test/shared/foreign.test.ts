@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import sharp from 'sharp';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { readForeign, readParameters } from '../../shared/foreign.ts';
-import { withText } from '../../shared/png.ts';
+import { readForeign, readParameters } from '../../shared/picture/foreign.ts';
+import { withText } from '../../shared/picture/png.ts';
 import { comfyGraph as graph } from '../fuzz/samples.ts';
 
 let png: Buffer;

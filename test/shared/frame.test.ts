@@ -1,6 +1,5 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { UserError } from '../../shared/errors.ts';
 import {
   type Edit,
   type Frame,
@@ -9,7 +8,8 @@ import {
   paintable,
   type Rect,
   type Sizes,
-} from '../../shared/frame.ts';
+} from '../../shared/picture/frame.ts';
+import { UserError } from '../../shared/service/errors.ts';
 
 /** Pocket's sizes, and a common larger model's. */
 const pocket: Sizes = {

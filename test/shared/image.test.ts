@@ -6,9 +6,9 @@ import { deflateSync } from 'node:zlib';
 import * as fc from 'fast-check';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { UserError } from '../../shared/errors.ts';
-import { cleanPicture, fetchPicture, IMAGE_LIMITS, isPublicAddress } from '../../shared/image.ts';
-import { crc32 } from '../../shared/png.ts';
+import { cleanPicture, fetchPicture, IMAGE_LIMITS, isPublicAddress } from '../../shared/picture/image.ts';
+import { crc32 } from '../../shared/picture/png.ts';
+import { UserError } from '../../shared/service/errors.ts';
 
 const codeOf = async (work: Promise<unknown>): Promise<string> => {
   const error = await work.then(

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { LANE_COST, release, reserve, started } from '../../shared/fairness.ts';
-import type { DeliverJob, RenderRequest, RenderResult } from '../../shared/job.ts';
 import { LANES, type Lane } from '../../shared/memory/settings.ts';
-import { addJob, openQueues, openRenderWorker, type Queues } from '../../shared/queue.ts';
-import { keys, producerConnection, workerConnection } from '../../shared/redis.ts';
+import { LANE_COST, release, reserve, started } from '../../shared/queue/fairness.ts';
+import type { DeliverJob, RenderRequest, RenderResult } from '../../shared/queue/job.ts';
+import { addJob, openQueues, openRenderWorker, type Queues } from '../../shared/queue/queue.ts';
+import { keys, producerConnection, workerConnection } from '../../shared/queue/redis.ts';
 import { holdBack, wakeNext } from '../../worker/turns.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 

@@ -19,7 +19,7 @@ import {
   toggleFavourite,
 } from '../../shared/memory/pictures.ts';
 import { changeSettings, MEMORY_TTL_S, readSettings, resetSettings } from '../../shared/memory/settings.ts';
-import { keys } from '../../shared/redis.ts';
+import { keys } from '../../shared/queue/redis.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 
 const ANN = '123456789012345678';

@@ -10,8 +10,8 @@ import {
   recipeXmp,
   withRecipe,
   withText,
-} from '../../shared/png.ts';
-import type { Recipe } from '../../shared/recipe.ts';
+} from '../../shared/picture/png.ts';
+import type { Recipe } from '../../shared/picture/recipe.ts';
 
 const recipe: Recipe = {
   v: 1,

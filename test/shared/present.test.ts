@@ -1,7 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseCustomId } from '../../shared/customId.ts';
-import type { RenderRequest, RenderResult } from '../../shared/job.ts';
+import { parseCustomId } from '../../shared/picture/customId.ts';
 import {
   escapeMarkdown,
   fileName,
@@ -11,8 +10,9 @@ import {
   presentProgress,
   presentQueued,
   presentResult,
-} from '../../shared/present.ts';
-import type { Recipe } from '../../shared/recipe.ts';
+} from '../../shared/picture/present.ts';
+import type { Recipe } from '../../shared/picture/recipe.ts';
+import type { RenderRequest, RenderResult } from '../../shared/queue/job.ts';
 
 const jobId = '1234567890123456789';
 const render: RenderRequest = {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { DeliverJob } from '../../shared/job.ts';
-import { deliverId, renderId } from '../../shared/job.ts';
+import type { DeliverJob } from '../../shared/queue/job.ts';
+import { deliverId, renderId } from '../../shared/queue/job.ts';
 import {
   addJob,
   attemptsWithin,
@@ -13,8 +13,8 @@ import {
   placeInLine,
   type Queues,
   waitAfter,
-} from '../../shared/queue.ts';
-import { producerConnection, workerConnection } from '../../shared/redis.ts';
+} from '../../shared/queue/queue.ts';
+import { producerConnection, workerConnection } from '../../shared/queue/redis.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 
 let redis: TestRedis;

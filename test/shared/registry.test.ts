@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { announce, expectedWait, recordPace } from '../../shared/registry.ts';
+import { announce, expectedWait, recordPace } from '../../shared/queue/registry.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 
 let redis: TestRedis;

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { UserError } from '../../shared/errors.ts';
-import { type Params, type RenderRequest, renderRequestSchema } from '../../shared/job.ts';
-import { lineage, MAX_LINEAGE, type Recipe, recipeSchema } from '../../shared/recipe.ts';
-import { engineSettings, resolveRecipe } from '../../shared/resolve.ts';
+import { lineage, MAX_LINEAGE, type Recipe, recipeSchema } from '../../shared/picture/recipe.ts';
+import { engineSettings, resolveRecipe } from '../../shared/picture/resolve.ts';
+import { type Params, type RenderRequest, renderRequestSchema } from '../../shared/queue/job.ts';
+import { UserError } from '../../shared/service/errors.ts';
 import { card, swift } from './prompt/models.ts';
 
 const request = (params: Params = {}, over: Partial<RenderRequest> = {}): RenderRequest =>

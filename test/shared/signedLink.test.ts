@@ -1,7 +1,7 @@
 import { createHmac, hkdfSync } from 'node:crypto';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { openLinkSigner } from '../../shared/signedLink.ts';
+import { openLinkSigner } from '../../shared/service/signedLink.ts';
 
 const SECRET = 'a bot token of some length';
 const MINUTE = 60_000;

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { openFolderStore, pictureKeys } from '../../shared/store.ts';
+import { openFolderStore, pictureKeys } from '../../shared/picture/store.ts';
 
 let dir: string;
 beforeEach(async () => {

@@ -1,7 +1,7 @@
 import { utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { InteractionHandle, MessageView } from '../../playground/index.ts';
-import { readRecipe } from '../../shared/png.ts';
+import { readRecipe } from '../../shared/picture/png.ts';
 import { CANARY, countOpen, ENGLISH, startFaultStack, until } from '../support/faults.ts';
 import { startProxy } from '../support/proxy.ts';
 import { openRandom, type Random } from '../support/random.ts';

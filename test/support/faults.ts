@@ -1,8 +1,8 @@
 import type { Queue } from 'bullmq';
 import { expect } from 'vitest';
 import type { InteractionHandle, MessageView, PersonName } from '../../playground/index.ts';
-import { openQueues, type Queues } from '../../shared/queue.ts';
-import { workerConnection } from '../../shared/redis.ts';
+import { openQueues, type Queues } from '../../shared/queue/queue.ts';
+import { workerConnection } from '../../shared/queue/redis.ts';
 import { type ModelsFolder, makeModels } from '../worker/tinyModel.ts';
 import { engineOf, type TestProcess } from './processes.ts';
 import { CANARY, leaksIn } from './secrets.ts';

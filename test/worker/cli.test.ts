@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readRecipe } from '../../shared/png.ts';
+import { readRecipe } from '../../shared/picture/png.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 import { type Recorder, startRecorder } from './recorder.ts';
 import { type ModelsFolder, makeModels } from './tinyModel.ts';

@@ -1,6 +1,6 @@
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
-import { readRecipe } from '../../shared/png.ts';
+import { readRecipe } from '../../shared/picture/png.ts';
 import { composeGrid, decodePng, encodePng, encodePreview, fitImage, fitUnder } from '../../worker/grid.ts';
 import { isBlack, type Pixels, toFloats, toPixels } from '../../worker/pixels.ts';
 import { makeRecipe } from './jobs.ts';

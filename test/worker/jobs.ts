@@ -1,5 +1,5 @@
-import type { DeliverJob, RenderRequest } from '../../shared/job.ts';
-import type { Recipe } from '../../shared/recipe.ts';
+import type { Recipe } from '../../shared/picture/recipe.ts';
+import type { DeliverJob, RenderRequest } from '../../shared/queue/job.ts';
 
 let next = 0n;
 /** A snowflake of this test run. */

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
-import { openLog } from '../../shared/log.ts';
-import { keys } from '../../shared/redis.ts';
+import { keys } from '../../shared/queue/redis.ts';
+import { openLog } from '../../shared/service/log.ts';
 import { type Discord, openDiscord } from '../../worker/discord.ts';
 import type { StepNews } from '../../worker/engineProtocol.ts';
 import { markDelivered } from '../../worker/messages.ts';

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { readEnv } from '../../shared/env.ts';
-import { openQueues } from '../../shared/queue.ts';
-import { connectRedis, producerConnection } from '../../shared/redis.ts';
+import { openQueues } from '../../shared/queue/queue.ts';
+import { connectRedis, producerConnection } from '../../shared/queue/redis.ts';
+import { readEnv } from '../../shared/service/env.ts';
 import { openBoard } from './boardServer.ts';
 import { readArgs, UsageError } from './usage.ts';
 

@@ -12,9 +12,9 @@ import type {
   IServerAdapter,
   UIConfig,
 } from '@bull-board/api/typings/app';
-import { ConfigError } from '../../shared/errors.ts';
-import type { Queues } from '../../shared/queue.ts';
-import { openLinkSigner } from '../../shared/signedLink.ts';
+import type { Queues } from '../../shared/queue/queue.ts';
+import { ConfigError } from '../../shared/service/errors.ts';
+import { openLinkSigner } from '../../shared/service/signedLink.ts';
 
 /**
  * bull-board, to look and not to touch: only its reading routes are served, and only to whoever holds the signed

@@ -1,9 +1,9 @@
-import { type Env, folder, readEnv } from '../../shared/env.ts';
-import { ConfigError, messageOf } from '../../shared/errors.ts';
-import { redactTokens } from '../../shared/log.ts';
-import { checkRedis, connectRedis, producerConnection } from '../../shared/redis.ts';
-import { listWorkers } from '../../shared/registry.ts';
-import { openFolderStore } from '../../shared/store.ts';
+import { openFolderStore } from '../../shared/picture/store.ts';
+import { checkRedis, connectRedis, producerConnection } from '../../shared/queue/redis.ts';
+import { listWorkers } from '../../shared/queue/registry.ts';
+import { type Env, folder, readEnv } from '../../shared/service/env.ts';
+import { ConfigError, messageOf } from '../../shared/service/errors.ts';
+import { redactTokens } from '../../shared/service/log.ts';
 import { openDiscord } from '../discord.ts';
 import { openEngine } from '../engineHost.ts';
 import { needModel, readModels } from '../models.ts';

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { ConfigError, messageOf } from '../../shared/errors.ts';
+import { ConfigError, messageOf } from '../../shared/service/errors.ts';
 import { UsageError } from './usage.ts';
 
 /** The table of commands; each file is loaded when its command is used, so `help` needs no engine. */

@@ -1,5 +1,5 @@
 import { basename, join } from 'node:path';
-import { readEnv } from '../../shared/env.ts';
+import { readEnv } from '../../shared/service/env.ts';
 import { addModel } from '../hub/add.ts';
 import { StoreError } from '../hub/errors.ts';
 import { hubFrom } from '../hub/http.ts';

@@ -2,8 +2,8 @@ import { existsSync } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type ParseArgsConfig, parseArgs } from 'node:util';
-import type { Env } from '../../shared/env.ts';
-import { messageOf } from '../../shared/errors.ts';
+import type { Env } from '../../shared/service/env.ts';
+import { messageOf } from '../../shared/service/errors.ts';
 
 /** A command was called wrongly: its message is the one line, the exit code 2. */
 export class UsageError extends Error {

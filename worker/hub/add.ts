@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { copyFile, link, mkdir, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
-import { messageOf } from '../../shared/errors.ts';
+import { messageOf } from '../../shared/service/errors.ts';
 import { loadModel } from '../engine/index.ts';
 import type { Manifest } from '../manifest.ts';
 import { diskError, StoreError } from './errors.ts';

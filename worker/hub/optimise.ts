@@ -1,6 +1,6 @@
 import { rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { messageOf } from '../../shared/errors.ts';
+import { messageOf } from '../../shared/service/errors.ts';
 import { optimise, optimisedDir } from '../engine/index.ts';
 import { diskError, StoreError } from './errors.ts';
 import { fileNames } from './manifest.ts';

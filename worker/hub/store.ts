@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { lstat, readdir, readFile, rename, rm, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { messageOf } from '../../shared/errors.ts';
+import { messageOf } from '../../shared/service/errors.ts';
 import { deriveManifest, type Manifest, parseManifest } from '../manifest.ts';
 import { StoreError } from './errors.ts';
 import { checkLayout } from './layout.ts';

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { PARAMETERS, type ParameterSpec } from '../../../shared/params.ts';
+import { PARAMETERS, type ParameterSpec } from '../../../shared/picture/params.ts';
 import { parsePrompt } from '../../../shared/prompt/index.ts';
 import { parameterTable, samplerTable, unsupportedTable } from '../../../shared/prompt/table.ts';
 

@@ -1,4 +1,4 @@
-import type { ModelCard } from '../../../shared/job.ts';
+import type { ModelCard } from '../../../shared/queue/job.ts';
 
 /** Cards for tests: one ordinary model, one for few steps with ranges of its own. */
 export const card = (over: Partial<ModelCard> = {}): ModelCard => ({

@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
+import type { Action } from '../picture/recipe.ts';
 import { type ModelCard, modelCardSchema } from './job.ts';
-import type { Action } from './recipe.ts';
 import { keys } from './redis.ts';
 
 /**

@@ -1,5 +1,5 @@
+import { pictureKeys, type Store } from '../picture/store.ts';
 import { type RenderResult, renderResultSchema } from './job.ts';
-import { pictureKeys, type Store } from './store.ts';
 
 /** What the store knows of a painted job. Where this is, everything is: it is written last. A damaged one counts as none. */
 export async function readResult(store: Store, jobId: string): Promise<RenderResult | undefined> {

@@ -1,5 +1,5 @@
-import type { ModelCard, Params } from './job.ts';
-import type { MessageKey } from './messages/index.ts';
+import type { MessageKey } from '../messages/index.ts';
+import type { ModelCard, Params } from '../queue/job.ts';
 
 /** Names of the messages `instead.*`: what to do where a parameter is not taken. */
 export type Instead = Extract<MessageKey, `instead.${string}`> extends `instead.${infer Name}` ? Name : never;

@@ -1,6 +1,6 @@
-import { UserError } from './errors.ts';
+import type { ModelCard, Params, RenderRequest } from '../queue/job.ts';
+import { UserError } from '../service/errors.ts';
 import { bucketFor, frameSize, isEdit, paintable, type Size } from './frame.ts';
-import type { ModelCard, Params, RenderRequest } from './job.ts';
 import { PARAMETERS, type ParameterSpec, parameterFor, parameterOf, SAMPLERS, samplerOf } from './params.ts';
 import { type Action, lineage, MAX_LINEAGE, type Recipe, seedOf } from './recipe.ts';
 

@@ -5,9 +5,9 @@ import {
   ButtonStyle,
   ComponentType,
 } from 'discord-api-types/v10';
+import { type MessageKey, type MessageParams, say, sayDuration, sayError } from '../messages/index.ts';
+import type { Compare, RenderRequest, RenderResult } from '../queue/job.ts';
 import { type ButtonAction, printCustomId } from './customId.ts';
-import type { Compare, RenderRequest, RenderResult } from './job.ts';
-import { type MessageKey, type MessageParams, say, sayDuration, sayError } from './messages/index.ts';
 
 /**
  * What a job looks like on Discord: pure, data in, message payload out (Discord's REST JSON). Both sides use

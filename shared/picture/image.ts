@@ -3,7 +3,7 @@ import http, { type IncomingMessage } from 'node:http';
 import https from 'node:https';
 import { BlockList, isIP, type LookupFunction } from 'node:net';
 import sharp from 'sharp';
-import { UserError } from './errors.ts';
+import { UserError } from '../service/errors.ts';
 
 /**
  * Pictures that strangers send: fetched only from hosts that were named, checked before they are decoded, and

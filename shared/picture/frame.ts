@@ -1,5 +1,5 @@
-import { UserError } from './errors.ts';
-import type { ModelCard } from './job.ts';
+import type { ModelCard } from '../queue/job.ts';
+import { UserError } from '../service/errors.ts';
 import type { Action, Recipe } from './recipe.ts';
 
 /**

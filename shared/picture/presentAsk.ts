@@ -1,6 +1,6 @@
 import { ButtonStyle, ComponentType } from 'discord-api-types/v10';
+import { type MessageParams, say, sayError } from '../messages/index.ts';
 import { printCustomId } from './customId.ts';
-import { type MessageParams, say, sayError } from './messages/index.ts';
 import { escapeMarkdown, type Payload, type Row } from './present.ts';
 
 /** What `/describe` and `/shorten` answer: pure, data in, message payload out. */

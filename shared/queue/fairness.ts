@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import type { Lane } from './memory/settings.ts';
+import type { Lane } from '../memory/settings.ts';
 import { DELIVER, RENDER } from './queue.ts';
 import { keys, PREFIX } from './redis.ts';
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { LANES, VISIBILITIES } from './memory/settings.ts';
+import { LANES, VISIBILITIES } from '../memory/settings.ts';
 import {
   actionSchema,
   blendSchema,
@@ -10,7 +10,7 @@ import {
   recipeSchema,
   storeKeySchema,
   zoomSchema,
-} from './recipe.ts';
+} from '../picture/recipe.ts';
 
 /**
  * What travels through Redis. Two jobs for each picture: `render` (the child: GPU work) and `deliver` (the

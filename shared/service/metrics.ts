@@ -1,10 +1,10 @@
 import type { JobType } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
-import { LANES } from './memory/settings.ts';
-import type { Queues } from './queue.ts';
-import { keys } from './redis.ts';
-import { listWorkers } from './registry.ts';
+import { LANES } from '../memory/settings.ts';
+import type { Queues } from '../queue/queue.ts';
+import { keys } from '../queue/redis.ts';
+import { listWorkers } from '../queue/registry.ts';
 
 /**
  * What bot and worker both tell Prometheus, besides Node's own figures (memory, event loop). Every name is in

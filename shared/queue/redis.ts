@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Redis } from 'ioredis';
-import { ConfigError, messageOf } from './errors.ts';
+import { ConfigError, messageOf } from '../service/errors.ts';
 
 /** What both ioredis and BullMQ take. */
 export interface Connection {
