@@ -12,17 +12,17 @@ import {
 } from 'discord.js';
 import { type CustomId, parseCustomId } from '../shared/picture/customId.ts';
 import { UserError } from '../shared/service/errors.ts';
-import { type Answer, type AnswerKind, openAnswer } from './answer.ts';
 import type { App, Asker } from './app.ts';
-import { askerOf } from './asker.ts';
 import { audit } from './audit.ts';
 import { buttonOf } from './buttons.ts';
 import { commands, messageApps } from './commands/index.ts';
-import { presentError } from './errorReply.ts';
-import { refusedUse } from './gate.ts';
+import { type Answer, type AnswerKind, openAnswer } from './interaction/answer.ts';
+import { askerOf } from './interaction/asker.ts';
+import { presentError } from './interaction/errorReply.ts';
+import { refusedUse } from './interaction/gate.ts';
+import { isRedisAway } from './interaction/redisAway.ts';
 import { checkShown } from './ownership.ts';
 import { patiently } from './patiently.ts';
-import { isRedisAway } from './redisAway.ts';
 import { type Control, parseControl } from './server/controls.ts';
 import { kindOf, touchPanel } from './server/setup.ts';
 

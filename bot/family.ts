@@ -2,8 +2,8 @@ import { type JobRecord, readChildren, readJobs } from '../shared/memory/picture
 import { say } from '../shared/messages/index.ts';
 import { escapeMarkdown } from '../shared/picture/present.ts';
 import type { App } from './app.ts';
+import { onRedis } from './interaction/redisAway.ts';
 import { linkTo, type Place, placesOf } from './messages.ts';
-import { onRedis } from './redisAway.ts';
 
 /** Where a picture comes from and what came of it. */
 export interface Family {

@@ -4,13 +4,13 @@ import { printCustomId } from '../shared/picture/customId.ts';
 import { escapeMarkdown } from '../shared/picture/present.ts';
 import { expectedWait } from '../shared/queue/registry.ts';
 import { UserError } from '../shared/service/errors.ts';
-import type { Answer } from './answer.ts';
 import type { App, Asker } from './app.ts';
 import { draftsOf } from './drafts.ts';
 import { keepFix } from './fix.ts';
 import { type Attached, takeImagePrompt } from './imagePrompt.ts';
+import type { Answer } from './interaction/answer.ts';
+import { onRedis } from './interaction/redisAway.ts';
 import { MAX_JOBS, readPrompts } from './prompts.ts';
-import { onRedis } from './redisAway.ts';
 import { begin, type Draft, submit } from './submit.ts';
 
 /** Prompts that the question before a permutation shows. */

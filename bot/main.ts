@@ -12,7 +12,7 @@ import type { App } from './app.ts';
 import { stopJobs } from './cancel.ts';
 import { connect, describeClose, openClient } from './client.ts';
 import { dispatch } from './dispatch.ts';
-import { openFirst } from './first.ts';
+import { openFirst } from './interaction/deduplicate.ts';
 import { openBotMetrics, watchDiscord } from './metrics.ts';
 import { openModels } from './models.ts';
 import { onReaction } from './reactions.ts';

@@ -4,8 +4,8 @@ import { escapeMarkdown } from '../shared/picture/present.ts';
 import { placeInLine } from '../shared/queue/queue.ts';
 import { keys } from '../shared/queue/redis.ts';
 import type { App, Asker } from './app.ts';
+import { onRedis } from './interaction/redisAway.ts';
 import { linkTo, placesOf } from './messages.ts';
-import { onRedis } from './redisAway.ts';
 
 const SHOWN = 13;
 const PROMPT_MAX = 40;

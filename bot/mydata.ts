@@ -18,8 +18,8 @@ import { cancelJob } from '../shared/queue/queue.ts';
 import { keys, PREFIX } from '../shared/queue/redis.ts';
 import type { App } from './app.ts';
 import type { Button } from './buttons.ts';
+import { onRedis } from './interaction/redisAway.ts';
 import { linkTo, placesOf, shownAt } from './messages.ts';
-import { onRedis } from './redisAway.ts';
 
 /** Everything that is remembered of one member, to take along or to be rid of. */
 const AT_ONCE = 100;

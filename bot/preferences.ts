@@ -7,7 +7,7 @@ import {
 } from '../shared/memory/settings.ts';
 import { mayUseTurbo } from './admission.ts';
 import type { App, Asker } from './app.ts';
-import { onRedis } from './redisAway.ts';
+import { onRedis } from './interaction/redisAway.ts';
 import { readServer } from './server/settings.ts';
 
 /** A member's choices, changed by a command or by the panel of /settings. */

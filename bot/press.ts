@@ -5,7 +5,7 @@ import { PREFIX } from '../shared/queue/redis.ts';
 import { UserError } from '../shared/service/errors.ts';
 import type { App, Asker } from './app.ts';
 import type { Click } from './buttons.ts';
-import { onRedis } from './redisAway.ts';
+import { onRedis } from './interaction/redisAway.ts';
 import { type Draft, submit } from './submit.ts';
 
 /**

@@ -5,8 +5,8 @@ import type { ModelCard, Params } from '../shared/queue/job.ts';
 import { UserError } from '../shared/service/errors.ts';
 import type { App, Asker } from './app.ts';
 import { keepFix, type Pending } from './fix.ts';
+import { onRedis } from './interaction/redisAway.ts';
 import { describeProblems } from './promptProblems.ts';
-import { onRedis } from './redisAway.ts';
 import { readServer } from './server/settings.ts';
 
 /** Jobs out of one prompt, by `{a, b}` and `--repeat`. */

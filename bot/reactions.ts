@@ -6,10 +6,10 @@ import { UserError } from '../shared/service/errors.ts';
 import type { App } from './app.ts';
 import { cancel } from './cancel.ts';
 import { sendResults } from './dmResults.ts';
-import { refusedUse } from './gate.ts';
+import { refusedUse } from './interaction/gate.ts';
+import { isRedisAway } from './interaction/redisAway.ts';
 import { jobOf, type OurMessage, readMessage } from './messages.ts';
 import { patiently } from './patiently.ts';
-import { isRedisAway } from './redisAway.ts';
 
 interface Reacted {
   channelId: string;

@@ -16,9 +16,10 @@ import { say } from '../shared/messages/index.ts';
 import { type ButtonAction, printCustomId } from '../shared/picture/customId.ts';
 import { escapeMarkdown } from '../shared/picture/present.ts';
 import type { ModelCard } from '../shared/queue/job.ts';
-import type { Answer } from './answer.ts';
 import type { App, Asker } from './app.ts';
 import type { Button, Click } from './buttons.ts';
+import type { Answer } from './interaction/answer.ts';
+import { onRedis } from './interaction/redisAway.ts';
 import {
   choose,
   chooseLane,
@@ -27,7 +28,6 @@ import {
   toggle,
   toggleVariability,
 } from './preferences.ts';
-import { onRedis } from './redisAway.ts';
 
 /**
  * The panel of /settings: three menus, toggles, lanes. Each click changes one setting and draws the panel anew.

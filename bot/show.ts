@@ -9,13 +9,13 @@ import { keys } from '../shared/queue/redis.ts';
 import { readResult } from '../shared/queue/results.ts';
 import { UserError } from '../shared/service/errors.ts';
 import { mayShow } from './admission.ts';
-import type { Answer } from './answer.ts';
 import type { App, Asker } from './app.ts';
 import { repaintOf } from './drafts.ts';
 import { drawFamily, readFamily } from './family.ts';
+import type { Answer } from './interaction/answer.ts';
+import { onRedis } from './interaction/redisAway.ts';
 import { jobOf, type Place, placesOf, readLink, readMessage, rememberShown } from './messages.ts';
 import { findRecipe } from './recipes.ts';
-import { onRedis } from './redisAway.ts';
 import { submit } from './submit.ts';
 
 /**

@@ -11,10 +11,10 @@ import { keys, RECIPE_TTL_S, TOKEN_TTL_S } from '../shared/queue/redis.ts';
 import { expectedWait, listWorkers } from '../shared/queue/registry.ts';
 import { UserError } from '../shared/service/errors.ts';
 import { type Admitted, admit, foresee } from './admission.ts';
-import type { Answer } from './answer.ts';
 import type { App, Asker } from './app.ts';
 import { AGAIN_MS, enqueue, recordOf, remember, SETTLE_MS, type Turn } from './handOver.ts';
-import { onRedis } from './redisAway.ts';
+import type { Answer } from './interaction/answer.ts';
+import { onRedis } from './interaction/redisAway.ts';
 
 /** This process, among all bots that get the same interaction. */
 const ME = randomUUID();

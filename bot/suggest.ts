@@ -4,9 +4,9 @@ import { UserError } from '../shared/service/errors.ts';
 import type { Button, Click } from './buttons.ts';
 import { draftsOf } from './drafts.ts';
 import { imagine } from './imagine.ts';
+import { onRedis } from './interaction/redisAway.ts';
 import { claim } from './press.ts';
 import { readPrompts } from './prompts.ts';
-import { onRedis } from './redisAway.ts';
 import { submit } from './submit.ts';
 
 /** The prompts that `/describe` and `/shorten` offer, one by one or all at once. */

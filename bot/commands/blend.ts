@@ -4,8 +4,8 @@ import { languageOf, languages, say } from '../../shared/messages/index.ts';
 import { UserError } from '../../shared/service/errors.ts';
 import { GRID } from '../drafts.ts';
 import { takeImagePrompt } from '../imagePrompt.ts';
+import { onRedis } from '../interaction/redisAway.ts';
 import { modelFor } from '../prompts.ts';
-import { onRedis } from '../redisAway.ts';
 import { begin, type Draft, submit } from '../submit.ts';
 import { type Command, EVERYWHERE, named } from './command.ts';
 

@@ -9,8 +9,8 @@ import {
   type RESTPostAPIContextMenuApplicationCommandsJSONBody,
 } from 'discord.js';
 import { languageOf, languages, type MessageKey, say } from '../../shared/messages/index.ts';
-import type { Answer, AnswerKind } from '../answer.ts';
 import type { App, Asker } from '../app.ts';
+import type { Answer, AnswerKind } from '../interaction/answer.ts';
 
 export interface Call {
   app: App;

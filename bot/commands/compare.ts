@@ -4,8 +4,8 @@ import { SAMPLERS, samplerOf } from '../../shared/picture/params.ts';
 import { MAX_LENGTH, printPrompt } from '../../shared/prompt/index.ts';
 import { UserError } from '../../shared/service/errors.ts';
 import { draftsOf } from '../drafts.ts';
+import { onRedis } from '../interaction/redisAway.ts';
 import { readPrompts } from '../prompts.ts';
-import { onRedis } from '../redisAway.ts';
 import { submit } from '../submit.ts';
 import { type Choice, type Command, EVERYWHERE, named } from './command.ts';
 

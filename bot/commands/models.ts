@@ -1,6 +1,6 @@
 import { say } from '../../shared/messages/index.ts';
 import { escapeMarkdown } from '../../shared/picture/present.ts';
-import { onRedis } from '../redisAway.ts';
+import { onRedis } from '../interaction/redisAway.ts';
 import { type Command, EVERYWHERE, named } from './command.ts';
 
 const SHOWN = 25;

@@ -11,10 +11,10 @@ import { say } from '../../shared/messages/index.ts';
 import { escapeMarkdown } from '../../shared/picture/present.ts';
 import { parsePrompt } from '../../shared/prompt/index.ts';
 import { UserError } from '../../shared/service/errors.ts';
+import { onRedis } from '../interaction/redisAway.ts';
 import { choose, toggle, toggleVariability } from '../preferences.ts';
 import { describeProblems } from '../promptProblems.ts';
 import { modelFor } from '../prompts.ts';
-import { onRedis } from '../redisAway.ts';
 import { type Call, type Command, EVERYWHERE, named } from './command.ts';
 
 const { String: TEXT, Subcommand, SubcommandGroup } = ApplicationCommandOptionType;

@@ -1,7 +1,7 @@
 import { UserError } from '../../shared/service/errors.ts';
-import type { Answer, AnswerKind } from '../answer.ts';
 import type { App, Asker } from '../app.ts';
-import { onRedis } from '../redisAway.ts';
+import type { Answer, AnswerKind } from '../interaction/answer.ts';
+import { onRedis } from '../interaction/redisAway.ts';
 import type { Control } from './controls.ts';
 import {
   LIMIT_FIELDS,

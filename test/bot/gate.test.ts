@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { refusedUse } from '../../bot/gate.ts';
+import { refusedUse } from '../../bot/interaction/gate.ts';
 import type { InteractionHandle } from '../../playground/index.ts';
 import { keys } from '../../shared/queue/redis.ts';
 import { readEnv } from '../../shared/service/env.ts';

@@ -1,5 +1,5 @@
 import { PermissionFlagsBits, type RepliableInteraction } from 'discord.js';
-import type { Asker } from './app.ts';
+import type { Asker } from '../app.ts';
 
 /** Discord's limit for a file where the interaction does not name one. */
 const FILE_LIMIT = 10 * 1024 * 1024;

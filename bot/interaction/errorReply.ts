@@ -1,8 +1,8 @@
 import { type APIEmbed, ButtonStyle, ComponentType } from 'discord.js';
-import { say, sayError } from '../shared/messages/index.ts';
-import { printCustomId } from '../shared/picture/customId.ts';
-import type { Payload } from '../shared/picture/present.ts';
-import { UserError } from '../shared/service/errors.ts';
+import { say, sayError } from '../../shared/messages/index.ts';
+import { printCustomId } from '../../shared/picture/customId.ts';
+import type { Payload } from '../../shared/picture/present.ts';
+import { UserError } from '../../shared/service/errors.ts';
 
 /**
  * What one person sees when something cannot be: an embed of their own with the command in its footer, so

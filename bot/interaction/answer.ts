@@ -1,5 +1,5 @@
 import { DiscordAPIError, type RawFile, type REST, Routes } from 'discord.js';
-import type { Asker } from './app.ts';
+import type { Asker } from '../app.ts';
 
 /**
  * One interaction's acknowledgement. Discord wants it within 3 s and takes it once, so whoever is first, the

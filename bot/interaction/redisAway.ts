@@ -1,4 +1,4 @@
-import { messageOf, UserError } from '../shared/service/errors.ts';
+import { messageOf, UserError } from '../../shared/service/errors.ts';
 
 /**
  * How ioredis and Redis say "not now": the connection is down, a command timed out, the server is loading,

@@ -1,6 +1,6 @@
-import type { Env } from '../shared/service/env.ts';
-import { UserError } from '../shared/service/errors.ts';
-import type { Asker } from './app.ts';
+import type { Env } from '../../shared/service/env.ts';
+import { UserError } from '../../shared/service/errors.ts';
+import type { Asker } from '../app.ts';
 
 type Rules = Pick<Env, 'ALLOWED_GUILDS' | 'BLOCKED_USERS' | 'DIRECT_MESSAGES'>;
 
