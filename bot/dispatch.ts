@@ -14,7 +14,7 @@ import { type CustomId, parseCustomId } from '../shared/picture/customId.ts';
 import { UserError } from '../shared/service/errors.ts';
 import type { App, Asker } from './app.ts';
 import { audit } from './audit.ts';
-import { buttonOf } from './buttons.ts';
+import { buttonOf } from './buttons/index.ts';
 import { commands, messageApps } from './commands/index.ts';
 import { type Answer, type AnswerKind, openAnswer } from './interaction/answer.ts';
 import { askerOf } from './interaction/asker.ts';

@@ -9,13 +9,13 @@ import { openLog, redactTokens } from '../shared/service/log.ts';
 import { openRegistry, watchQueues, watchReady, watchRedis } from '../shared/service/metrics.ts';
 import { openAgain } from './again.ts';
 import type { App } from './app.ts';
-import { stopJobs } from './cancel.ts';
+import { stopJobs } from './buttons/cancel.ts';
+import { onReaction } from './buttons/reactions.ts';
 import { connect, describeClose, openClient } from './client.ts';
 import { dispatch } from './dispatch.ts';
 import { openFirst } from './interaction/deduplicate.ts';
 import { openBotMetrics, watchDiscord } from './metrics.ts';
 import { openModels } from './models.ts';
-import { onReaction } from './reactions.ts';
 
 /** The bot: env, log, Redis, store, Discord, health; stopped in reverse. */
 async function main(): Promise<void> {

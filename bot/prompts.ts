@@ -4,7 +4,7 @@ import { type ParsedPrompt, parsePrompt } from '../shared/prompt/index.ts';
 import type { ModelCard, Params } from '../shared/queue/job.ts';
 import { UserError } from '../shared/service/errors.ts';
 import type { App, Asker } from './app.ts';
-import { keepFix, type Pending } from './fix.ts';
+import { keepFix, type Pending } from './buttons/fix.ts';
 import { onRedis } from './interaction/redisAway.ts';
 import { describeProblems } from './promptProblems.ts';
 import { readServer } from './server/settings.ts';

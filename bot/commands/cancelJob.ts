@@ -1,5 +1,5 @@
 import { say } from '../../shared/messages/index.ts';
-import { cancel } from '../cancel.ts';
+import { cancel } from '../buttons/cancel.ts';
 import { appNamed, EVERYWHERE, type MessageApp } from './command.ts';
 import { jobOfTarget } from './target.ts';
 

@@ -1,7 +1,7 @@
 import { ApplicationCommandOptionType, PermissionFlagsBits } from 'discord.js';
 import { say } from '../../shared/messages/index.ts';
 import { UserError } from '../../shared/service/errors.ts';
-import { stopJobs } from '../cancel.ts';
+import { stopJobs } from '../buttons/cancel.ts';
 import { onRedis } from '../interaction/redisAway.ts';
 import { BLOCKED_MAX, blockMember, unblockMember } from '../server/settings.ts';
 import { managed, showPanel } from '../server/setup.ts';

@@ -10,7 +10,7 @@ import type { Recipe } from '../../shared/picture/recipe.ts';
 import { parsePrompt, printPrompt } from '../../shared/prompt/index.ts';
 import { UserError } from '../../shared/service/errors.ts';
 import { mayInspect } from '../admission.ts';
-import { keepFix } from '../fix.ts';
+import { keepFix } from '../buttons/fix.ts';
 import { fetchRules, inLine } from '../imagePrompt.ts';
 import { presentRecipe } from '../inspectView.ts';
 import { type Command, EVERYWHERE, named } from './command.ts';

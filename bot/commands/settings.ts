@@ -1,4 +1,4 @@
-import { showSettings } from '../settingsPanel.ts';
+import { showSettings } from '../buttons/settingsPanel.ts';
 import { type Command, EVERYWHERE, named } from './command.ts';
 
 export const settingsCommand: Command = {

@@ -1,26 +1,26 @@
 import { Routes } from 'discord.js';
-import { readSettings, type Settings } from '../shared/memory/settings.ts';
-import { say } from '../shared/messages/index.ts';
-import { type ButtonAction, type CustomId, parseCustomId } from '../shared/picture/customId.ts';
-import type { Edit } from '../shared/picture/frame.ts';
-import type { Recipe } from '../shared/picture/recipe.ts';
-import { UserError } from '../shared/service/errors.ts';
-import type { App, Asker } from './app.ts';
+import { readSettings, type Settings } from '../../shared/memory/settings.ts';
+import { say } from '../../shared/messages/index.ts';
+import { type ButtonAction, type CustomId, parseCustomId } from '../../shared/picture/customId.ts';
+import type { Edit } from '../../shared/picture/frame.ts';
+import type { Recipe } from '../../shared/picture/recipe.ts';
+import { UserError } from '../../shared/service/errors.ts';
+import type { App, Asker } from '../app.ts';
+import { editOf, rerollOf, retryOf, upscaleOf, variationOf } from '../drafts.ts';
+import { imagine } from '../imagine.ts';
+import type { Answer, AnswerKind } from '../interaction/answer.ts';
+import { onRedis } from '../interaction/redisAway.ts';
+import { mydataButtons } from '../mydata.ts';
+import { findRecipe, findRequest } from '../recipes.ts';
+import type { Draft } from '../submit.ts';
 import { cancel } from './cancel.ts';
-import { editOf, rerollOf, retryOf, upscaleOf, variationOf } from './drafts.ts';
+import { claim, queue } from './claim.ts';
 import { pickCells, region, regionPrompt, zoomCustom } from './edits.ts';
 import { favourite } from './favourite.ts';
 import { dropFix, FIX_INPUT, findFix, fixModal, takeFix } from './fix.ts';
-import { imagine } from './imagine.ts';
-import type { Answer, AnswerKind } from './interaction/answer.ts';
-import { onRedis } from './interaction/redisAway.ts';
-import { mydataButtons } from './mydata.ts';
-import { claim, queue } from './press.ts';
-import { findRecipe, findRequest } from './recipes.ts';
 import { remix, remixModal } from './remix.ts';
 import { settingsButtons } from './settingsPanel.ts';
-import type { Draft } from './submit.ts';
-import { suggest, suggestAll } from './suggest.ts';
+import { suggest, suggestAll } from './suggestions.ts';
 
 /**
  * The table of buttons. Anyone may press U, V and 🔄, and the result belongs to whoever pressed; stopping a

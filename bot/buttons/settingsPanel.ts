@@ -11,15 +11,14 @@ import {
   resetSettings,
   type Settings,
   VISIBILITIES,
-} from '../shared/memory/settings.ts';
-import { say } from '../shared/messages/index.ts';
-import { type ButtonAction, printCustomId } from '../shared/picture/customId.ts';
-import { escapeMarkdown } from '../shared/picture/present.ts';
-import type { ModelCard } from '../shared/queue/job.ts';
-import type { App, Asker } from './app.ts';
-import type { Button, Click } from './buttons.ts';
-import type { Answer } from './interaction/answer.ts';
-import { onRedis } from './interaction/redisAway.ts';
+} from '../../shared/memory/settings.ts';
+import { say } from '../../shared/messages/index.ts';
+import { type ButtonAction, printCustomId } from '../../shared/picture/customId.ts';
+import { escapeMarkdown } from '../../shared/picture/present.ts';
+import type { ModelCard } from '../../shared/queue/job.ts';
+import type { App, Asker } from '../app.ts';
+import type { Answer } from '../interaction/answer.ts';
+import { onRedis } from '../interaction/redisAway.ts';
 import {
   choose,
   chooseLane,
@@ -27,7 +26,8 @@ import {
   settingsOf,
   toggle,
   toggleVariability,
-} from './preferences.ts';
+} from '../preferences.ts';
+import type { Button, Click } from './index.ts';
 
 /**
  * The panel of /settings: three menus, toggles, lanes. Each click changes one setting and draws the panel anew.

@@ -1,10 +1,10 @@
-import { readJobs } from '../shared/memory/pictures.ts';
-import { deliverId } from '../shared/queue/job.ts';
-import { cancelJob } from '../shared/queue/queue.ts';
-import { keys } from '../shared/queue/redis.ts';
-import { UserError } from '../shared/service/errors.ts';
-import type { App, Asker } from './app.ts';
-import { onRedis } from './interaction/redisAway.ts';
+import { readJobs } from '../../shared/memory/pictures.ts';
+import { deliverId } from '../../shared/queue/job.ts';
+import { cancelJob } from '../../shared/queue/queue.ts';
+import { keys } from '../../shared/queue/redis.ts';
+import { UserError } from '../../shared/service/errors.ts';
+import type { App, Asker } from '../app.ts';
+import { onRedis } from '../interaction/redisAway.ts';
 
 /**
  * Stops a waiting or running job; the worker then says so on its message. For its owner, and for those who manage

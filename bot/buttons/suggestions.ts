@@ -1,13 +1,13 @@
 import { z } from 'zod';
-import { keys } from '../shared/queue/redis.ts';
-import { UserError } from '../shared/service/errors.ts';
-import type { Button, Click } from './buttons.ts';
-import { draftsOf } from './drafts.ts';
-import { imagine } from './imagine.ts';
-import { onRedis } from './interaction/redisAway.ts';
-import { claim } from './press.ts';
-import { readPrompts } from './prompts.ts';
-import { submit } from './submit.ts';
+import { keys } from '../../shared/queue/redis.ts';
+import { UserError } from '../../shared/service/errors.ts';
+import { draftsOf } from '../drafts.ts';
+import { imagine } from '../imagine.ts';
+import { onRedis } from '../interaction/redisAway.ts';
+import { readPrompts } from '../prompts.ts';
+import { submit } from '../submit.ts';
+import { claim } from './claim.ts';
+import type { Button, Click } from './index.ts';
 
 /** The prompts that `/describe` and `/shorten` offer, one by one or all at once. */
 const offeredSchema = z.array(z.string()).max(5);

@@ -1,11 +1,11 @@
-import { say } from '../shared/messages/index.ts';
-import { type CustomId, printCustomId } from '../shared/picture/customId.ts';
-import { UserError } from '../shared/service/errors.ts';
-import type { App, Asker } from './app.ts';
-import { remixOf } from './drafts.ts';
+import { say } from '../../shared/messages/index.ts';
+import { type CustomId, printCustomId } from '../../shared/picture/customId.ts';
+import { UserError } from '../../shared/service/errors.ts';
+import type { App, Asker } from '../app.ts';
+import { remixOf } from '../drafts.ts';
+import { readPrompts } from '../prompts.ts';
+import type { Draft } from '../submit.ts';
 import { promptModal } from './fix.ts';
-import { readPrompts } from './prompts.ts';
-import type { Draft } from './submit.ts';
 
 /** Remix: the prompt of a variation can be changed before it is painted. */
 export const remixModal = (locale: string, id: CustomId, text: string): object =>

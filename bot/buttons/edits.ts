@@ -1,15 +1,15 @@
 import { type APIActionRowComponent, type APIButtonComponent, ButtonStyle, ComponentType } from 'discord.js';
-import { say } from '../shared/messages/index.ts';
-import { type CustomId, printCustomId } from '../shared/picture/customId.ts';
-import { CELLS, type Edit } from '../shared/picture/frame.ts';
-import { UserError } from '../shared/service/errors.ts';
-import type { Button, Click, Filled } from './buttons.ts';
-import { editOf } from './drafts.ts';
+import { say } from '../../shared/messages/index.ts';
+import { type CustomId, printCustomId } from '../../shared/picture/customId.ts';
+import { CELLS, type Edit } from '../../shared/picture/frame.ts';
+import { UserError } from '../../shared/service/errors.ts';
+import { editOf } from '../drafts.ts';
+import { findRecipe } from '../recipes.ts';
+import type { Draft } from '../submit.ts';
+import { claim, queue } from './claim.ts';
 import { FIX_INPUT, keepFix, promptModal } from './fix.ts';
-import { claim, queue } from './press.ts';
-import { findRecipe } from './recipes.ts';
+import type { Button, Click, Filled } from './index.ts';
 import { remix } from './remix.ts';
-import type { Draft } from './submit.ts';
 
 /** Vary (Region) and Custom Zoom: edits that must be told more than a click can say. */
 async function draft(

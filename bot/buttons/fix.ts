@@ -1,10 +1,10 @@
 import { z } from 'zod';
-import { say } from '../shared/messages/index.ts';
-import { type CustomId, printCustomId } from '../shared/picture/customId.ts';
-import { PREFIX } from '../shared/queue/redis.ts';
-import { UserError } from '../shared/service/errors.ts';
-import type { App, Asker } from './app.ts';
-import { onRedis } from './interaction/redisAway.ts';
+import { say } from '../../shared/messages/index.ts';
+import { type CustomId, printCustomId } from '../../shared/picture/customId.ts';
+import { PREFIX } from '../../shared/queue/redis.ts';
+import { UserError } from '../../shared/service/errors.ts';
+import type { App, Asker } from '../app.ts';
+import { onRedis } from '../interaction/redisAway.ts';
 
 /**
  * A prompt waits here for its Fix it button, or for the Yes to a permutation: a custom id has room for a job id

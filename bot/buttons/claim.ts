@@ -1,12 +1,12 @@
-import { readJobs } from '../shared/memory/pictures.ts';
-import type { CustomId } from '../shared/picture/customId.ts';
-import { sizeFor } from '../shared/picture/resolve.ts';
-import { PREFIX } from '../shared/queue/redis.ts';
-import { UserError } from '../shared/service/errors.ts';
-import type { App, Asker } from './app.ts';
-import type { Click } from './buttons.ts';
-import { onRedis } from './interaction/redisAway.ts';
-import { type Draft, submit } from './submit.ts';
+import { readJobs } from '../../shared/memory/pictures.ts';
+import type { CustomId } from '../../shared/picture/customId.ts';
+import { sizeFor } from '../../shared/picture/resolve.ts';
+import { PREFIX } from '../../shared/queue/redis.ts';
+import { UserError } from '../../shared/service/errors.ts';
+import type { App, Asker } from '../app.ts';
+import { onRedis } from '../interaction/redisAway.ts';
+import { type Draft, submit } from '../submit.ts';
+import type { Click } from './index.ts';
 
 /**
  * A model that nobody paints with any more is said at once, not after an hour in the queue. What came of a

@@ -1,15 +1,15 @@
 import type { Client, MessageReaction, PartialMessageReaction, PartialUser, User } from 'discord.js';
 import { Routes } from 'discord.js';
-import { readJobs } from '../shared/memory/pictures.ts';
-import { keys } from '../shared/queue/redis.ts';
-import { UserError } from '../shared/service/errors.ts';
-import type { App } from './app.ts';
+import { readJobs } from '../../shared/memory/pictures.ts';
+import { keys } from '../../shared/queue/redis.ts';
+import { UserError } from '../../shared/service/errors.ts';
+import type { App } from '../app.ts';
+import { sendResults } from '../dmResults.ts';
+import { refusedUse } from '../interaction/gate.ts';
+import { isRedisAway } from '../interaction/redisAway.ts';
+import { jobOf, type OurMessage, readMessage } from '../messages.ts';
+import { patiently } from '../patiently.ts';
 import { cancel } from './cancel.ts';
-import { sendResults } from './dmResults.ts';
-import { refusedUse } from './interaction/gate.ts';
-import { isRedisAway } from './interaction/redisAway.ts';
-import { jobOf, type OurMessage, readMessage } from './messages.ts';
-import { patiently } from './patiently.ts';
 
 interface Reacted {
   channelId: string;
