@@ -5,8 +5,8 @@ import type { ModelCard } from '../shared/queue/job.ts';
 import type { Queues } from '../shared/queue/queue.ts';
 import type { Env } from '../shared/service/env.ts';
 import type { Log } from '../shared/service/log.ts';
-import type { Again } from './again.ts';
 import type { BotMetrics } from './metrics.ts';
+import type { Again } from './submit/requeueLost.ts';
 
 /** What every handler may use; opened once in main. */
 export interface App {

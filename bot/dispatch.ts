@@ -13,7 +13,6 @@ import {
 import { type CustomId, parseCustomId } from '../shared/picture/customId.ts';
 import { UserError } from '../shared/service/errors.ts';
 import type { App, Asker } from './app.ts';
-import { audit } from './audit.ts';
 import { buttonOf } from './buttons/index.ts';
 import { commands, messageApps } from './commands/index.ts';
 import { type Answer, type AnswerKind, openAnswer } from './interaction/answer.ts';
@@ -22,9 +21,10 @@ import { presentError } from './interaction/errorReply.ts';
 import { refusedUse } from './interaction/gate.ts';
 import { isRedisAway } from './interaction/redisAway.ts';
 import { checkShown } from './ownership.ts';
-import { patiently } from './patiently.ts';
 import { type Control, parseControl } from './server/controls.ts';
 import { kindOf, touchPanel } from './server/setup.ts';
+import { audit } from './submit/audit.ts';
+import { patiently } from './submit/retry.ts';
 
 /** Discord gives 3 s; what is not answered by then is deferred, with time for the deferral to travel. */
 const DEFER_AFTER_MS = 1800;

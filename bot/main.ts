@@ -7,7 +7,6 @@ import { ConfigError, messageOf } from '../shared/service/errors.ts';
 import { openHealth } from '../shared/service/health.ts';
 import { openLog, redactTokens } from '../shared/service/log.ts';
 import { openRegistry, watchQueues, watchReady, watchRedis } from '../shared/service/metrics.ts';
-import { openAgain } from './again.ts';
 import type { App } from './app.ts';
 import { stopJobs } from './buttons/cancel.ts';
 import { onReaction } from './buttons/reactions.ts';
@@ -15,7 +14,8 @@ import { connect, describeClose, openClient } from './client.ts';
 import { dispatch } from './dispatch.ts';
 import { openFirst } from './interaction/deduplicate.ts';
 import { openBotMetrics, watchDiscord } from './metrics.ts';
-import { openModels } from './models.ts';
+import { openModels } from './submit/models.ts';
+import { openAgain } from './submit/requeueLost.ts';
 
 /** The bot: env, log, Redis, store, Discord, health; stopped in reverse. */
 async function main(): Promise<void> {

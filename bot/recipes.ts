@@ -6,8 +6,8 @@ import { keys } from '../shared/queue/redis.ts';
 import { readResult } from '../shared/queue/results.ts';
 import { UserError } from '../shared/service/errors.ts';
 import type { App } from './app.ts';
-import { fetchRules } from './imagePrompt.ts';
 import { onRedis } from './interaction/redisAway.ts';
+import { fetchRules } from './submit/imagePrompt.ts';
 
 /**
  * How a picture was painted: from Redis, and where Redis forgot it, from the store or the message's own file. So

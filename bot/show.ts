@@ -8,15 +8,15 @@ import type { RenderRequest, RenderResult } from '../shared/queue/job.ts';
 import { keys } from '../shared/queue/redis.ts';
 import { readResult } from '../shared/queue/results.ts';
 import { UserError } from '../shared/service/errors.ts';
-import { mayShow } from './admission.ts';
 import type { App, Asker } from './app.ts';
-import { repaintOf } from './drafts.ts';
 import { drawFamily, readFamily } from './family.ts';
 import type { Answer } from './interaction/answer.ts';
 import { onRedis } from './interaction/redisAway.ts';
 import { jobOf, type Place, placesOf, readLink, readMessage, rememberShown } from './messages.ts';
 import { findRecipe } from './recipes.ts';
-import { submit } from './submit.ts';
+import { mayShow } from './submit/admission.ts';
+import { repaintOf } from './submit/drafts.ts';
+import { submit } from './submit/submit.ts';
 
 /**
  * /show: a job of one's own again, with live buttons and its family. From the store at once; what the store lost

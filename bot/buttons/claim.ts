@@ -5,7 +5,7 @@ import { PREFIX } from '../../shared/queue/redis.ts';
 import { UserError } from '../../shared/service/errors.ts';
 import type { App, Asker } from '../app.ts';
 import { onRedis } from '../interaction/redisAway.ts';
-import { type Draft, submit } from '../submit.ts';
+import { type Draft, submit } from '../submit/submit.ts';
 import type { Click } from './index.ts';
 
 /**

@@ -8,7 +8,7 @@ import { sendResults } from '../dmResults.ts';
 import { refusedUse } from '../interaction/gate.ts';
 import { isRedisAway } from '../interaction/redisAway.ts';
 import { jobOf, type OurMessage, readMessage } from '../messages.ts';
-import { patiently } from '../patiently.ts';
+import { patiently } from '../submit/retry.ts';
 import { cancel } from './cancel.ts';
 
 interface Reacted {

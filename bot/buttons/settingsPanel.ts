@@ -26,7 +26,7 @@ import {
   settingsOf,
   toggle,
   toggleVariability,
-} from '../preferences.ts';
+} from '../submit/preferences.ts';
 import type { Button, Click } from './index.ts';
 
 /**

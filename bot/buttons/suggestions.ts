@@ -1,11 +1,11 @@
 import { z } from 'zod';
 import { keys } from '../../shared/queue/redis.ts';
 import { UserError } from '../../shared/service/errors.ts';
-import { draftsOf } from '../drafts.ts';
-import { imagine } from '../imagine.ts';
 import { onRedis } from '../interaction/redisAway.ts';
-import { readPrompts } from '../prompts.ts';
-import { submit } from '../submit.ts';
+import { draftsOf } from '../submit/drafts.ts';
+import { imagine } from '../submit/imagine.ts';
+import { readPrompts } from '../submit/prompts.ts';
+import { submit } from '../submit/submit.ts';
 import { claim } from './claim.ts';
 import type { Button, Click } from './index.ts';
 

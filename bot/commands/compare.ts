@@ -3,10 +3,10 @@ import { ApplicationCommandOptionType } from 'discord.js';
 import { SAMPLERS, samplerOf } from '../../shared/picture/params.ts';
 import { MAX_LENGTH, printPrompt } from '../../shared/prompt/index.ts';
 import { UserError } from '../../shared/service/errors.ts';
-import { draftsOf } from '../drafts.ts';
 import { onRedis } from '../interaction/redisAway.ts';
-import { readPrompts } from '../prompts.ts';
-import { submit } from '../submit.ts';
+import { draftsOf } from '../submit/drafts.ts';
+import { readPrompts } from '../submit/prompts.ts';
+import { submit } from '../submit/submit.ts';
 import { type Choice, type Command, EVERYWHERE, named } from './command.ts';
 
 /** One prompt and one seed on several models or samplers, one picture each, so that only those differ. */

@@ -1,7 +1,7 @@
 import { ApplicationCommandOptionType } from 'discord.js';
 import { UserError } from '../../shared/service/errors.ts';
-import { ask } from '../ask.ts';
-import { takeImagePrompt } from '../imagePrompt.ts';
+import { ask } from '../submit/ask.ts';
+import { takeImagePrompt } from '../submit/imagePrompt.ts';
 import { type Command, EVERYWHERE, named } from './command.ts';
 
 /** Four prompts for a picture; seen by the asker, until one of them is painted. */

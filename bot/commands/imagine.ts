@@ -1,6 +1,6 @@
 import { ApplicationCommandOptionType } from 'discord.js';
 import { MAX_LENGTH } from '../../shared/prompt/index.ts';
-import { imagine } from '../imagine.ts';
+import { imagine } from '../submit/imagine.ts';
 import { type Command, EVERYWHERE, named } from './command.ts';
 
 export const imagineCommand: Command = {

@@ -9,10 +9,10 @@ import { escapeMarkdown } from '../../shared/picture/present.ts';
 import type { Recipe } from '../../shared/picture/recipe.ts';
 import { parsePrompt, printPrompt } from '../../shared/prompt/index.ts';
 import { UserError } from '../../shared/service/errors.ts';
-import { mayInspect } from '../admission.ts';
 import { keepFix } from '../buttons/fix.ts';
-import { fetchRules, inLine } from '../imagePrompt.ts';
 import { presentRecipe } from '../inspectView.ts';
+import { mayInspect } from '../submit/admission.ts';
+import { fetchRules, inLine } from '../submit/imagePrompt.ts';
 import { type Command, EVERYWHERE, named } from './command.ts';
 
 /** How a picture was painted, by us, AUTOMATIC1111 or ComfyUI, and a form that paints it here. */

@@ -1,7 +1,7 @@
 import { LANES, type Lane } from '../../shared/memory/settings.ts';
 import { say } from '../../shared/messages/index.ts';
 import { LANE_COST } from '../../shared/queue/fairness.ts';
-import { chooseLane } from '../preferences.ts';
+import { chooseLane } from '../submit/preferences.ts';
 import { type Command, EVERYWHERE, named } from './command.ts';
 
 /** /turbo, /fast, /relax: in which lane a member's jobs wait from now on. */

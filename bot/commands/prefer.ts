@@ -12,9 +12,9 @@ import { escapeMarkdown } from '../../shared/picture/present.ts';
 import { parsePrompt } from '../../shared/prompt/index.ts';
 import { UserError } from '../../shared/service/errors.ts';
 import { onRedis } from '../interaction/redisAway.ts';
-import { choose, toggle, toggleVariability } from '../preferences.ts';
-import { describeProblems } from '../promptProblems.ts';
-import { modelFor } from '../prompts.ts';
+import { choose, toggle, toggleVariability } from '../submit/preferences.ts';
+import { describeProblems } from '../submit/promptProblems.ts';
+import { modelFor } from '../submit/prompts.ts';
 import { type Call, type Command, EVERYWHERE, named } from './command.ts';
 
 const { String: TEXT, Subcommand, SubcommandGroup } = ApplicationCommandOptionType;

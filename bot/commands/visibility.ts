@@ -1,6 +1,6 @@
 import { VISIBILITIES, type Visibility } from '../../shared/memory/settings.ts';
 import { say } from '../../shared/messages/index.ts';
-import { chooseVisibility } from '../preferences.ts';
+import { chooseVisibility } from '../submit/preferences.ts';
 import { type Command, EVERYWHERE, named } from './command.ts';
 
 /** /public, /stealth: who sees a member's pictures from now on. */

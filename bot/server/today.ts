@@ -1,6 +1,6 @@
 import { say } from '../../shared/messages/index.ts';
-import { quotasOf } from '../admission.ts';
 import type { App, Asker } from '../app.ts';
+import { quotasOf } from '../submit/admission.ts';
 import { usedToday } from './quota.ts';
 import { readServer } from './settings.ts';
 

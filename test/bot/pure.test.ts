@@ -1,11 +1,11 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { commands, definitions, messageApps } from '../../bot/commands/index.ts';
-import { draftsOf, rerollOf, upscaleOf, variationOf } from '../../bot/drafts.ts';
 import { presentError } from '../../bot/interaction/errorReply.ts';
 import { isRedisAway } from '../../bot/interaction/redisAway.ts';
-import { describeProblems } from '../../bot/promptProblems.ts';
-import { seedFrom } from '../../bot/submit.ts';
+import { draftsOf, rerollOf, upscaleOf, variationOf } from '../../bot/submit/drafts.ts';
+import { describeProblems } from '../../bot/submit/promptProblems.ts';
+import { seedFrom } from '../../bot/submit/submit.ts';
 import { languages, type MessageKey } from '../../shared/messages/index.ts';
 import { lineage, MAX_LINEAGE, type Recipe, recipeSchema } from '../../shared/picture/recipe.ts';
 import { type ParsedPrompt, PROBLEM_CODES, parsePrompt } from '../../shared/prompt/index.ts';

@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
-import type { ModelCard } from '../shared/queue/job.ts';
-import { listModels } from '../shared/queue/registry.ts';
+import type { ModelCard } from '../../shared/queue/job.ts';
+import { listModels } from '../../shared/queue/registry.ts';
 
 /**
  * The models that workers announce, and those they announced before: a worker that restarts is away for a few

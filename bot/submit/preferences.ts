@@ -4,11 +4,11 @@ import {
   readSettings,
   type Settings,
   type Visibility,
-} from '../shared/memory/settings.ts';
+} from '../../shared/memory/settings.ts';
+import type { App, Asker } from '../app.ts';
+import { onRedis } from '../interaction/redisAway.ts';
+import { readServer } from '../server/settings.ts';
 import { mayUseTurbo } from './admission.ts';
-import type { App, Asker } from './app.ts';
-import { onRedis } from './interaction/redisAway.ts';
-import { readServer } from './server/settings.ts';
 
 /** A member's choices, changed by a command or by the panel of /settings. */
 export const settingsOf = ({ redis }: App, { user }: Asker): Promise<Settings> =>

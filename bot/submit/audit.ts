@@ -1,10 +1,10 @@
 import { Routes } from 'discord.js';
-import { say, sayError } from '../shared/messages/index.ts';
-import { escapeMarkdown } from '../shared/picture/present.ts';
-import { keys } from '../shared/queue/redis.ts';
-import type { UserError } from '../shared/service/errors.ts';
-import type { App, Asker } from './app.ts';
-import { readServer } from './server/settings.ts';
+import { say, sayError } from '../../shared/messages/index.ts';
+import { escapeMarkdown } from '../../shared/picture/present.ts';
+import { keys } from '../../shared/queue/redis.ts';
+import type { UserError } from '../../shared/service/errors.ts';
+import type { App, Asker } from '../app.ts';
+import { readServer } from '../server/settings.ts';
 
 /**
  * One line for each refusal by a rule: in the log without the prompt, and in the channel that a server named

@@ -1,20 +1,20 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { DiscordAPIError, Routes } from 'discord.js';
-import { forgetJob } from '../shared/memory/pictures.ts';
-import { DEFAULT_LANE, readSettings, type Settings } from '../shared/memory/settings.ts';
-import { presentQueued } from '../shared/picture/present.ts';
-import { release, reserve } from '../shared/queue/fairness.ts';
-import { type DeliverJob, type RenderRequest, SCHEMA_VERSION } from '../shared/queue/job.ts';
-import { cancelJob } from '../shared/queue/queue.ts';
-import { keys, RECIPE_TTL_S, TOKEN_TTL_S } from '../shared/queue/redis.ts';
-import { expectedWait, listWorkers } from '../shared/queue/registry.ts';
-import { UserError } from '../shared/service/errors.ts';
+import { forgetJob } from '../../shared/memory/pictures.ts';
+import { DEFAULT_LANE, readSettings, type Settings } from '../../shared/memory/settings.ts';
+import { presentQueued } from '../../shared/picture/present.ts';
+import { release, reserve } from '../../shared/queue/fairness.ts';
+import { type DeliverJob, type RenderRequest, SCHEMA_VERSION } from '../../shared/queue/job.ts';
+import { cancelJob } from '../../shared/queue/queue.ts';
+import { keys, RECIPE_TTL_S, TOKEN_TTL_S } from '../../shared/queue/redis.ts';
+import { expectedWait, listWorkers } from '../../shared/queue/registry.ts';
+import { UserError } from '../../shared/service/errors.ts';
+import type { App, Asker } from '../app.ts';
+import type { Answer } from '../interaction/answer.ts';
+import { onRedis } from '../interaction/redisAway.ts';
 import { type Admitted, admit, foresee } from './admission.ts';
-import type { App, Asker } from './app.ts';
-import { AGAIN_MS, enqueue, recordOf, remember, SETTLE_MS, type Turn } from './handOver.ts';
-import type { Answer } from './interaction/answer.ts';
-import { onRedis } from './interaction/redisAway.ts';
+import { AGAIN_MS, enqueue, recordOf, remember, SETTLE_MS, type Turn } from './enqueue.ts';
 
 /** This process, among all bots that get the same interaction. */
 const ME = randomUUID();

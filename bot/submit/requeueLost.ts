@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import type { Log } from '../shared/service/log.ts';
+import type { Log } from '../../shared/service/log.ts';
 
 /**
  * Redis writes its log to the disk once a second, and later where the disk is busy (`appendfsync everysec`,

@@ -1,15 +1,15 @@
 import { ButtonStyle, ComponentType } from 'discord.js';
-import { say, sayDuration } from '../shared/messages/index.ts';
-import { printCustomId } from '../shared/picture/customId.ts';
-import { escapeMarkdown } from '../shared/picture/present.ts';
-import { expectedWait } from '../shared/queue/registry.ts';
-import { UserError } from '../shared/service/errors.ts';
-import type { App, Asker } from './app.ts';
-import { keepFix } from './buttons/fix.ts';
+import { say, sayDuration } from '../../shared/messages/index.ts';
+import { printCustomId } from '../../shared/picture/customId.ts';
+import { escapeMarkdown } from '../../shared/picture/present.ts';
+import { expectedWait } from '../../shared/queue/registry.ts';
+import { UserError } from '../../shared/service/errors.ts';
+import type { App, Asker } from '../app.ts';
+import { keepFix } from '../buttons/fix.ts';
+import type { Answer } from '../interaction/answer.ts';
+import { onRedis } from '../interaction/redisAway.ts';
 import { draftsOf } from './drafts.ts';
 import { type Attached, takeImagePrompt } from './imagePrompt.ts';
-import type { Answer } from './interaction/answer.ts';
-import { onRedis } from './interaction/redisAway.ts';
 import { MAX_JOBS, readPrompts } from './prompts.ts';
 import { begin, type Draft, submit } from './submit.ts';
 

@@ -1,13 +1,13 @@
-import { readOptions } from '../shared/memory/options.ts';
-import { readSettings, type Settings } from '../shared/memory/settings.ts';
-import { type ParsedPrompt, parsePrompt } from '../shared/prompt/index.ts';
-import type { ModelCard, Params } from '../shared/queue/job.ts';
-import { UserError } from '../shared/service/errors.ts';
-import type { App, Asker } from './app.ts';
-import { keepFix, type Pending } from './buttons/fix.ts';
-import { onRedis } from './interaction/redisAway.ts';
+import { readOptions } from '../../shared/memory/options.ts';
+import { readSettings, type Settings } from '../../shared/memory/settings.ts';
+import { type ParsedPrompt, parsePrompt } from '../../shared/prompt/index.ts';
+import type { ModelCard, Params } from '../../shared/queue/job.ts';
+import { UserError } from '../../shared/service/errors.ts';
+import type { App, Asker } from '../app.ts';
+import { keepFix, type Pending } from '../buttons/fix.ts';
+import { onRedis } from '../interaction/redisAway.ts';
+import { readServer } from '../server/settings.ts';
 import { describeProblems } from './promptProblems.ts';
-import { readServer } from './server/settings.ts';
 
 /** Jobs out of one prompt, by `{a, b}` and `--repeat`. */
 export const MAX_JOBS = 10;

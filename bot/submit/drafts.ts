@@ -1,7 +1,7 @@
-import { type Edit, isEdit } from '../shared/picture/frame.ts';
-import { lineage, MAX_LINEAGE, type Recipe, seedOf } from '../shared/picture/recipe.ts';
-import { type ParsedPrompt, parsePrompt, printPrompt } from '../shared/prompt/index.ts';
-import type { Params, RenderRequest } from '../shared/queue/job.ts';
+import { type Edit, isEdit } from '../../shared/picture/frame.ts';
+import { lineage, MAX_LINEAGE, type Recipe, seedOf } from '../../shared/picture/recipe.ts';
+import { type ParsedPrompt, parsePrompt, printPrompt } from '../../shared/prompt/index.ts';
+import type { Params, RenderRequest } from '../../shared/queue/job.ts';
 import type { Draft } from './submit.ts';
 
 /** Wishes out of prompts, and out of pictures that exist: pure. */

@@ -1,12 +1,12 @@
-import { readSettings } from '../shared/memory/settings.ts';
-import { type AskRequest, askId, SCHEMA_VERSION } from '../shared/queue/job.ts';
-import { addAsk } from '../shared/queue/queue.ts';
-import { keys, TOKEN_TTL_S } from '../shared/queue/redis.ts';
-import { UserError } from '../shared/service/errors.ts';
+import { readSettings } from '../../shared/memory/settings.ts';
+import { type AskRequest, askId, SCHEMA_VERSION } from '../../shared/queue/job.ts';
+import { addAsk } from '../../shared/queue/queue.ts';
+import { keys, TOKEN_TTL_S } from '../../shared/queue/redis.ts';
+import { UserError } from '../../shared/service/errors.ts';
+import type { App, Asker } from '../app.ts';
+import type { Answer } from '../interaction/answer.ts';
+import { onRedis } from '../interaction/redisAway.ts';
 import { mayAsk } from './admission.ts';
-import type { App, Asker } from './app.ts';
-import type { Answer } from './interaction/answer.ts';
-import { onRedis } from './interaction/redisAway.ts';
 import { modelFor } from './prompts.ts';
 
 /** A worker that died answers nothing; after this the next question is taken. */

@@ -1,15 +1,20 @@
-import { sayDuration } from '../shared/messages/index.ts';
-import { countOpen } from '../shared/queue/fairness.ts';
-import { type DeliverRequest, type RenderRequest, type RenderResult, SAFETIES } from '../shared/queue/job.ts';
-import { keys } from '../shared/queue/redis.ts';
-import { expectedWait } from '../shared/queue/registry.ts';
-import { UserError } from '../shared/service/errors.ts';
-import type { App, Asker } from './app.ts';
-import { onRedis } from './interaction/redisAway.ts';
-import { refusedBy, type Wish } from './moderation/index.ts';
-import { giveBackQuota, type Quota, takeQuota, usedToday } from './server/quota.ts';
-import { countServerOpen, takeServerPlaces } from './server/serverCap.ts';
-import { isBlocked, readServer, type ServerSettings } from './server/settings.ts';
+import { sayDuration } from '../../shared/messages/index.ts';
+import { countOpen } from '../../shared/queue/fairness.ts';
+import {
+  type DeliverRequest,
+  type RenderRequest,
+  type RenderResult,
+  SAFETIES,
+} from '../../shared/queue/job.ts';
+import { keys } from '../../shared/queue/redis.ts';
+import { expectedWait } from '../../shared/queue/registry.ts';
+import { UserError } from '../../shared/service/errors.ts';
+import type { App, Asker } from '../app.ts';
+import { onRedis } from '../interaction/redisAway.ts';
+import { refusedBy, type Wish } from '../moderation/index.ts';
+import { giveBackQuota, type Quota, takeQuota, usedToday } from '../server/quota.ts';
+import { countServerOpen, takeServerPlaces } from '../server/serverCap.ts';
+import { isBlocked, readServer, type ServerSettings } from '../server/settings.ts';
 import type { Draft } from './submit.ts';
 
 /**

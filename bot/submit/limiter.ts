@@ -1,4 +1,4 @@
-import { UserError } from '../shared/service/errors.ts';
+import { UserError } from '../../shared/service/errors.ts';
 
 /** How much there may be of something that is costly; what is beyond is refused rather than kept waiting. */
 export interface LineOptions {

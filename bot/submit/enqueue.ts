@@ -1,11 +1,11 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { type JobRecord, recordJob, recordUpload } from '../shared/memory/pictures.ts';
-import { type DeliverJob, deliverId } from '../shared/queue/job.ts';
-import { addJob } from '../shared/queue/queue.ts';
-import { keys, RECIPE_TTL_S, TOKEN_TTL_S } from '../shared/queue/redis.ts';
-import { UserError } from '../shared/service/errors.ts';
-import type { App, Asker } from './app.ts';
-import { isRedisAway, isUnknown, onRedis } from './interaction/redisAway.ts';
+import { type JobRecord, recordJob, recordUpload } from '../../shared/memory/pictures.ts';
+import { type DeliverJob, deliverId } from '../../shared/queue/job.ts';
+import { addJob } from '../../shared/queue/queue.ts';
+import { keys, RECIPE_TTL_S, TOKEN_TTL_S } from '../../shared/queue/redis.ts';
+import { UserError } from '../../shared/service/errors.ts';
+import type { App, Asker } from '../app.ts';
+import { isRedisAway, isUnknown, onRedis } from '../interaction/redisAway.ts';
 
 /** From the bot's hands into Redis: surely, once, and once more where a killed Redis forgot it. */
 

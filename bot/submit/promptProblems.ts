@@ -1,5 +1,5 @@
-import { type MessageKey, say, withInstead } from '../shared/messages/index.ts';
-import { caretLines, type Problem } from '../shared/prompt/index.ts';
+import { type MessageKey, say, withInstead } from '../../shared/messages/index.ts';
+import { caretLines, type Problem } from '../../shared/prompt/index.ts';
 
 /** Above this many, the rest is found by whoever mends the first ones. */
 const SHOWN = 10;
