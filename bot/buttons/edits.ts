@@ -3,7 +3,7 @@ import { say } from '../../shared/messages/index.ts';
 import { type CustomId, printCustomId } from '../../shared/picture/customId.ts';
 import { CELLS, type Edit } from '../../shared/picture/frame.ts';
 import { UserError } from '../../shared/service/errors.ts';
-import { findRecipe } from '../recipes.ts';
+import { findRecipe } from '../history/recipes.ts';
 import { editOf } from '../submit/drafts.ts';
 import type { Draft } from '../submit/submit.ts';
 import { claim, queue } from './claim.ts';

@@ -4,10 +4,10 @@ import { readJobs } from '../../shared/memory/pictures.ts';
 import { keys } from '../../shared/queue/redis.ts';
 import { UserError } from '../../shared/service/errors.ts';
 import type { App } from '../app.ts';
-import { sendResults } from '../dmResults.ts';
+import { sendResults } from '../history/dmResults.ts';
+import { jobOf, type OurMessage, readMessage } from '../history/messages.ts';
 import { refusedUse } from '../interaction/gate.ts';
 import { isRedisAway } from '../interaction/redisAway.ts';
-import { jobOf, type OurMessage, readMessage } from '../messages.ts';
 import { patiently } from '../submit/retry.ts';
 import { cancel } from './cancel.ts';
 

@@ -1,5 +1,5 @@
 import { say } from '../../shared/messages/index.ts';
-import { sendResults } from '../dmResults.ts';
+import { sendResults } from '../history/dmResults.ts';
 import { appNamed, EVERYWHERE, type MessageApp } from './command.ts';
 import { filesOfTarget, jobOfTarget } from './target.ts';
 

@@ -2,8 +2,8 @@ import { DEFAULT_LANE, readSettings } from '../../shared/memory/settings.ts';
 import { say } from '../../shared/messages/index.ts';
 import { keys } from '../../shared/queue/redis.ts';
 import { listWorkers } from '../../shared/queue/registry.ts';
+import { sayMyJobs } from '../history/myJobs.ts';
 import { onRedis } from '../interaction/redisAway.ts';
-import { sayMyJobs } from '../myJobs.ts';
 import { sayToday } from '../server/today.ts';
 import { type Command, EVERYWHERE, named } from './command.ts';
 

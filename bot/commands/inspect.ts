@@ -10,7 +10,7 @@ import type { Recipe } from '../../shared/picture/recipe.ts';
 import { parsePrompt, printPrompt } from '../../shared/prompt/index.ts';
 import { UserError } from '../../shared/service/errors.ts';
 import { keepFix } from '../buttons/fix.ts';
-import { presentRecipe } from '../inspectView.ts';
+import { presentRecipe } from '../history/inspectView.ts';
 import { mayInspect } from '../submit/admission.ts';
 import { fetchRules, inLine } from '../submit/imagePrompt.ts';
 import { type Command, EVERYWHERE, named } from './command.ts';

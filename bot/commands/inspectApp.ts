@@ -1,5 +1,5 @@
-import { presentRecipe } from '../inspectView.ts';
-import { findRecipe } from '../recipes.ts';
+import { presentRecipe } from '../history/inspectView.ts';
+import { findRecipe } from '../history/recipes.ts';
 import { appNamed, EVERYWHERE, type MessageApp } from './command.ts';
 import { filesOfTarget, jobOfTarget } from './target.ts';
 

@@ -4,8 +4,8 @@ import { say } from '../../shared/messages/index.ts';
 import { printCustomId } from '../../shared/picture/customId.ts';
 import { keys } from '../../shared/queue/redis.ts';
 import { UserError } from '../../shared/service/errors.ts';
+import { exportData } from '../history/mydata.ts';
 import { onRedis } from '../interaction/redisAway.ts';
-import { exportData } from '../mydata.ts';
 import { type Call, type Command, EVERYWHERE, named } from './command.ts';
 
 export const mydataCommand: Command = {

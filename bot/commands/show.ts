@@ -1,7 +1,7 @@
 import { ApplicationCommandOptionType } from 'discord.js';
 import { readFavourites, readHistory, readJobs } from '../../shared/memory/pictures.ts';
 import { languageOf } from '../../shared/messages/index.ts';
-import { show } from '../show.ts';
+import { show } from '../history/show.ts';
 import { type Command, EVERYWHERE, named } from './command.ts';
 
 /** How far back suggestions look. */

@@ -1,7 +1,7 @@
 import type { APIMessage, MessageContextMenuCommandInteraction } from 'discord.js';
 import { UserError } from '../../shared/service/errors.ts';
-import { jobOf } from '../messages.ts';
-import { checkShown } from '../ownership.ts';
+import { jobOf } from '../history/messages.ts';
+import { checkShown } from '../history/ownership.ts';
 import type { AppCall } from './command.ts';
 
 /**

@@ -1,9 +1,9 @@
 import { ButtonStyle, ComponentType } from 'discord.js';
-import { say } from '../shared/messages/index.ts';
-import { printCustomId } from '../shared/picture/customId.ts';
-import { samplerOf } from '../shared/picture/params.ts';
-import { escapeMarkdown } from '../shared/picture/present.ts';
-import { lineage, type Recipe, seedOf } from '../shared/picture/recipe.ts';
+import { say } from '../../shared/messages/index.ts';
+import { printCustomId } from '../../shared/picture/customId.ts';
+import { samplerOf } from '../../shared/picture/params.ts';
+import { escapeMarkdown } from '../../shared/picture/present.ts';
+import { lineage, type Recipe, seedOf } from '../../shared/picture/recipe.ts';
 
 /** How a picture was painted, and a button that paints it anew where its job is known. Pure. */
 export function presentRecipe(locale: string, recipe: Recipe, jobId: string | undefined): object {

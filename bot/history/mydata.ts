@@ -1,24 +1,24 @@
 import { Job } from 'bullmq';
 import { Routes } from 'discord.js';
-import { readOptions } from '../shared/memory/options.ts';
+import { readOptions } from '../../shared/memory/options.ts';
 import {
   forgetFavourites,
   type JobRecord,
   readFavourites,
   readHistory,
   readJobs,
-} from '../shared/memory/pictures.ts';
-import { readSettings } from '../shared/memory/settings.ts';
-import { say } from '../shared/messages/index.ts';
-import type { ButtonAction } from '../shared/picture/customId.ts';
-import { type Recipe, recipeSchema } from '../shared/picture/recipe.ts';
-import { release } from '../shared/queue/fairness.ts';
-import { deliverId, renderId, sheetId } from '../shared/queue/job.ts';
-import { cancelJob } from '../shared/queue/queue.ts';
-import { keys, PREFIX } from '../shared/queue/redis.ts';
-import type { App } from './app.ts';
-import type { Button } from './buttons/index.ts';
-import { onRedis } from './interaction/redisAway.ts';
+} from '../../shared/memory/pictures.ts';
+import { readSettings } from '../../shared/memory/settings.ts';
+import { say } from '../../shared/messages/index.ts';
+import type { ButtonAction } from '../../shared/picture/customId.ts';
+import { type Recipe, recipeSchema } from '../../shared/picture/recipe.ts';
+import { release } from '../../shared/queue/fairness.ts';
+import { deliverId, renderId, sheetId } from '../../shared/queue/job.ts';
+import { cancelJob } from '../../shared/queue/queue.ts';
+import { keys, PREFIX } from '../../shared/queue/redis.ts';
+import type { App } from '../app.ts';
+import type { Button } from '../buttons/index.ts';
+import { onRedis } from '../interaction/redisAway.ts';
 import { linkTo, placesOf, shownAt } from './messages.ts';
 
 /** Everything that is remembered of one member, to take along or to be rid of. */

@@ -1,8 +1,8 @@
-import { type JobRecord, readChildren, readJobs } from '../shared/memory/pictures.ts';
-import { say } from '../shared/messages/index.ts';
-import { escapeMarkdown } from '../shared/picture/present.ts';
-import type { App } from './app.ts';
-import { onRedis } from './interaction/redisAway.ts';
+import { type JobRecord, readChildren, readJobs } from '../../shared/memory/pictures.ts';
+import { say } from '../../shared/messages/index.ts';
+import { escapeMarkdown } from '../../shared/picture/present.ts';
+import type { App } from '../app.ts';
+import { onRedis } from '../interaction/redisAway.ts';
 import { linkTo, type Place, placesOf } from './messages.ts';
 
 /** Where a picture comes from and what came of it. */

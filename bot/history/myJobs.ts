@@ -1,10 +1,10 @@
-import { readJobs } from '../shared/memory/pictures.ts';
-import { say } from '../shared/messages/index.ts';
-import { escapeMarkdown } from '../shared/picture/present.ts';
-import { placeInLine } from '../shared/queue/queue.ts';
-import { keys } from '../shared/queue/redis.ts';
-import type { App, Asker } from './app.ts';
-import { onRedis } from './interaction/redisAway.ts';
+import { readJobs } from '../../shared/memory/pictures.ts';
+import { say } from '../../shared/messages/index.ts';
+import { escapeMarkdown } from '../../shared/picture/present.ts';
+import { placeInLine } from '../../shared/queue/queue.ts';
+import { keys } from '../../shared/queue/redis.ts';
+import type { App, Asker } from '../app.ts';
+import { onRedis } from '../interaction/redisAway.ts';
 import { linkTo, placesOf } from './messages.ts';
 
 const SHOWN = 13;

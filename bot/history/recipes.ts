@@ -1,13 +1,13 @@
-import { fetchPicture } from '../shared/picture/image.ts';
-import { readRecipe } from '../shared/picture/png.ts';
-import { type Recipe, recipeSchema } from '../shared/picture/recipe.ts';
-import { deliverId, type RenderRequest } from '../shared/queue/job.ts';
-import { keys } from '../shared/queue/redis.ts';
-import { readResult } from '../shared/queue/results.ts';
-import { UserError } from '../shared/service/errors.ts';
-import type { App } from './app.ts';
-import { onRedis } from './interaction/redisAway.ts';
-import { fetchRules } from './submit/imagePrompt.ts';
+import { fetchPicture } from '../../shared/picture/image.ts';
+import { readRecipe } from '../../shared/picture/png.ts';
+import { type Recipe, recipeSchema } from '../../shared/picture/recipe.ts';
+import { deliverId, type RenderRequest } from '../../shared/queue/job.ts';
+import { keys } from '../../shared/queue/redis.ts';
+import { readResult } from '../../shared/queue/results.ts';
+import { UserError } from '../../shared/service/errors.ts';
+import type { App } from '../app.ts';
+import { onRedis } from '../interaction/redisAway.ts';
+import { fetchRules } from '../submit/imagePrompt.ts';
 
 /**
  * How a picture was painted: from Redis, and where Redis forgot it, from the store or the message's own file. So

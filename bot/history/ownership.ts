@@ -1,8 +1,8 @@
-import { readJobs } from '../shared/memory/pictures.ts';
-import type { CustomId } from '../shared/picture/customId.ts';
-import { UserError } from '../shared/service/errors.ts';
-import type { App, Asker } from './app.ts';
-import { onRedis } from './interaction/redisAway.ts';
+import { readJobs } from '../../shared/memory/pictures.ts';
+import type { CustomId } from '../../shared/picture/customId.ts';
+import { UserError } from '../../shared/service/errors.ts';
+import type { App, Asker } from '../app.ts';
+import { onRedis } from '../interaction/redisAway.ts';
 
 /**
  * Some buttons were shown to one person alone: those of a picture in stealth, of a settings

@@ -1,8 +1,8 @@
 import { type APIMessage, type REST, Routes } from 'discord.js';
-import { parseCustomId } from '../shared/picture/customId.ts';
-import { keys, RECIPE_TTL_S } from '../shared/queue/redis.ts';
-import type { App } from './app.ts';
-import { onRedis } from './interaction/redisAway.ts';
+import { parseCustomId } from '../../shared/picture/customId.ts';
+import { keys, RECIPE_TTL_S } from '../../shared/queue/redis.ts';
+import type { App } from '../app.ts';
+import { onRedis } from '../interaction/redisAway.ts';
 
 /** Messages of ours, as Discord has them. */
 export type OurMessage = Pick<APIMessage, 'author' | 'components' | 'attachments' | 'application_id'>;
