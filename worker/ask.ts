@@ -12,9 +12,9 @@ import { describe } from './describe.ts';
 import { type Discord, DiscordError } from './discord.ts';
 import type { Engine } from './engineHost.ts';
 import { faultPoint } from './fault.ts';
-import { decodePng } from './grid.ts';
 import type { InstalledModel } from './models.ts';
-import { explain } from './render.ts';
+import { decodePng } from './paint/grid.ts';
+import { explain } from './paint/render.ts';
 import { shortened, weighWords } from './shorten.ts';
 import { leaveToOthers } from './versions.ts';
 

@@ -16,9 +16,9 @@ import { messageOf } from '../shared/service/errors.ts';
 import type { Log } from '../shared/service/log.ts';
 import { type Discord, DiscordError, type Message, type SendOptions } from './discord.ts';
 import { faultPoint } from './fault.ts';
-import { fitUnder } from './grid.ts';
 import { findPlaces, isDelivered, markDelivered, rememberMessage } from './messages.ts';
-import { postSheet } from './sheet.ts';
+import { fitUnder } from './paint/grid.ts';
+import { postSheet } from './paint/sheet.ts';
 
 /**
  * The end of a job: result, failure or cancellation becomes the one message that everybody sees. All edits are

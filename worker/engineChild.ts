@@ -5,7 +5,7 @@ import { loadModel } from './engine/index.ts';
 import type { Model, Step } from './engine/types.ts';
 import type { Ask, FromChild, StepNews, ToChild } from './engineProtocol.ts';
 import { faultPoint } from './fault.ts';
-import { toFloats, toPixels } from './pixels.ts';
+import { toFloats, toPixels } from './paint/pixels.ts';
 
 /**
  * The engine's process: ONNX Runtime blocks the event loop while a model runs and takes the process with it when

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { Answers, Ask, FromChild, LoadNews, Painted, StepNews, ToChild } from './engineProtocol.ts';
-import type { Pixels } from './pixels.ts';
+import type { Pixels } from './paint/pixels.ts';
 
 /** `crashed`, `hung`, `aborted`, or a code of the engine's own (`out-of-memory`, `not-a-number`, `bad-model` …). */
 export class EngineFailure extends Error {

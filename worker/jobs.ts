@@ -15,8 +15,8 @@ import { type DeliverDeps, deliver } from './deliver.ts';
 import { type Discord, DiscordError } from './discord.ts';
 import type { Metrics } from './metrics.ts';
 import { lookAgain } from './overtaken.ts';
+import { type RenderDeps, render } from './paint/render.ts';
 import { openProgress, type Progress } from './progress.ts';
-import { type RenderDeps, render } from './render.ts';
 import { holdBack, wakeNext } from './turns.ts';
 import { leaveToOthers } from './versions.ts';
 

@@ -5,8 +5,8 @@ import type { Log } from '../shared/service/log.ts';
 import type { Discord } from './discord.ts';
 import { DiscordError } from './discord.ts';
 import type { StepNews } from './engineProtocol.ts';
-import { encodePreview } from './grid.ts';
 import { findPlaces, isDelivered, markUnsure } from './messages.ts';
+import { encodePreview } from './paint/grid.ts';
 
 /**
  * The picture clearing up: edits of the message while it is painted. They are a courtesy: at most one every

@@ -3,8 +3,8 @@ import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import sharp from 'sharp';
 import { expect, it } from 'vitest';
-import { composeGrid } from '../../worker/grid.ts';
-import type { Pixels } from '../../worker/pixels.ts';
+import { composeGrid } from '../../worker/paint/grid.ts';
+import type { Pixels } from '../../worker/paint/pixels.ts';
 import { openStudio, type Studio, type Work } from './studio.ts';
 
 /**

@@ -5,9 +5,9 @@ import type { MessageView } from '../../playground/index.ts';
 import { readRecipe } from '../../shared/picture/png.ts';
 import { openFolderStore } from '../../shared/picture/store.ts';
 import { openEngine } from '../../worker/engineHost.ts';
-import { composeGrid, encodePng } from '../../worker/grid.ts';
 import { readModels } from '../../worker/models.ts';
-import { paint } from '../../worker/paint.ts';
+import { composeGrid, encodePng } from '../../worker/paint/grid.ts';
+import { paint } from '../../worker/paint/paint.ts';
 
 /**
  * Paints each message's picture again, from the recipe in its own file and what people uploaded, and nothing else.

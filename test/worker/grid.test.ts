@@ -1,8 +1,15 @@
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import { readRecipe } from '../../shared/picture/png.ts';
-import { composeGrid, decodePng, encodePng, encodePreview, fitImage, fitUnder } from '../../worker/grid.ts';
-import { isBlack, type Pixels, toFloats, toPixels } from '../../worker/pixels.ts';
+import {
+  composeGrid,
+  decodePng,
+  encodePng,
+  encodePreview,
+  fitImage,
+  fitUnder,
+} from '../../worker/paint/grid.ts';
+import { isBlack, type Pixels, toFloats, toPixels } from '../../worker/paint/pixels.ts';
 import { makeRecipe } from './jobs.ts';
 
 const colours = ['#ff0000', '#00ff00', '#0000ff', '#ffff00'];

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { resizeLanczos } from '../../worker/lanczos.ts';
+import { resizeLanczos } from '../../worker/paint/lanczos.ts';
 
 describe('resizing as Pillow does', () => {
   const width = 37;

@@ -8,11 +8,11 @@ import { resolveRecipe } from '../../shared/picture/resolve.ts';
 import { openFolderStore, type Store } from '../../shared/picture/store.ts';
 import type { ModelCard } from '../../shared/queue/job.ts';
 import { type Engine, openEngine } from '../../worker/engineHost.ts';
-import { decodePng, encodePng, resizePixels } from '../../worker/grid.ts';
 import { type InstalledModel, readModels, toCard } from '../../worker/models.ts';
-import { type Painting, paint, storePainting } from '../../worker/paint.ts';
-import type { Pixels } from '../../worker/pixels.ts';
-import { featherOf, lay, prepare } from '../../worker/repaint.ts';
+import { decodePng, encodePng, resizePixels } from '../../worker/paint/grid.ts';
+import { type Painting, paint, storePainting } from '../../worker/paint/paint.ts';
+import type { Pixels } from '../../worker/paint/pixels.ts';
+import { featherOf, lay, prepare } from '../../worker/paint/repaint.ts';
 import { makeRequest, snowflake } from './jobs.ts';
 
 /** A network with mask channels and a plain one, both with random weights: what is kept does not hang on them. */

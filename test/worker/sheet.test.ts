@@ -8,7 +8,7 @@ import { partId, type RenderRequest, type RenderResult, sheetId } from '../../sh
 import { keys } from '../../shared/queue/redis.ts';
 import { openLog } from '../../shared/service/log.ts';
 import { type Discord, openDiscord } from '../../worker/discord.ts';
-import { composeSheet, postSheet } from '../../worker/sheet.ts';
+import { composeSheet, postSheet } from '../../worker/paint/sheet.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 import { CHANNEL, makeJob, makeRecipe, snowflake } from './jobs.ts';
 import { type Recorder, startRecorder } from './recorder.ts';

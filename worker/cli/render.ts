@@ -8,9 +8,9 @@ import { parseArgs } from 'node:util';
 import sharp from 'sharp';
 import { EngineError, type GenerateRequest, loadModel, type Model, type Picture } from '../engine/index.ts';
 import { parsePythonJson } from '../engine/schedulers/config.ts';
-import { resizeLanczos } from '../lanczos.ts';
 import { checkFolder } from '../models.ts';
-import { toFloats } from '../pixels.ts';
+import { resizeLanczos } from '../paint/lanczos.ts';
+import { toFloats } from '../paint/pixels.ts';
 import { openProgressBar } from './progressBar.ts';
 import { pathFromUser } from './usage.ts';
 

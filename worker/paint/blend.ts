@@ -1,12 +1,12 @@
-import type { Recipe } from '../shared/picture/recipe.ts';
-import type { Store } from '../shared/picture/store.ts';
-import { printPrompt } from '../shared/prompt/index.ts';
-import { PermanentError } from '../shared/service/errors.ts';
-import { describe } from './describe.ts';
-import type { Engine } from './engineHost.ts';
-import type { PaintRequest } from './engineProtocol.ts';
+import type { Recipe } from '../../shared/picture/recipe.ts';
+import type { Store } from '../../shared/picture/store.ts';
+import { printPrompt } from '../../shared/prompt/index.ts';
+import { PermanentError } from '../../shared/service/errors.ts';
+import { describe } from '../describe.ts';
+import type { Engine } from '../engineHost.ts';
+import type { PaintRequest } from '../engineProtocol.ts';
+import type { InstalledModel } from '../models.ts';
 import { decodePng, fitImage } from './grid.ts';
-import type { InstalledModel } from './models.ts';
 
 /**
  * Several pictures become one: their latents are averaged, and where the model's towers meet, the words that fit

@@ -1,6 +1,6 @@
 import sharp from 'sharp';
-import { recipeXmp, withRecipe } from '../shared/picture/png.ts';
-import type { Recipe } from '../shared/picture/recipe.ts';
+import { recipeXmp, withRecipe } from '../../shared/picture/png.ts';
+import type { Recipe } from '../../shared/picture/recipe.ts';
 import type { Pixels } from './pixels.ts';
 
 /** Everything that turns pixels into files and back. sharp works in its own threads; nothing here blocks. */

@@ -1,18 +1,23 @@
 import type { Redis } from 'ioredis';
-import type { Recipe } from '../shared/picture/recipe.ts';
-import { resolveRecipe } from '../shared/picture/resolve.ts';
-import { pictureKeys, type Store } from '../shared/picture/store.ts';
-import { parseRender, type RenderRequest, type RenderResult, SCHEMA_VERSION } from '../shared/queue/job.ts';
-import { keys, RECIPE_TTL_S } from '../shared/queue/redis.ts';
-import { recordPace } from '../shared/queue/registry.ts';
-import { readResult } from '../shared/queue/results.ts';
-import { PermanentError, UserError } from '../shared/service/errors.ts';
+import type { Recipe } from '../../shared/picture/recipe.ts';
+import { resolveRecipe } from '../../shared/picture/resolve.ts';
+import { pictureKeys, type Store } from '../../shared/picture/store.ts';
+import {
+  parseRender,
+  type RenderRequest,
+  type RenderResult,
+  SCHEMA_VERSION,
+} from '../../shared/queue/job.ts';
+import { keys, RECIPE_TTL_S } from '../../shared/queue/redis.ts';
+import { recordPace } from '../../shared/queue/registry.ts';
+import { readResult } from '../../shared/queue/results.ts';
+import { PermanentError, UserError } from '../../shared/service/errors.ts';
+import { EngineFailure } from '../engineProcess.ts';
+import type { StepNews } from '../engineProtocol.ts';
+import { faultPoint } from '../fault.ts';
+import { hasChecker, type InstalledModel, toCard } from '../models.ts';
 import { worded } from './blend.ts';
-import { EngineFailure } from './engineProcess.ts';
-import type { StepNews } from './engineProtocol.ts';
-import { faultPoint } from './fault.ts';
 import { composeGrid, encodePng } from './grid.ts';
-import { hasChecker, type InstalledModel, toCard } from './models.ts';
 import { type PaintDeps, type Painting, paint, storePainting } from './paint.ts';
 import { type SafetySwitch, strictest } from './safety.ts';
 

@@ -1,13 +1,13 @@
 import type { Redis } from 'ioredis';
 import sharp from 'sharp';
-import { fileName, presentSheet } from '../shared/picture/present.ts';
-import type { Store } from '../shared/picture/store.ts';
-import { type Compare, type DeliverJob, partId, sheetId } from '../shared/queue/job.ts';
-import { keys } from '../shared/queue/redis.ts';
-import { readResult } from '../shared/queue/results.ts';
-import type { Log } from '../shared/service/log.ts';
-import type { Discord } from './discord.ts';
-import { rememberMessage } from './messages.ts';
+import { fileName, presentSheet } from '../../shared/picture/present.ts';
+import type { Store } from '../../shared/picture/store.ts';
+import { type Compare, type DeliverJob, partId, sheetId } from '../../shared/queue/job.ts';
+import { keys } from '../../shared/queue/redis.ts';
+import { readResult } from '../../shared/queue/results.ts';
+import type { Log } from '../../shared/service/log.ts';
+import type { Discord } from '../discord.ts';
+import { rememberMessage } from '../messages.ts';
 
 /** The pictures of a /compare on one sheet, numbered. */
 export interface SheetDeps {
