@@ -11,12 +11,12 @@ import type { DeliverHandler, Queues, RenderHandler } from '../shared/queue/queu
 import { keys } from '../shared/queue/redis.ts';
 import { PermanentError } from '../shared/service/errors.ts';
 import type { Log } from '../shared/service/log.ts';
-import { type DeliverDeps, deliver } from './deliver.ts';
-import { type Discord, DiscordError } from './discord.ts';
+import { type DeliverDeps, deliver } from './deliver/deliver.ts';
+import { type Discord, DiscordError } from './deliver/discord.ts';
+import { lookAgain } from './deliver/overtaken.ts';
+import { openProgress, type Progress } from './deliver/progress.ts';
 import type { Metrics } from './metrics.ts';
-import { lookAgain } from './overtaken.ts';
 import { type RenderDeps, render } from './paint/render.ts';
-import { openProgress, type Progress } from './progress.ts';
 import { holdBack, wakeNext } from './turns.ts';
 import { leaveToOthers } from './versions.ts';
 

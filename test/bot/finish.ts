@@ -5,7 +5,7 @@ import type { Recipe } from '../../shared/picture/recipe.ts';
 import { resolveRecipe } from '../../shared/picture/resolve.ts';
 import type { DeliverJob, RenderResult } from '../../shared/queue/job.ts';
 import { keys } from '../../shared/queue/redis.ts';
-import { openDiscord } from '../../worker/discord.ts';
+import { openDiscord } from '../../worker/deliver/discord.ts';
 import { pocket, type Scene } from './setup.ts';
 
 /** What a worker does at the end, without the painting: recipe kept, message edited, recipe in the file. */

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type Discord, type DiscordError, openDiscord, type Target } from '../../worker/discord.ts';
+import { type Discord, type DiscordError, openDiscord, type Target } from '../../worker/deliver/discord.ts';
 import { APPLICATION, CHANNEL, MESSAGE } from './jobs.ts';
 import { type Recorder, startRecorder } from './recorder.ts';
 

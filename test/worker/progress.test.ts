@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { keys } from '../../shared/queue/redis.ts';
 import { openLog } from '../../shared/service/log.ts';
-import { type Discord, openDiscord } from '../../worker/discord.ts';
+import { type Discord, openDiscord } from '../../worker/deliver/discord.ts';
+import { markDelivered } from '../../worker/deliver/messages.ts';
+import { openProgress, type Progress } from '../../worker/deliver/progress.ts';
 import type { StepNews } from '../../worker/engineProtocol.ts';
-import { markDelivered } from '../../worker/messages.ts';
-import { openProgress, type Progress } from '../../worker/progress.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 import { makeJob } from './jobs.ts';
 import { type Recorder, startRecorder } from './recorder.ts';

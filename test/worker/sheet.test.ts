@@ -7,7 +7,7 @@ import { openFolderStore, pictureKeys, type Store } from '../../shared/picture/s
 import { partId, type RenderRequest, type RenderResult, sheetId } from '../../shared/queue/job.ts';
 import { keys } from '../../shared/queue/redis.ts';
 import { openLog } from '../../shared/service/log.ts';
-import { type Discord, openDiscord } from '../../worker/discord.ts';
+import { type Discord, openDiscord } from '../../worker/deliver/discord.ts';
 import { composeSheet, postSheet } from '../../worker/paint/sheet.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 import { CHANNEL, makeJob, makeRecipe, snowflake } from './jobs.ts';

@@ -4,7 +4,7 @@ import { listWorkers } from '../../shared/queue/registry.ts';
 import { type Env, folder, readEnv } from '../../shared/service/env.ts';
 import { ConfigError, messageOf } from '../../shared/service/errors.ts';
 import { redactTokens } from '../../shared/service/log.ts';
-import { openDiscord } from '../discord.ts';
+import { openDiscord } from '../deliver/discord.ts';
 import { openEngine } from '../engineHost.ts';
 import { needModel, readModels } from '../models.ts';
 import { modelsFolder, readArgs, UsageError } from './usage.ts';

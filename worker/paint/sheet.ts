@@ -6,8 +6,8 @@ import { type Compare, type DeliverJob, partId, sheetId } from '../../shared/que
 import { keys } from '../../shared/queue/redis.ts';
 import { readResult } from '../../shared/queue/results.ts';
 import type { Log } from '../../shared/service/log.ts';
-import type { Discord } from '../discord.ts';
-import { rememberMessage } from '../messages.ts';
+import type { Discord } from '../deliver/discord.ts';
+import { rememberMessage } from '../deliver/messages.ts';
 
 /** The pictures of a /compare on one sheet, numbered. */
 export interface SheetDeps {

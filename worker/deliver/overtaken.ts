@@ -1,7 +1,7 @@
 import { DelayedError, type Job } from 'bullmq';
-import { printCustomId } from '../shared/picture/customId.ts';
-import { type DeliverJob, parseDeliver } from '../shared/queue/job.ts';
-import { keys } from '../shared/queue/redis.ts';
+import { printCustomId } from '../../shared/picture/customId.ts';
+import { type DeliverJob, parseDeliver } from '../../shared/queue/job.ts';
+import { keys } from '../../shared/queue/redis.ts';
 import { type DeliverDeps, isFinal, showAgain } from './deliver.ts';
 import { DiscordError } from './discord.ts';
 import { findPlaces, markUnsure } from './messages.ts';

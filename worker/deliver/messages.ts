@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
-import type { Envelope } from '../shared/queue/job.ts';
-import { keys, RECIPE_TTL_S } from '../shared/queue/redis.ts';
+import type { Envelope } from '../../shared/queue/job.ts';
+import { keys, RECIPE_TTL_S } from '../../shared/queue/redis.ts';
 import type { Target } from './discord.ts';
 
 /** Which message is the job's: what the bot left in Redis when it acknowledged. */

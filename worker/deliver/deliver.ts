@@ -1,24 +1,24 @@
 import { type Job, UnrecoverableError } from 'bullmq';
 import type { Redis } from 'ioredis';
-import type { MessageParams } from '../shared/messages/index.ts';
-import { fileName, presentCancelled, presentFailure, presentResult } from '../shared/picture/present.ts';
-import type { Store } from '../shared/picture/store.ts';
-import { release } from '../shared/queue/fairness.ts';
+import type { MessageParams } from '../../shared/messages/index.ts';
+import { fileName, presentCancelled, presentFailure, presentResult } from '../../shared/picture/present.ts';
+import type { Store } from '../../shared/picture/store.ts';
+import { release } from '../../shared/queue/fairness.ts';
 import {
   type DeliverJob,
   parseDeliver,
   parseEnvelope,
   type RenderResult,
   renderResultSchema,
-} from '../shared/queue/job.ts';
-import { hasKilled, type Outcome, outcomeOf } from '../shared/queue/queue.ts';
-import { messageOf } from '../shared/service/errors.ts';
-import type { Log } from '../shared/service/log.ts';
+} from '../../shared/queue/job.ts';
+import { hasKilled, type Outcome, outcomeOf } from '../../shared/queue/queue.ts';
+import { messageOf } from '../../shared/service/errors.ts';
+import type { Log } from '../../shared/service/log.ts';
+import { faultPoint } from '../fault.ts';
+import { fitUnder } from '../paint/grid.ts';
+import { postSheet } from '../paint/sheet.ts';
 import { type Discord, DiscordError, type Message, type SendOptions } from './discord.ts';
-import { faultPoint } from './fault.ts';
 import { findPlaces, isDelivered, markDelivered, rememberMessage } from './messages.ts';
-import { fitUnder } from './paint/grid.ts';
-import { postSheet } from './paint/sheet.ts';
 
 /**
  * The end of a job: result, failure or cancellation becomes the one message that everybody sees. All edits are

@@ -1,12 +1,12 @@
 import type { Redis } from 'ioredis';
-import { presentProgress } from '../shared/picture/present.ts';
-import type { DeliverJob } from '../shared/queue/job.ts';
-import type { Log } from '../shared/service/log.ts';
+import { presentProgress } from '../../shared/picture/present.ts';
+import type { DeliverJob } from '../../shared/queue/job.ts';
+import type { Log } from '../../shared/service/log.ts';
+import type { StepNews } from '../engineProtocol.ts';
+import { encodePreview } from '../paint/grid.ts';
 import type { Discord } from './discord.ts';
 import { DiscordError } from './discord.ts';
-import type { StepNews } from './engineProtocol.ts';
 import { findPlaces, isDelivered, markUnsure } from './messages.ts';
-import { encodePreview } from './paint/grid.ts';
 
 /**
  * The picture clearing up: edits of the message while it is painted. They are a courtesy: at most one every
