@@ -16,7 +16,7 @@ import { ConfigError, messageOf } from '../shared/service/errors.ts';
 import { openHealth } from '../shared/service/health.ts';
 import { openLog, redactTokens } from '../shared/service/log.ts';
 import { openRegistry, watchReady, watchRedis } from '../shared/service/metrics.ts';
-import { openAsk } from './ask.ts';
+import { openAsk } from './ask/ask.ts';
 import { openDiscord } from './deliver/discord.ts';
 import { isDelivered } from './deliver/messages.ts';
 import { openEngine } from './engineHost.ts';

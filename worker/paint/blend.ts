@@ -2,7 +2,7 @@ import type { Recipe } from '../../shared/picture/recipe.ts';
 import type { Store } from '../../shared/picture/store.ts';
 import { printPrompt } from '../../shared/prompt/index.ts';
 import { PermanentError } from '../../shared/service/errors.ts';
-import { describe } from '../describe.ts';
+import { describe } from '../ask/describe.ts';
 import type { Engine } from '../engineHost.ts';
 import type { PaintRequest } from '../engineProtocol.ts';
 import type { InstalledModel } from '../models.ts';

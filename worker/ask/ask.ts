@@ -1,22 +1,22 @@
 import type { Job } from 'bullmq';
 import type { Redis } from 'ioredis';
-import type { MessageParams } from '../shared/messages/index.ts';
-import { presentAskFailure, presentDescribed, presentShortened } from '../shared/picture/presentAsk.ts';
-import type { Store } from '../shared/picture/store.ts';
-import { type AskedBy, type AskRequest, parseAsk, parseAskedBy } from '../shared/queue/job.ts';
-import { type AskHandler, hasKilled } from '../shared/queue/queue.ts';
-import { keys, RECIPE_TTL_S, TOKEN_TTL_S } from '../shared/queue/redis.ts';
-import { PermanentError, UserError } from '../shared/service/errors.ts';
-import type { Log } from '../shared/service/log.ts';
-import { type Discord, DiscordError } from './deliver/discord.ts';
+import type { MessageParams } from '../../shared/messages/index.ts';
+import { presentAskFailure, presentDescribed, presentShortened } from '../../shared/picture/presentAsk.ts';
+import type { Store } from '../../shared/picture/store.ts';
+import { type AskedBy, type AskRequest, parseAsk, parseAskedBy } from '../../shared/queue/job.ts';
+import { type AskHandler, hasKilled } from '../../shared/queue/queue.ts';
+import { keys, RECIPE_TTL_S, TOKEN_TTL_S } from '../../shared/queue/redis.ts';
+import { PermanentError, UserError } from '../../shared/service/errors.ts';
+import type { Log } from '../../shared/service/log.ts';
+import { type Discord, DiscordError } from '../deliver/discord.ts';
+import type { Engine } from '../engineHost.ts';
+import { faultPoint } from '../fault.ts';
+import type { InstalledModel } from '../models.ts';
+import { decodePng } from '../paint/grid.ts';
+import { explain } from '../paint/render.ts';
+import { leaveToOthers } from '../versions.ts';
 import { describe } from './describe.ts';
-import type { Engine } from './engineHost.ts';
-import { faultPoint } from './fault.ts';
-import type { InstalledModel } from './models.ts';
-import { decodePng } from './paint/grid.ts';
-import { explain } from './paint/render.ts';
 import { shortened, weighWords } from './shorten.ts';
-import { leaveToOthers } from './versions.ts';
 
 /**
  * Questions that paint nothing: `/describe` and `/shorten`. The answer is an edit of the interaction's message, so
