@@ -19,11 +19,11 @@ import { openRegistry, watchReady, watchRedis } from '../shared/service/metrics.
 import { openAsk } from './ask/ask.ts';
 import { openDiscord } from './deliver/discord.ts';
 import { isDelivered } from './deliver/messages.ts';
-import { openEngine } from './engineHost.ts';
-import type { LoadNews } from './engineProtocol.ts';
 import { openJobs } from './jobs.ts';
 import { openMetrics } from './metrics.ts';
 import { type InstalledModel, type Models, needModel, readModels, toCard } from './models.ts';
+import { openEngine } from './process/host.ts';
+import type { LoadNews } from './process/protocol.ts';
 import { openRetention } from './retention.ts';
 
 /** The worker: env, log, Redis, models, engine, queues; stopped in reverse. */

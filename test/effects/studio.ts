@@ -6,10 +6,10 @@ import { resolveRecipe } from '../../shared/picture/resolve.ts';
 import { openFolderStore, type Store } from '../../shared/picture/store.ts';
 import { parsePrompt } from '../../shared/prompt/index.ts';
 import type { RenderRequest } from '../../shared/queue/job.ts';
-import { openEngine } from '../../worker/engineHost.ts';
 import { type InstalledModel, readModels, toCard } from '../../worker/models.ts';
 import { paint, storePainting } from '../../worker/paint/paint.ts';
 import type { Pixels } from '../../worker/paint/pixels.ts';
+import { openEngine } from '../../worker/process/host.ts';
 import { makeRequest, snowflake } from '../worker/jobs.ts';
 
 /** Pocket, from a prompt as it is typed to pixels: the whole way but for the queue. */

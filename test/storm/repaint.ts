@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import type { MessageView } from '../../playground/index.ts';
 import { readRecipe } from '../../shared/picture/png.ts';
 import { openFolderStore } from '../../shared/picture/store.ts';
-import { openEngine } from '../../worker/engineHost.ts';
 import { readModels } from '../../worker/models.ts';
 import { composeGrid, encodePng } from '../../worker/paint/grid.ts';
 import { paint } from '../../worker/paint/paint.ts';
+import { openEngine } from '../../worker/process/host.ts';
 
 /**
  * Paints each message's picture again, from the recipe in its own file and what people uploaded, and nothing else.

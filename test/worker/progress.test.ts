@@ -4,7 +4,7 @@ import { openLog } from '../../shared/service/log.ts';
 import { type Discord, openDiscord } from '../../worker/deliver/discord.ts';
 import { markDelivered } from '../../worker/deliver/messages.ts';
 import { openProgress, type Progress } from '../../worker/deliver/progress.ts';
-import type { StepNews } from '../../worker/engineProtocol.ts';
+import type { StepNews } from '../../worker/process/protocol.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 import { makeJob } from './jobs.ts';
 import { type Recorder, startRecorder } from './recorder.ts';

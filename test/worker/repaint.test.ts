@@ -7,12 +7,12 @@ import type { Recipe } from '../../shared/picture/recipe.ts';
 import { resolveRecipe } from '../../shared/picture/resolve.ts';
 import { openFolderStore, type Store } from '../../shared/picture/store.ts';
 import type { ModelCard } from '../../shared/queue/job.ts';
-import { type Engine, openEngine } from '../../worker/engineHost.ts';
 import { type InstalledModel, readModels, toCard } from '../../worker/models.ts';
 import { decodePng, encodePng, resizePixels } from '../../worker/paint/grid.ts';
 import { type Painting, paint, storePainting } from '../../worker/paint/paint.ts';
 import type { Pixels } from '../../worker/paint/pixels.ts';
 import { featherOf, lay, prepare } from '../../worker/paint/repaint.ts';
+import { type Engine, openEngine } from '../../worker/process/host.ts';
 import { makeRequest, snowflake } from './jobs.ts';
 
 /** A network with mask channels and a plain one, both with random weights: what is kept does not hang on them. */

@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
-import type { Engine } from '../../worker/engineHost.ts';
 import type { InstalledModel } from '../../worker/models.ts';
 import type { Pixels } from '../../worker/paint/pixels.ts';
 import { guard } from '../../worker/paint/safety.ts';
+import type { Engine } from '../../worker/process/host.ts';
 
 /** The engine's only part in this is its word on each picture; `test/e2e/safety.test.ts` has real ones. */
 const engine = {

@@ -1,5 +1,5 @@
-import type { Engine } from '../engineHost.ts';
 import type { InstalledModel } from '../models.ts';
+import type { Engine } from '../process/host.ts';
 
 /**
  * Which words of a prompt the model hears. A word weighs as much as the text's vector turns when the word is left

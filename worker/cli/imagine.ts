@@ -9,10 +9,10 @@ import { caretLines, type ParsedPrompt, type Problem, parsePrompt } from '../../
 import type { ModelCard, RenderRequest } from '../../shared/queue/job.ts';
 import { readEnv } from '../../shared/service/env.ts';
 import { ConfigError, messageOf, PermanentError, UserError } from '../../shared/service/errors.ts';
-import { openEngine } from '../engineHost.ts';
 import { type Models, needModel, readModels, toCard } from '../models.ts';
 import { composeGrid, encodePng, fitImage } from '../paint/grid.ts';
 import { type PaintDeps, paint } from '../paint/paint.ts';
+import { openEngine } from '../process/host.ts';
 import { openProgressBar } from './progressBar.ts';
 import { modelsFolder, pathFromUser, readArgs, UsageError } from './usage.ts';
 

@@ -1,8 +1,8 @@
 import sharp from 'sharp';
 import { SAFETIES, type Safety } from '../../shared/queue/job.ts';
 import { PermanentError } from '../../shared/service/errors.ts';
-import type { Engine } from '../engineHost.ts';
 import { hasChecker, type InstalledModel } from '../models.ts';
+import type { Engine } from '../process/host.ts';
 import type { Pixels } from './pixels.ts';
 
 /** What the operator (and, more strictly, a server) wants done with a picture that the safety checker flags. */

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Embeddings, LoadOptions, ModelInfo } from './engine/types.ts';
-import { type AskOptions, EngineFailure, type EngineProcess, startEngineProcess } from './engineProcess.ts';
-import type { Ask, LoadNews, Painted, PaintRequest, StepNews } from './engineProtocol.ts';
-import type { InstalledModel } from './models.ts';
-import { isBlack, type Pixels } from './paint/pixels.ts';
+import type { Embeddings, LoadOptions, ModelInfo } from '../engine/types.ts';
+import type { InstalledModel } from '../models.ts';
+import { isBlack, type Pixels } from '../paint/pixels.ts';
+import { type AskOptions, EngineFailure, type EngineProcess, startEngineProcess } from './parent.ts';
+import type { Ask, LoadNews, Painted, PaintRequest, StepNews } from './protocol.ts';
 
 /**
  * The parent's side of the engine: which process has which model, and what happens when one fails. A process

@@ -1,11 +1,11 @@
 import { writeFile } from 'node:fs/promises';
 import { setPriority } from 'node:os';
-import { EngineError } from './engine/errors.ts';
-import { loadModel } from './engine/index.ts';
-import type { Model, Step } from './engine/types.ts';
-import type { Ask, FromChild, StepNews, ToChild } from './engineProtocol.ts';
-import { faultPoint } from './fault.ts';
-import { toFloats, toPixels } from './paint/pixels.ts';
+import { EngineError } from '../engine/errors.ts';
+import { loadModel } from '../engine/index.ts';
+import type { Model, Step } from '../engine/types.ts';
+import { faultPoint } from '../fault.ts';
+import { toFloats, toPixels } from '../paint/pixels.ts';
+import type { Ask, FromChild, StepNews, ToChild } from './protocol.ts';
 
 /**
  * The engine's process: ONNX Runtime blocks the event loop while a model runs and takes the process with it when

@@ -2,8 +2,8 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import type { Answers, Ask, FromChild, LoadNews, Painted, StepNews, ToChild } from './engineProtocol.ts';
-import type { Pixels } from './paint/pixels.ts';
+import type { Pixels } from '../paint/pixels.ts';
+import type { Answers, Ask, FromChild, LoadNews, Painted, StepNews, ToChild } from './protocol.ts';
 
 /** `crashed`, `hung`, `aborted`, or a code of the engine's own (`out-of-memory`, `not-a-number`, `bad-model` …). */
 export class EngineFailure extends Error {

@@ -1,5 +1,5 @@
-import type { Embeddings, GenerateRequest, LoadOptions, ModelInfo } from './engine/types.ts';
-import type { Pixels } from './paint/pixels.ts';
+import type { Embeddings, GenerateRequest, LoadOptions, ModelInfo } from '../engine/types.ts';
+import type { Pixels } from '../paint/pixels.ts';
 
 /** What parent and engine process say to each other: structured clones, pictures as bytes. */
 export type Ask =
