@@ -21,7 +21,7 @@ import { openDiscord } from './deliver/discord.ts';
 import { isDelivered } from './deliver/messages.ts';
 import { openJobs } from './jobs.ts';
 import { openMetrics } from './metrics.ts';
-import { type InstalledModel, type Models, needModel, readModels, toCard } from './models.ts';
+import { type InstalledModel, type Models, needModel, readModels, toCard } from './models/installed.ts';
 import { openEngine } from './process/host.ts';
 import type { LoadNews } from './process/protocol.ts';
 import { openRetention } from './retention.ts';

@@ -6,7 +6,7 @@ import { resolveRecipe } from '../../shared/picture/resolve.ts';
 import { openFolderStore, type Store } from '../../shared/picture/store.ts';
 import { parsePrompt } from '../../shared/prompt/index.ts';
 import type { RenderRequest } from '../../shared/queue/job.ts';
-import { type InstalledModel, readModels, toCard } from '../../worker/models.ts';
+import { type InstalledModel, readModels, toCard } from '../../worker/models/installed.ts';
 import { paint, storePainting } from '../../worker/paint/paint.ts';
 import type { Pixels } from '../../worker/paint/pixels.ts';
 import { openEngine } from '../../worker/process/host.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { MessageView } from '../../playground/index.ts';
 import { readRecipe } from '../../shared/picture/png.ts';
 import { openFolderStore } from '../../shared/picture/store.ts';
-import { readModels } from '../../worker/models.ts';
+import { readModels } from '../../worker/models/installed.ts';
 import { composeGrid, encodePng } from '../../worker/paint/grid.ts';
 import { paint } from '../../worker/paint/paint.ts';
 import { openEngine } from '../../worker/process/host.ts';

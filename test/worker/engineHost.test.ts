@@ -5,7 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { type InstalledModel, readModels } from '../../worker/models.ts';
+import { type InstalledModel, readModels } from '../../worker/models/installed.ts';
 import { type Engine, type EngineOptions, openEngine } from '../../worker/process/host.ts';
 import type { EngineFailure } from '../../worker/process/parent.ts';
 import type { PaintRequest } from '../../worker/process/protocol.ts';

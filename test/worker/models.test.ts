@@ -12,7 +12,7 @@ import {
 } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { needModel, readModels, toCard } from '../../worker/models.ts';
+import { needModel, readModels, toCard } from '../../worker/models/installed.ts';
 import { type ModelsFolder, makeModels } from './tinyModel.ts';
 
 let folder: ModelsFolder;

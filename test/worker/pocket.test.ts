@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Models, readModels } from '../../worker/models.ts';
+import { type Models, readModels } from '../../worker/models/installed.ts';
 
 /** The model that ships: every byte is the one its manifest names, and its card says what was measured on it. */
 const root = resolve(import.meta.dirname, '../../models');

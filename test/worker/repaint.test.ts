@@ -7,7 +7,7 @@ import type { Recipe } from '../../shared/picture/recipe.ts';
 import { resolveRecipe } from '../../shared/picture/resolve.ts';
 import { openFolderStore, type Store } from '../../shared/picture/store.ts';
 import type { ModelCard } from '../../shared/queue/job.ts';
-import { type InstalledModel, readModels, toCard } from '../../worker/models.ts';
+import { type InstalledModel, readModels, toCard } from '../../worker/models/installed.ts';
 import { decodePng, encodePng, resizePixels } from '../../worker/paint/grid.ts';
 import { type Painting, paint, storePainting } from '../../worker/paint/paint.ts';
 import type { Pixels } from '../../worker/paint/pixels.ts';

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import type { InstalledModel } from '../../worker/models.ts';
+import type { InstalledModel } from '../../worker/models/installed.ts';
 import type { Pixels } from '../../worker/paint/pixels.ts';
 import { guard } from '../../worker/paint/safety.ts';
 import type { Engine } from '../../worker/process/host.ts';

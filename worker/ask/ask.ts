@@ -10,7 +10,7 @@ import { PermanentError, UserError } from '../../shared/service/errors.ts';
 import type { Log } from '../../shared/service/log.ts';
 import { type Discord, DiscordError } from '../deliver/discord.ts';
 import { faultPoint } from '../fault.ts';
-import type { InstalledModel } from '../models.ts';
+import type { InstalledModel } from '../models/installed.ts';
 import { decodePng } from '../paint/grid.ts';
 import { explain } from '../paint/render.ts';
 import type { Engine } from '../process/host.ts';

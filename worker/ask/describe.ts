@@ -1,5 +1,5 @@
 import { PermanentError } from '../../shared/service/errors.ts';
-import type { InstalledModel } from '../models.ts';
+import type { InstalledModel } from '../models/installed.ts';
 import type { Pixels } from '../paint/pixels.ts';
 import type { Engine } from '../process/host.ts';
 import { NOUNS, PLACES, STYLES, TIMES, WEATHERS } from './vocabulary.ts';

@@ -1,4 +1,4 @@
-import type { InstalledModel } from '../models.ts';
+import type { InstalledModel } from '../models/installed.ts';
 import type { Engine } from '../process/host.ts';
 
 /**

@@ -5,7 +5,7 @@ import { type Env, folder, readEnv } from '../../shared/service/env.ts';
 import { ConfigError, messageOf } from '../../shared/service/errors.ts';
 import { redactTokens } from '../../shared/service/log.ts';
 import { openDiscord } from '../deliver/discord.ts';
-import { needModel, readModels } from '../models.ts';
+import { needModel, readModels } from '../models/installed.ts';
 import { openEngine } from '../process/host.ts';
 import { modelsFolder, readArgs, UsageError } from './usage.ts';
 

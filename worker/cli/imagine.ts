@@ -9,7 +9,7 @@ import { caretLines, type ParsedPrompt, type Problem, parsePrompt } from '../../
 import type { ModelCard, RenderRequest } from '../../shared/queue/job.ts';
 import { readEnv } from '../../shared/service/env.ts';
 import { ConfigError, messageOf, PermanentError, UserError } from '../../shared/service/errors.ts';
-import { type Models, needModel, readModels, toCard } from '../models.ts';
+import { type Models, needModel, readModels, toCard } from '../models/installed.ts';
 import { composeGrid, encodePng, fitImage } from '../paint/grid.ts';
 import { type PaintDeps, paint } from '../paint/paint.ts';
 import { openEngine } from '../process/host.ts';

@@ -2,7 +2,7 @@ import { createInterface } from 'node:readline/promises';
 import { parseArgs } from 'node:util';
 import { readEnv } from '../../shared/service/env.ts';
 import { ConfigError, messageOf } from '../../shared/service/errors.ts';
-import { StoreError } from '../hub/errors.ts';
+import { StoreError } from '../models/hub/errors.ts';
 import { modelsFolder } from './usage.ts';
 
 /** One call of a subcommand of `dreamgrid models`. */

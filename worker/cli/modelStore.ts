@@ -1,12 +1,13 @@
 import { basename, join } from 'node:path';
 import { readEnv } from '../../shared/service/env.ts';
-import { addModel } from '../hub/add.ts';
-import { StoreError } from '../hub/errors.ts';
-import { hubFrom } from '../hub/http.ts';
-import { forgetOptimised, optimiseModel } from '../hub/optimise.ts';
-import { openBar } from '../hub/progressBar.ts';
-import { type PullPlan, planPull, pull as pullModel } from '../hub/pull.ts';
-import { checkModelName, idOf, modelNameFrom } from '../hub/reference.ts';
+import { addModel } from '../models/hub/add.ts';
+import { StoreError } from '../models/hub/errors.ts';
+import { formatBytes } from '../models/hub/format.ts';
+import { hubFrom } from '../models/hub/http.ts';
+import { forgetOptimised, optimiseModel } from '../models/hub/optimise.ts';
+import { openBar } from '../models/hub/progressBar.ts';
+import { type PullPlan, planPull, pull as pullModel } from '../models/hub/pull.ts';
+import { checkModelName, idOf, modelNameFrom } from '../models/hub/reference.ts';
 import {
   findModel,
   howToFetchAgain,
@@ -14,9 +15,8 @@ import {
   removeModel,
   type StoredModel,
   verifyModel,
-} from '../hub/store.ts';
-import { formatBytes } from '../hub/words.ts';
-import type { Manifest } from '../manifest.ts';
+} from '../models/hub/store.ts';
+import type { Manifest } from '../models/manifest.ts';
 import { agree, command, one, stoppable } from './modelCall.ts';
 import { pathFromUser } from './usage.ts';
 

@@ -8,7 +8,7 @@ import { parseArgs } from 'node:util';
 import sharp from 'sharp';
 import { EngineError, type GenerateRequest, loadModel, type Model, type Picture } from '../engine/index.ts';
 import { parsePythonJson } from '../engine/schedulers/config.ts';
-import { checkFolder } from '../models.ts';
+import { checkFolder } from '../models/installed.ts';
 import { resizeLanczos } from '../paint/lanczos.ts';
 import { toFloats } from '../paint/pixels.ts';
 import { openProgressBar } from './progressBar.ts';

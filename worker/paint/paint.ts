@@ -3,7 +3,7 @@ import { lineage, type Recipe } from '../../shared/picture/recipe.ts';
 import { engineSettings } from '../../shared/picture/resolve.ts';
 import { pictureKeys, type Store } from '../../shared/picture/store.ts';
 import { PermanentError } from '../../shared/service/errors.ts';
-import type { InstalledModel } from '../models.ts';
+import type { InstalledModel } from '../models/installed.ts';
 import type { Engine, PaintOptions } from '../process/host.ts';
 import type { PaintRequest, StepNews } from '../process/protocol.ts';
 import { blendInit } from './blend.ts';

@@ -13,7 +13,7 @@ import { recordPace } from '../../shared/queue/registry.ts';
 import { readResult } from '../../shared/queue/results.ts';
 import { PermanentError, UserError } from '../../shared/service/errors.ts';
 import { faultPoint } from '../fault.ts';
-import { hasChecker, type InstalledModel, toCard } from '../models.ts';
+import { hasChecker, type InstalledModel, toCard } from '../models/installed.ts';
 import { EngineFailure } from '../process/parent.ts';
 import type { StepNews } from '../process/protocol.ts';
 import { worded } from './blend.ts';

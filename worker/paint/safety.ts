@@ -1,7 +1,7 @@
 import sharp from 'sharp';
 import { SAFETIES, type Safety } from '../../shared/queue/job.ts';
 import { PermanentError } from '../../shared/service/errors.ts';
-import { hasChecker, type InstalledModel } from '../models.ts';
+import { hasChecker, type InstalledModel } from '../models/installed.ts';
 import type { Engine } from '../process/host.ts';
 import type { Pixels } from './pixels.ts';
 

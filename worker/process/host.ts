@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Embeddings, LoadOptions, ModelInfo } from '../engine/types.ts';
-import type { InstalledModel } from '../models.ts';
+import type { InstalledModel } from '../models/installed.ts';
 import { isBlack, type Pixels } from '../paint/pixels.ts';
 import { type AskOptions, EngineFailure, type EngineProcess, startEngineProcess } from './parent.ts';
 import type { Ask, LoadNews, Painted, PaintRequest, StepNews } from './protocol.ts';

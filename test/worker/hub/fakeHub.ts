@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join, relative } from 'node:path';
-import type { Hub } from '../../../worker/hub/http.ts';
+import type { Hub } from '../../../worker/models/hub/http.ts';
 
 /**
  * Answers as the Hugging Face hub does: a listing with blob ids and LFS hashes; small files from the hub itself,

@@ -2,11 +2,11 @@ import { cp, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { bucketsAround } from '../../../worker/hub/buckets.ts';
-import { type Configs, defaultsOf, familyOf } from '../../../worker/hub/defaults.ts';
-import { describeModel, manifestFor, writeManifest } from '../../../worker/hub/manifest.ts';
-import { externalData } from '../../../worker/hub/onnx.ts';
-import { manifestSchema } from '../../../worker/manifest.ts';
+import { bucketsAround } from '../../../worker/models/hub/buckets.ts';
+import { type Configs, defaultsOf, familyOf } from '../../../worker/models/hub/defaults.ts';
+import { describeModel, manifestFor, writeManifest } from '../../../worker/models/hub/describeModel.ts';
+import { externalData } from '../../../worker/models/hub/externalData.ts';
+import { manifestSchema } from '../../../worker/models/manifest.ts';
 
 const reference = resolve(import.meta.dirname, '../../data/reference/pipelines');
 

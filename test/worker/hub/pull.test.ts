@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { loadModel } from '../../../worker/engine/index.ts';
-import { StoreError } from '../../../worker/hub/errors.ts';
-import type { Hub } from '../../../worker/hub/http.ts';
-import { planPull, pull } from '../../../worker/hub/pull.ts';
-import { listModels } from '../../../worker/hub/store.ts';
-import { readModels } from '../../../worker/models.ts';
+import { StoreError } from '../../../worker/models/hub/errors.ts';
+import type { Hub } from '../../../worker/models/hub/http.ts';
+import { planPull, pull } from '../../../worker/models/hub/pull.ts';
+import { listModels } from '../../../worker/models/hub/store.ts';
+import { readModels } from '../../../worker/models/installed.ts';
 import { type FakeHub, readFolder, startHub } from './fakeHub.ts';
 
 const reference = resolve(import.meta.dirname, '../../data/reference/pipelines');

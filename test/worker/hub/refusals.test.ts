@@ -3,9 +3,9 @@ import { mkdir, mkdtemp, readdir, rm, statfs, writeFile } from 'node:fs/promises
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { StoreError } from '../../../worker/hub/errors.ts';
-import { type Hub, hubFrom } from '../../../worker/hub/http.ts';
-import { planPull, pull } from '../../../worker/hub/pull.ts';
+import { StoreError } from '../../../worker/models/hub/errors.ts';
+import { type Hub, hubFrom } from '../../../worker/models/hub/http.ts';
+import { planPull, pull } from '../../../worker/models/hub/pull.ts';
 import { type FakeHub, readFolder, startHub } from './fakeHub.ts';
 
 const model = resolve(import.meta.dirname, '../../data/reference/pipelines/sd-turbo/model');

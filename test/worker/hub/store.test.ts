@@ -16,7 +16,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { modelCommands } from '../../../worker/cli/modelStore.ts';
-import { readModels } from '../../../worker/models.ts';
+import { readModels } from '../../../worker/models/installed.ts';
 import { type FakeHub, readFolder, startHub } from './fakeHub.ts';
 
 const reference = resolve(import.meta.dirname, '../../data/reference/pipelines');

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { open, readdir, readFile, rename, stat } from 'node:fs/promises';
 import { join, relative } from 'node:path';
-import { parsePythonJson } from '../engine/schedulers/config.ts';
+import { parsePythonJson } from '../../engine/schedulers/config.ts';
 import { type Manifest, manifestSchema } from '../manifest.ts';
 import { bucketsAround } from './buckets.ts';
 import { type Configs, defaultsOf, familyOf, type Json } from './defaults.ts';

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { modelCardSchema } from '../shared/queue/job.ts';
-import { ConfigError, messageOf } from '../shared/service/errors.ts';
+import { modelCardSchema } from '../../shared/queue/job.ts';
+import { ConfigError, messageOf } from '../../shared/service/errors.ts';
 
 /** What a model says of itself: `manifest.json` in its folder. */
 const side = z.int().min(8).max(4096);

@@ -1,7 +1,7 @@
 import { realpath, stat } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { StoreError } from './errors.ts';
-import { externalData } from './onnx.ts';
+import { externalData } from './externalData.ts';
 import { NETWORKS } from './select.ts';
 
 /**

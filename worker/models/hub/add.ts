@@ -1,13 +1,13 @@
 import { constants } from 'node:fs';
 import { copyFile, link, mkdir, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
-import { messageOf } from '../../shared/service/errors.ts';
-import { loadModel } from '../engine/index.ts';
+import { messageOf } from '../../../shared/service/errors.ts';
+import { loadModel } from '../../engine/index.ts';
 import type { Manifest } from '../manifest.ts';
+import { type Files, hashFile, manifestFor, writeManifest } from './describeModel.ts';
 import { diskError, StoreError } from './errors.ts';
 import { checkLayout } from './layout.ts';
 import type { RemoteFile } from './listing.ts';
-import { type Files, hashFile, manifestFor, writeManifest } from './manifest.ts';
 import { needSpace, refuseExisting } from './pull.ts';
 import { pathBelow } from './reference.ts';
 import { selectFiles } from './select.ts';

@@ -1,9 +1,9 @@
 import { rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { messageOf } from '../../shared/service/errors.ts';
-import { optimise, optimisedDir } from '../engine/index.ts';
+import { messageOf } from '../../../shared/service/errors.ts';
+import { optimise, optimisedDir } from '../../engine/index.ts';
+import { fileNames } from './describeModel.ts';
 import { diskError, StoreError } from './errors.ts';
-import { fileNames } from './manifest.ts';
 import { needSpace } from './pull.ts';
 import type { StoredModel } from './store.ts';
 

@@ -2,12 +2,13 @@ import { existsSync } from 'node:fs';
 import { mkdir, readFile, rename, rm, stat, statfs, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Manifest } from '../manifest.ts';
+import { type Files, fileNames, manifestFor, writeManifest } from './describeModel.ts';
 import { download } from './download.ts';
 import { diskError, StoreError } from './errors.ts';
+import { formatBytes } from './format.ts';
 import type { Hub } from './http.ts';
 import { checkLayout } from './layout.ts';
 import { listFiles, type RemoteFile } from './listing.ts';
-import { type Files, fileNames, manifestFor, writeManifest } from './manifest.ts';
 import {
   checkModelName,
   idOf,
@@ -17,7 +18,6 @@ import {
   type Reference,
 } from './reference.ts';
 import { selectFiles } from './select.ts';
-import { formatBytes } from './words.ts';
 
 /** What a pull would fetch: shown and agreed to before the first byte of it. */
 export interface PullPlan {

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, readdir, readFile, realpath, rename, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
-import type { ModelCard } from '../shared/queue/job.ts';
-import { ConfigError, messageOf } from '../shared/service/errors.ts';
+import type { ModelCard } from '../../shared/queue/job.ts';
+import { ConfigError, messageOf } from '../../shared/service/errors.ts';
 import { deriveManifest, type Manifest, MODEL_NAME, parseManifest } from './manifest.ts';
 
 /** An installed model: its folder, what it says of itself, and the hash that recipes remember. */

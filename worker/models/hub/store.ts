@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { lstat, readdir, readFile, rename, rm, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { messageOf } from '../../shared/service/errors.ts';
+import { messageOf } from '../../../shared/service/errors.ts';
 import { deriveManifest, type Manifest, parseManifest } from '../manifest.ts';
+import { fileNames, hashFile } from './describeModel.ts';
 import { StoreError } from './errors.ts';
 import { checkLayout } from './layout.ts';
-import { fileNames, hashFile } from './manifest.ts';
 import { type PullNote, stagingOf } from './pull.ts';
 import { checkModelName } from './reference.ts';
 

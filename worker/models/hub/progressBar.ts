@@ -1,4 +1,4 @@
-import { formatBytes, formatSeconds } from './words.ts';
+import { formatBytes, formatSeconds } from './format.ts';
 
 interface Screen {
   readonly isTTY?: boolean;
