@@ -3,11 +3,11 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadModel, type Model, type Picture } from '../../worker/engine/index.ts';
-import { resize } from '../../worker/engine/resize.ts';
-import { createGenerator } from '../../worker/engine/rng.ts';
-import { openSession } from '../../worker/engine/session.ts';
-import { inTiles, type Planes, tileStarts } from '../../worker/engine/tiles.ts';
-import { makeUpscaler } from '../../worker/engine/upscaler.ts';
+import { createGenerator } from '../../worker/engine/latents/rng.ts';
+import { inTiles, type Planes, tileStarts } from '../../worker/engine/latents/tiles.ts';
+import { openSession } from '../../worker/engine/onnx/session.ts';
+import { resize } from '../../worker/engine/parts/resize.ts';
+import { makeUpscaler } from '../../worker/engine/parts/upscaler.ts';
 import { brightnessChecker, meanColourEncoder, nearestUpscaler, plainDecoder } from './onnxBuilder.ts';
 import { meanDifference, modelDir } from './reference.ts';
 

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { createGenerator } from '../../worker/engine/rng.ts';
+import { createGenerator } from '../../worker/engine/latents/rng.ts';
 import { readReference } from './reference.ts';
 
 interface Draw {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createGenerator } from '../../worker/engine/rng.ts';
+import { createGenerator } from '../../worker/engine/latents/rng.ts';
 import { planSchedule, schedulerNames } from '../../worker/engine/schedulers/index.ts';
 import { type Plan, sum } from '../../worker/engine/schedulers/plan.ts';
 import { readReference } from './reference.ts';

@@ -1,10 +1,10 @@
 import path from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { layOut, parseEmphasis } from '../../worker/engine/prompt.ts';
+import { fromHalf, toHalf } from '../../worker/engine/onnx/tensor.ts';
 import { parsePythonJson } from '../../worker/engine/schedulers/config.ts';
-import { fromHalf, toHalf } from '../../worker/engine/tensor.ts';
-import { loadTokenizer } from '../../worker/engine/tokenizer.ts';
+import { layOut, parseEmphasis } from '../../worker/engine/text/prompt.ts';
+import { loadTokenizer } from '../../worker/engine/text/tokenizer.ts';
 import { modelDir } from './reference.ts';
 
 const tokenizer = loadTokenizer(path.join(modelDir('sd15'), 'tokenizer'));

@@ -1,20 +1,20 @@
 /** From a request to pictures, in numbered steps; the same for every family. */
 
-import { advance, type Canvas, makeCanvas, type Prediction } from './canvas.ts';
-import type { Denoiser, DenoiserRow } from './denoiser.ts';
 import { badRequest, EngineError } from './errors.ts';
 import type { Condition, Family } from './families/family.ts';
-import type { Folder } from './folder.ts';
+import { advance, type Canvas, makeCanvas, type Prediction } from './latents/canvas.ts';
+import type { Denoiser, DenoiserRow } from './latents/denoiser.ts';
+import { rolled, rollOf } from './latents/seamless.ts';
+import type { Vae } from './latents/vae.ts';
+import type { Folder } from './onnx/folder.ts';
+import type { Session } from './onnx/session.ts';
+import { allFinite, concat } from './onnx/tensor.ts';
+import type { Upscaler } from './parts/upscaler.ts';
 import { checkRequest } from './request.ts';
 import { planSchedule } from './schedulers/index.ts';
 import { type Plan, sum } from './schedulers/plan.ts';
-import { rolled, rollOf } from './seamless.ts';
-import type { Session } from './session.ts';
-import { allFinite, concat } from './tensor.ts';
-import type { TextEncoder } from './textEncoder.ts';
+import type { TextEncoder } from './text/textEncoder.ts';
 import type { GenerateHooks, GenerateRequest, GenerateResult, ModelInfo, Picture } from './types.ts';
-import type { Upscaler } from './upscaler.ts';
-import type { Vae } from './vae.ts';
 
 export interface Parts {
   readonly folder: Folder;

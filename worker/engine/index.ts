@@ -1,12 +1,13 @@
 /** The engine: a folder of ONNX files in, pictures out. A pure library: no queue, no Discord, no environment. */
-import { embed } from './embed.ts';
+
 import { EngineError } from './errors.ts';
 import { generate } from './generate.ts';
 import { loadParts } from './load.ts';
+import { embed } from './text/embed.ts';
 import type { LoadOptions, Model } from './types.ts';
 
 export { EngineError, type EngineErrorCode } from './errors.ts';
-export { optimise, optimisedDir } from './optimised.ts';
+export { optimise, optimisedDir } from './onnx/optimised.ts';
 export { schedulerNames } from './schedulers/index.ts';
 export type * from './types.ts';
 

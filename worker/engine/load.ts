@@ -1,24 +1,24 @@
 /** Opens a model's folder part by part, and refuses what does not fit together, by the file's name. */
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { type Denoiser, makeDenoiser } from './denoiser.ts';
 import { EngineError } from './errors.ts';
 import type { Family } from './families/family.ts';
 import { chooseFamily } from './families/index.ts';
-import { checkWeights, type Folder, number, openFolder } from './folder.ts';
 import type { Parts } from './generate.ts';
-import { type ImageEncoderSettings, makeImageEncoder } from './imageEncoder.ts';
-import { findLatentParameters } from './latentParameters.ts';
-import { addOutput, readOnnx } from './onnx.ts';
-import { openOptimised, optimisedDir } from './optimised.ts';
-import { defaultLatentRgb, latentToRgb } from './preview.ts';
-import { clipMean, clipStd, makeSafetyChecker } from './safetyChecker.ts';
-import { openSession, type Session, type SessionSettings } from './session.ts';
-import { makeTextEncoder, type TextEncoder } from './textEncoder.ts';
-import { loadTokenizer } from './tokenizer.ts';
+import { type Denoiser, makeDenoiser } from './latents/denoiser.ts';
+import { defaultLatentRgb, latentToRgb } from './latents/preview.ts';
+import { makeVae, type Vae } from './latents/vae.ts';
+import { checkWeights, type Folder, number, openFolder } from './onnx/folder.ts';
+import { findLatentParameters } from './onnx/latentParameters.ts';
+import { addOutput, readOnnx } from './onnx/onnx.ts';
+import { openOptimised, optimisedDir } from './onnx/optimised.ts';
+import { openSession, type Session, type SessionSettings } from './onnx/session.ts';
+import { type ImageEncoderSettings, makeImageEncoder } from './parts/imageEncoder.ts';
+import { clipMean, clipStd, makeSafetyChecker } from './parts/safetyChecker.ts';
+import { makeUpscaler } from './parts/upscaler.ts';
+import { makeTextEncoder, type TextEncoder } from './text/textEncoder.ts';
+import { loadTokenizer } from './text/tokenizer.ts';
 import type { LoadOptions, ModelInfo } from './types.ts';
-import { makeUpscaler } from './upscaler.ts';
-import { makeVae, type Vae } from './vae.ts';
 
 export async function loadParts(dir: string, options: LoadOptions): Promise<Parts> {
   const folder = openFolder(dir);

@@ -1,7 +1,7 @@
 /** What a request must be before anything is computed for it. */
 import { badRequest } from './errors.ts';
+import type { Vae } from './latents/vae.ts';
 import type { GenerateRequest, ModelInfo, Picture } from './types.ts';
-import type { Vae } from './vae.ts';
 
 export function checkRequest(request: GenerateRequest, info: ModelInfo, vae: Vae): void {
   const { width, height, steps, seeds, init, mask, stop } = request;

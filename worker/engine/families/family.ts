@@ -1,7 +1,7 @@
 /** What a family of models has to say for itself; all the rest of painting is the same for everyone. */
-import type { Denoiser } from '../denoiser.ts';
-import type { Folder } from '../folder.ts';
-import type { Layer, TextEncoder } from '../textEncoder.ts';
+import type { Denoiser } from '../latents/denoiser.ts';
+import type { Folder } from '../onnx/folder.ts';
+import type { Layer, TextEncoder } from '../text/textEncoder.ts';
 import type { PromptPart } from '../types.ts';
 
 export interface EncoderPart {

@@ -1,6 +1,6 @@
 /** The table of families: the first that recognises a folder takes it. */
 import { EngineError } from '../errors.ts';
-import type { Folder } from '../folder.ts';
+import type { Folder } from '../onnx/folder.ts';
 import type { Family } from './family.ts';
 import { latentConsistency } from './latentConsistency.ts';
 import { stableDiffusion } from './stableDiffusion.ts';

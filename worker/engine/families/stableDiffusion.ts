@@ -2,7 +2,7 @@
  * Stable Diffusion 1.x and 2.x, SD-Turbo, and models of the same build: one text encoder whose last hidden state
  * conditions the network, classifier-free guidance (Ho & Salimans, 2022).
  */
-import { encodeBlend, longest, perturb } from '../conditioning.ts';
+import { encodeBlend, longest, perturb } from '../text/conditioning.ts';
 import type { Family } from './family.ts';
 
 export const stableDiffusion: Family = {

@@ -2,8 +2,8 @@
  * Stable Diffusion XL, SDXL-Turbo, Lightning: two text encoders whose last-but-one hidden states stand side by
  * side, the second one's pooled embedding, and the picture's size as six numbers (Podell et al., 2023, 2.2).
  */
-import { encodeBlend, longest, perturb } from '../conditioning.ts';
-import type { Encoded } from '../textEncoder.ts';
+import { encodeBlend, longest, perturb } from '../text/conditioning.ts';
+import type { Encoded } from '../text/textEncoder.ts';
 import type { Family } from './family.ts';
 
 export const stableDiffusionXl: Family = {

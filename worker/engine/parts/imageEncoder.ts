@@ -1,8 +1,8 @@
 /** A network that sums up a picture in one vector (CLIP's vision tower and its kind). */
-import { EngineError } from './errors.ts';
+import { EngineError } from '../errors.ts';
+import type { Session } from '../onnx/session.ts';
+import type { Picture } from '../types.ts';
 import { normalise, resizeToSquare } from './resize.ts';
-import type { Session } from './session.ts';
-import type { Picture } from './types.ts';
 
 export interface ImageEncoderSettings {
   readonly size: number;

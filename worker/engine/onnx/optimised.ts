@@ -7,8 +7,8 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { env, InferenceSession } from 'onnxruntime-node';
-import { EngineError, reason } from './errors.ts';
-import { chooseFamily } from './families/index.ts';
+import { EngineError, reason } from '../errors.ts';
+import { chooseFamily } from '../families/index.ts';
 import { checkWeights, openFolder } from './folder.ts';
 import { readOnnx } from './onnx.ts';
 

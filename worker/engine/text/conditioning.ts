@@ -1,10 +1,10 @@
 /** What a picture is to show, as the model is told it. */
-import { badRequest } from './errors.ts';
+import { badRequest } from '../errors.ts';
+import { createGenerator } from '../latents/rng.ts';
+import { sum } from '../schedulers/plan.ts';
+import type { PromptPart } from '../types.ts';
 import type { Row } from './prompt.ts';
-import { createGenerator } from './rng.ts';
-import { sum } from './schedulers/plan.ts';
 import type { Encoded, TextEncoder } from './textEncoder.ts';
-import type { PromptPart } from './types.ts';
 
 /**
  * A prompt's parts blended into one embedding. Positive parts are averaged by weight; a negative part pushes

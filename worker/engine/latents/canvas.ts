@@ -1,9 +1,9 @@
 /** One picture on its way: how it starts, how a mask holds parts of it, how a step moves it on. */
-import { badRequest } from './errors.ts';
+import { badRequest } from '../errors.ts';
+import { concat } from '../onnx/tensor.ts';
+import { type Plan, type Sampler, sum } from '../schedulers/plan.ts';
+import type { GenerateRequest, Picture } from '../types.ts';
 import { createGenerator, type Generator } from './rng.ts';
-import { type Plan, type Sampler, sum } from './schedulers/plan.ts';
-import { concat } from './tensor.ts';
-import type { GenerateRequest, Picture } from './types.ts';
 import type { Vae } from './vae.ts';
 
 /** Its own random numbers, its own solver memory: a picture knows nothing of its neighbours. */

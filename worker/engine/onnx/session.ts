@@ -3,7 +3,7 @@
  * fitted to them. Never guessed from the model's name.
  */
 import { InferenceSession, type Tensor } from 'onnxruntime-node';
-import { EngineError, reason } from './errors.ts';
+import { EngineError, reason } from '../errors.ts';
 import { makeTensor, readTensor } from './tensor.ts';
 
 export interface Port {

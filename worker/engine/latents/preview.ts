@@ -1,5 +1,5 @@
 /** Small pictures of a latent, cheap enough for every step. */
-import type { LatentRgb, Picture } from './types.ts';
+import type { LatentRgb, Picture } from '../types.ts';
 
 /** Fitted by ComfyUI's authors (latent_formats.py) to the two autoencoders everybody uses. */
 const sd1: LatentRgb = {

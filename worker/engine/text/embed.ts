@@ -1,8 +1,9 @@
 /** Texts and pictures as vectors of length one, where the model's towers meet in one space. */
+
+import { sum } from '../schedulers/plan.ts';
+import type { Embeddings, Picture } from '../types.ts';
 import type { Row } from './prompt.ts';
-import { sum } from './schedulers/plan.ts';
 import type { TextEncoder } from './textEncoder.ts';
-import type { Embeddings, Picture } from './types.ts';
 
 export interface Towers {
   readonly encoders: readonly TextEncoder[];

@@ -1,5 +1,5 @@
 /** Smaller pictures for the networks that look at them: bicubic, widened when shrinking, as Pillow does it. */
-import type { Picture } from './types.ts';
+import type { Picture } from '../types.ts';
 
 /** Keys' cubic convolution with a = -0.5 (1981). */
 function cubic(distance: number): number {

@@ -1,8 +1,8 @@
 /** A text encoder: rows of token ids to hidden states, weighted, joined and remembered. */
-import { EngineError } from './errors.ts';
+import { EngineError } from '../errors.ts';
+import type { Session } from '../onnx/session.ts';
+import { concat } from '../onnx/tensor.ts';
 import { emptyRow, layOut, type Piece, parseEmphasis, type Row } from './prompt.ts';
-import type { Session } from './session.ts';
-import { concat } from './tensor.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
 export interface Encoded {

@@ -2,11 +2,11 @@
  * Networks that make a picture bigger, of Real-ESRGAN's shape: RGB planes 0..1 in, the same `scale` times as
  * large out. Some exports take any size, some one fixed size; both are run in overlapping tiles.
  */
-import { EngineError } from './errors.ts';
-import type { Session } from './session.ts';
-import { allFinite } from './tensor.ts';
-import { cut, inTiles, type Planes } from './tiles.ts';
-import type { Picture } from './types.ts';
+import { EngineError } from '../errors.ts';
+import { cut, inTiles, type Planes } from '../latents/tiles.ts';
+import type { Session } from '../onnx/session.ts';
+import { allFinite } from '../onnx/tensor.ts';
+import type { Picture } from '../types.ts';
 
 export interface Upscaler {
   readonly scale: number;

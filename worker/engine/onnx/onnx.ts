@@ -3,7 +3,7 @@
  * outside of the file, and which nodes stand before an output. Field numbers: onnx/onnx.proto.
  */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import { EngineError } from './errors.ts';
+import { EngineError } from '../errors.ts';
 
 interface Field {
   readonly number: number;

@@ -2,9 +2,9 @@
  * The network that predicts noise: rows of different pictures go in together and come out apart. What the file
  * calls its inputs, and the type and rank of its timestep, are read from its metadata.
  */
-import { EngineError } from './errors.ts';
-import type { Session, Value } from './session.ts';
-import { concat } from './tensor.ts';
+import { EngineError } from '../errors.ts';
+import type { Session, Value } from '../onnx/session.ts';
+import { concat } from '../onnx/tensor.ts';
 
 export interface DenoiserRow {
   /** channels × height × width */

@@ -1,9 +1,9 @@
 /** A model's folder in the layout Hugging Face Optimum exports: its configs, and where its parts lie. */
 import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { EngineError, reason } from './errors.ts';
+import { EngineError, reason } from '../errors.ts';
+import { parsePythonJson } from '../schedulers/config.ts';
 import type { OnnxFile } from './onnx.ts';
-import { parsePythonJson } from './schedulers/config.ts';
 
 export type Json = Readonly<Record<string, unknown>>;
 

@@ -2,10 +2,10 @@
  * Stable Diffusion's safety checker (diffusers' convert_stable_diffusion_checkpoint_to_onnx.py): the picture once
  * as CLIP sees it and once as it is; a yes or no comes out. What to do then is the operator's affair.
  */
-import { EngineError } from './errors.ts';
+import { EngineError } from '../errors.ts';
+import type { Port, Session } from '../onnx/session.ts';
+import type { Picture } from '../types.ts';
 import { normalise, resizeToSquare } from './resize.ts';
-import type { Port, Session } from './session.ts';
-import type { Picture } from './types.ts';
 
 /** OpenAI CLIP's preprocessing. */
 export const clipMean = [0.48145466, 0.4578275, 0.40821073];

@@ -1,9 +1,9 @@
 /** The autoencoder between pictures and latents. */
-import { EngineError } from './errors.ts';
-import { type Folder, number } from './folder.ts';
-import type { Session } from './session.ts';
+import { EngineError } from '../errors.ts';
+import { type Folder, number } from '../onnx/folder.ts';
+import type { Session } from '../onnx/session.ts';
+import type { Picture } from '../types.ts';
 import { cut, inTiles, type Planes, wrapAround } from './tiles.ts';
-import type { Picture } from './types.ts';
 
 /** Latents larger than this are decoded in tiles: SDXL's own 1024 pixels are not. */
 const untiledArea = 128 * 128;

@@ -5,7 +5,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
-import { EngineError, reason } from './errors.ts';
+import { EngineError, reason } from '../errors.ts';
 
 export interface Tokenizer {
   /** Ids of the text alone. */
