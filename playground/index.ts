@@ -2,16 +2,19 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { type Clock, systemClock } from './clock.ts';
-import type { OptionValue } from './commandOptions.ts';
-import { Gateway } from './gateway.ts';
-import { handleOf, type InteractionHandle, type MessageView, viewOf } from './handle.ts';
-import { Interactions } from './interactions.ts';
-import { channelObject, type Presenter } from './objects.ts';
-import { PageServer } from './pageServer.ts';
-import { People, type VerbOptions } from './people.ts';
-import { Persistence } from './persist.ts';
-import { httpServer } from './server.ts';
+import type { OptionValue } from './discord/commandOptions.ts';
+import { Gateway } from './discord/gateway.ts';
+import { Interactions } from './discord/interactions.ts';
+import { httpServer } from './discord/server.ts';
+import { TroubleList, type TroubleRule } from './discord/trouble.ts';
+import { PageServer } from './serve/pageServer.ts';
+import type { UnderneathOptions } from './serve/underneath.ts';
+import { isLoopback, isOwnName, isOwnPage, urlOf } from './serve/visitor.ts';
+import { type Clock, systemClock } from './world/clock.ts';
+import { handleOf, type InteractionHandle, type MessageView, viewOf } from './world/handle.ts';
+import { channelObject, type Presenter } from './world/objects.ts';
+import { People, type VerbOptions } from './world/people.ts';
+import { Persistence } from './world/persist.ts';
 import {
   APPLICATION_ID,
   ARTIST_ROLE_ID,
@@ -22,20 +25,17 @@ import {
   type PersonName,
   World,
   type WorldEvent,
-} from './state.ts';
-import { TroubleList, type TroubleRule } from './trouble.ts';
-import type { Command, Interaction, RecordedRequest, Violation } from './types.ts';
-import type { UnderneathOptions } from './underneath.ts';
-import { isLoopback, isOwnName, isOwnPage, urlOf } from './visitor.ts';
+} from './world/state.ts';
+import type { Command, Interaction, RecordedRequest, Violation } from './world/types.ts';
 
-export { type Clock, type ManualClock, manualClock, systemClock } from './clock.ts';
-export type { OptionValue } from './commandOptions.ts';
-export { ClientRefusal } from './errors.ts';
-export type { InteractionHandle, MessageView } from './handle.ts';
-export type { VerbOptions } from './people.ts';
-export type { PersonName, WorldEvent } from './state.ts';
-export type { TroubleKind, TroubleRule } from './trouble.ts';
-export type { RecordedRequest, Violation } from './types.ts';
+export type { OptionValue } from './discord/commandOptions.ts';
+export { ClientRefusal } from './discord/errors.ts';
+export type { TroubleKind, TroubleRule } from './discord/trouble.ts';
+export { type Clock, type ManualClock, manualClock, systemClock } from './world/clock.ts';
+export type { InteractionHandle, MessageView } from './world/handle.ts';
+export type { VerbOptions } from './world/people.ts';
+export type { PersonName, WorldEvent } from './world/state.ts';
+export type { RecordedRequest, Violation } from './world/types.ts';
 
 export interface PlaygroundOptions {
   /** 0, the default, takes any free port. */

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { type PlaygroundOptions, startPlayground } from './index.ts';
-import { pageFiles } from './pageBundle.ts';
+import { pageFiles } from './serve/pageBundle.ts';
 
 /** The local Discord on its own: says where it listens, stops on SIGTERM and SIGINT with its history saved. */
 

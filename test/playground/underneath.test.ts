@@ -4,9 +4,9 @@ import { fileURLToPath } from 'node:url';
 import type { Browser } from 'playwright-core';
 import { Gauge, Histogram, Registry } from 'prom-client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { GUIDE } from '../../playground/guide.ts';
 import { type Playground, startPlayground } from '../../playground/index.ts';
-import { readSamples } from '../../playground/underneath.ts';
+import { GUIDE } from '../../playground/serve/guide.ts';
+import { readSamples } from '../../playground/serve/underneath.ts';
 import { type Health, openHealth } from '../../shared/service/health.ts';
 import { chromiumPath, launch, visit } from './browser.ts';
 

@@ -1,8 +1,8 @@
+import type { Presenter } from '../../world/objects.ts';
+import type { World } from '../../world/state.ts';
+import type { FileUpload, Json } from '../../world/types.ts';
 import type { Gateway } from '../gateway.ts';
 import type { Interactions } from '../interactions.ts';
-import type { Presenter } from '../objects.ts';
-import type { World } from '../state.ts';
-import type { FileUpload, Json } from '../types.ts';
 
 /** One request on its way through a route. */
 export interface Call {

@@ -1,17 +1,17 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { serveAttachment, serveAvatar } from './cdn.ts';
+import { serveAttachment, serveAvatar } from '../serve/cdn.ts';
+import { urlOf } from '../serve/visitor.ts';
+import type { Presenter } from '../world/objects.ts';
+import type { FileUpload, Violation } from '../world/types.ts';
 import { DiscordError, refuse } from './errors.ts';
 import type { Gateway } from './gateway.ts';
 import type { Interactions } from './interactions.ts';
 import { parseJson, parseMultipart } from './multipart.ts';
-import type { Presenter } from './objects.ts';
 import { RateLimits } from './rateLimit.ts';
 import { answer, findRoute } from './rest/index.ts';
 import type { Call } from './rest/route.ts';
 import type { TroubleList, TroubleRule } from './trouble.ts';
-import type { FileUpload, Violation } from './types.ts';
 import { isInvalidForm } from './validate.ts';
-import { urlOf } from './visitor.ts';
 
 const REQUEST_LIMIT = 25 * 1024 * 1024;
 

@@ -8,9 +8,9 @@ import {
   messageObject,
   type Presenter,
   userObject,
-} from './objects.ts';
-import { APPLICATION_ID, GUILD_ID, type WorldEvent } from './state.ts';
-import type { Json, Message } from './types.ts';
+} from '../world/objects.ts';
+import { APPLICATION_ID, GUILD_ID, type WorldEvent } from '../world/state.ts';
+import type { Json, Message } from '../world/types.ts';
 
 const Op = {
   dispatch: 0,

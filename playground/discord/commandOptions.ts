@@ -1,10 +1,10 @@
-import { signedUrl } from './cdn.ts';
+import { signedUrl } from '../serve/cdn.ts';
+import { type Presenter, roles, userObject } from '../world/objects.ts';
+import { APPLICATION_ID } from '../world/state.ts';
+import type { Json, User } from '../world/types.ts';
 import { storeFile } from './compose.ts';
 import { ClientRefusal } from './errors.ts';
-import { type Presenter, roles, userObject } from './objects.ts';
 import { resolvedChannel, resolvedMember } from './selects.ts';
-import { APPLICATION_ID } from './state.ts';
-import type { Json, User } from './types.ts';
 
 export type OptionValue = string | number | boolean | { file: Buffer; name: string };
 

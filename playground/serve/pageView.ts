@@ -1,10 +1,10 @@
-import type { Gateway } from './gateway.ts';
-import type { Interactions } from './interactions.ts';
-import { messageObject, type Presenter, roles } from './objects.ts';
-import type { People } from './people.ts';
-import { CHANNEL_ID, LOUNGE_ID } from './state.ts';
-import type { TroubleList } from './trouble.ts';
-import type { Interaction, Json, Message } from './types.ts';
+import type { Gateway } from '../discord/gateway.ts';
+import type { Interactions } from '../discord/interactions.ts';
+import type { TroubleList } from '../discord/trouble.ts';
+import { messageObject, type Presenter, roles } from '../world/objects.ts';
+import type { People } from '../world/people.ts';
+import { CHANNEL_ID, LOUNGE_ID } from '../world/state.ts';
+import type { Interaction, Json, Message } from '../world/types.ts';
 
 /** What the page is told: Discord's own message objects and the little that only a client knows. */
 

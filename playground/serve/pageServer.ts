@@ -2,12 +2,12 @@ import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
+import { CHANNEL_ID, canSee, type WorldEvent } from '../world/state.ts';
+import type { FileUpload, Json } from '../world/types.ts';
 import { guideFile } from './guide.ts';
 import { PageActions } from './pageActions.ts';
 import { pageFiles } from './pageBundle.ts';
 import { interactionView, type PageParts, pageMessage, snapshot } from './pageView.ts';
-import { CHANNEL_ID, canSee, type WorldEvent } from './state.ts';
-import type { FileUpload, Json } from './types.ts';
 import { type UnderneathOptions, UnderneathWatch } from './underneath.ts';
 import { isOwnName, isOwnPage } from './visitor.ts';
 

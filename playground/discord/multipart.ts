@@ -1,5 +1,5 @@
+import type { FileUpload, Json } from '../world/types.ts';
 import { refuse } from './errors.ts';
-import type { FileUpload, Json } from './types.ts';
 
 export interface Form {
   body: unknown;

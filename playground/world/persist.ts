@@ -1,6 +1,6 @@
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { TOKEN_LIFE_MS } from './interactions.ts';
+import { TOKEN_LIFE_MS } from '../discord/interactions.ts';
 import type { World } from './state.ts';
 import type { Channel, Command, Interaction, Message } from './types.ts';
 

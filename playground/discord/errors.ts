@@ -1,4 +1,4 @@
-import type { Json } from './types.ts';
+import type { Json } from '../world/types.ts';
 
 /** An answer Discord gives instead of what was asked. */
 export class DiscordError extends Error {

@@ -1,8 +1,8 @@
+import type { Json, Message } from '../../world/types.ts';
+import { MessageFlags } from '../../world/types.ts';
 import { mentionsOf, textOf, unlistedFiles } from '../compose.ts';
 import { refuse } from '../errors.ts';
 import { messageProblems } from '../messageRules.ts';
-import type { Json, Message } from '../types.ts';
-import { MessageFlags } from '../types.ts';
 import { check } from '../validate.ts';
 import { type Call, noteUnknown } from './route.ts';
 

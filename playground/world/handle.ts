@@ -1,5 +1,5 @@
-import { signedUrl } from './cdn.ts';
-import { walkComponents } from './messageRules.ts';
+import { walkComponents } from '../discord/messageRules.ts';
+import { signedUrl } from '../serve/cdn.ts';
 import { messageObject, type Presenter } from './objects.ts';
 import { labelOf } from './people.ts';
 import type { Attachment, Interaction, Json, Message } from './types.ts';

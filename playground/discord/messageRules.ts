@@ -1,5 +1,5 @@
-import type { Json } from './types.ts';
-import { MessageFlags } from './types.ts';
+import type { Json } from '../world/types.ts';
+import { MessageFlags } from '../world/types.ts';
 import type { Problem } from './validate.ts';
 
 /** What Discord refuses in a message and its published spec does not say. */

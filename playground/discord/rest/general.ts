@@ -1,8 +1,15 @@
+import {
+  channelObject,
+  guildObject,
+  memberObject,
+  roles,
+  selfObject,
+  userObject,
+} from '../../world/objects.ts';
+import { GUILD_ID } from '../../world/state.ts';
+import type { User } from '../../world/types.ts';
 import { refuse } from '../errors.ts';
 import { gatewayUrl } from '../gateway.ts';
-import { channelObject, guildObject, memberObject, roles, selfObject, userObject } from '../objects.ts';
-import { GUILD_ID } from '../state.ts';
-import type { User } from '../types.ts';
 import { type Call, ok, type Route } from './route.ts';
 
 function user(call: Call, id: string, missing: () => Error): User {

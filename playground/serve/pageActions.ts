@@ -1,8 +1,8 @@
-import type { OptionValue } from './commandOptions.ts';
-import { ClientRefusal } from './errors.ts';
+import type { OptionValue } from '../discord/commandOptions.ts';
+import { ClientRefusal } from '../discord/errors.ts';
+import type { TroubleKind } from '../discord/trouble.ts';
+import type { FileUpload, Interaction, Json } from '../world/types.ts';
 import { interactionView, type PageParts, pageOfMessages } from './pageView.ts';
-import type { TroubleKind } from './trouble.ts';
-import type { FileUpload, Interaction, Json } from './types.ts';
 
 /** As many interactions as the panel lists. */
 const SHOWN_INTERACTIONS = 6;

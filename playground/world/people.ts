@@ -1,10 +1,10 @@
-import { type OptionValue, optionValues } from './commandOptions.ts';
-import { ClientRefusal, DiscordError } from './errors.ts';
-import type { Interactions } from './interactions.ts';
-import { walkComponents } from './messageRules.ts';
+import { type OptionValue, optionValues } from '../discord/commandOptions.ts';
+import { ClientRefusal, DiscordError } from '../discord/errors.ts';
+import type { Interactions } from '../discord/interactions.ts';
+import { walkComponents } from '../discord/messageRules.ts';
+import { addReaction, removeReaction } from '../discord/rest/channels.ts';
+import { checkSelection, isSelect, resolvedMember, selectResolved } from '../discord/selects.ts';
 import { messageObject, type Presenter, userObject } from './objects.ts';
-import { addReaction, removeReaction } from './rest/channels.ts';
-import { checkSelection, isSelect, resolvedMember, selectResolved } from './selects.ts';
 import { CHANNEL_ID, canSee, GUILD_ID } from './state.ts';
 import type { Command, Interaction, Json, Message, User } from './types.ts';
 import { InteractionType } from './types.ts';

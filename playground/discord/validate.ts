@@ -1,6 +1,6 @@
 import * as spec from 'discord-api-spec/zod';
+import type { Json } from '../world/types.ts';
 import { DiscordError, refuse } from './errors.ts';
-import type { Json } from './types.ts';
 
 /** Checks a body by Discord's published spec; says what is wrong as Discord says it (50035 with paths). */
 

@@ -1,7 +1,7 @@
+import { messageObject } from '../../world/objects.ts';
+import type { Message } from '../../world/types.ts';
 import { editMessage } from '../compose.ts';
 import { DiscordError, refuse } from '../errors.ts';
-import { messageObject } from '../objects.ts';
-import type { Message } from '../types.ts';
 import { messageBody, notePings } from './bodies.ts';
 import { type Call, nothing, ok, type Route } from './route.ts';
 

@@ -1,7 +1,7 @@
+import { interactionObject, messageObject } from '../../world/objects.ts';
+import type { Json } from '../../world/types.ts';
 import { Callback } from '../interactions.ts';
 import { modalProblems } from '../messageRules.ts';
-import { interactionObject, messageObject } from '../objects.ts';
-import type { Json } from '../types.ts';
 import { check } from '../validate.ts';
 import { messageBody, notePings } from './bodies.ts';
 import { type Call, noteUnknown, nothing, ok, type Route } from './route.ts';

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
+import { channelObject, memberObject, type Presenter, userObject } from '../world/objects.ts';
+import { APPLICATION_ID, GUILD_ID } from '../world/state.ts';
+import type { FileUpload, Interaction, Json, Message } from '../world/types.ts';
+import { InteractionType, MessageFlags } from '../world/types.ts';
 import { createMessage, editMessage, type NewMessage } from './compose.ts';
 import { DiscordError, refuse } from './errors.ts';
-import { channelObject, memberObject, type Presenter, userObject } from './objects.ts';
-import { APPLICATION_ID, GUILD_ID } from './state.ts';
-import type { FileUpload, Interaction, Json, Message } from './types.ts';
-import { InteractionType, MessageFlags } from './types.ts';
 
 /** The life of an interaction: sent, acknowledged within 3 s or failed, its token good for 15 minutes. */
 

@@ -1,8 +1,8 @@
+import { applicationObject } from '../../world/objects.ts';
+import { APPLICATION_ID, GUILD_ID } from '../../world/state.ts';
+import type { Command, Json } from '../../world/types.ts';
 import { commandListProblems, commandProblems } from '../commandRules.ts';
 import { refuse } from '../errors.ts';
-import { applicationObject } from '../objects.ts';
-import { APPLICATION_ID, GUILD_ID } from '../state.ts';
-import type { Command, Json } from '../types.ts';
 import { check, errorTree } from '../validate.ts';
 import { type Call, created, noteUnknown, nothing, ok, type Route } from './route.ts';
 

@@ -1,6 +1,6 @@
+import { channelObject, memberObject, type Presenter, roles, userObject } from '../world/objects.ts';
+import type { Json, User } from '../world/types.ts';
 import { ClientRefusal } from './errors.ts';
-import { channelObject, memberObject, type Presenter, roles, userObject } from './objects.ts';
-import type { Json, User } from './types.ts';
 
 /** Select menus: what the client lets a person pick, and the objects Discord sends along with the ids. */
 

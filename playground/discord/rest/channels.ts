@@ -1,8 +1,8 @@
+import { channelObject, messageObject, userObject } from '../../world/objects.ts';
+import { APPLICATION_ID, isEphemeral } from '../../world/state.ts';
+import type { Channel, Message } from '../../world/types.ts';
 import { createMessage, editMessage } from '../compose.ts';
 import { refuse } from '../errors.ts';
-import { channelObject, messageObject, userObject } from '../objects.ts';
-import { APPLICATION_ID, isEphemeral } from '../state.ts';
-import type { Channel, Message } from '../types.ts';
 import { check } from '../validate.ts';
 import { messageBody, notePings } from './bodies.ts';
 import { type Call, nothing, ok, type Route } from './route.ts';

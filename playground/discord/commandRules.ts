@@ -1,4 +1,4 @@
-import type { Json } from './types.ts';
+import type { Json } from '../world/types.ts';
 import type { Problem } from './validate.ts';
 
 /** What Discord refuses in a command and its published spec does not say. */

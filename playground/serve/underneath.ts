@@ -1,4 +1,4 @@
-import type { Json } from './types.ts';
+import type { Json } from '../world/types.ts';
 
 /**
  * What happens behind the bot: read from the health ports of bot and worker (`/readyz`, `/metrics`), as anybody

@@ -1,6 +1,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
-import type { World } from './state.ts';
+import type { World } from '../world/state.ts';
 
 /** Attachment links live this long; a new one is signed each time the message is read. */
 const LINK_LIFE_MS = 24 * 60 * 60 * 1000;

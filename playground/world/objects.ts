@@ -1,4 +1,4 @@
-import { signedUrl } from './cdn.ts';
+import { signedUrl } from '../serve/cdn.ts';
 import {
   APPLICATION_ID,
   ARTIST_ROLE_ID,

@@ -1,9 +1,9 @@
+import { contentTypeOf, pictureHead } from '../world/picture.ts';
+import { GUILD_ID, type World } from '../world/state.ts';
+import type { Attachment, FileUpload, Json, Message } from '../world/types.ts';
+import { MessageFlags } from '../world/types.ts';
 import { refuse } from './errors.ts';
 import { walkComponents } from './messageRules.ts';
-import { contentTypeOf, pictureHead } from './picture.ts';
-import { GUILD_ID, type World } from './state.ts';
-import type { Attachment, FileUpload, Json, Message } from './types.ts';
-import { MessageFlags } from './types.ts';
 
 /** From a checked request body to a message, and from an edit to the changed message. */
 
