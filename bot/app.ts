@@ -6,7 +6,7 @@ import type { Queues } from '../shared/queue/queue.ts';
 import type { Env } from '../shared/service/env.ts';
 import type { Log } from '../shared/service/log.ts';
 import type { BotMetrics } from './metrics.ts';
-import type { Again } from './submit/requeueLost.ts';
+import type { Requeue } from './submit/requeueLost.ts';
 
 /** What every handler may use; opened once in main. */
 export interface App {
@@ -18,7 +18,7 @@ export interface App {
   readonly rest: REST;
   readonly metrics: BotMetrics;
   /** For what Redis may forget when it is killed. */
-  readonly again: Again;
+  readonly again: Requeue;
   /** Models that somebody paints with, or did a moment ago. */
   models(): Promise<ReadonlyMap<string, ModelCard>>;
 }

@@ -24,7 +24,7 @@ import { isRedisAway } from './interaction/redisAway.ts';
 import { type Control, parseControl } from './server/controls.ts';
 import { kindOf, touchPanel } from './server/setup.ts';
 import { audit } from './submit/audit.ts';
-import { patiently } from './submit/retry.ts';
+import { retry } from './submit/retry.ts';
 
 /** Discord gives 3 s; what is not answered by then is deferred, with time for the deferral to travel. */
 const DEFER_AFTER_MS = 1800;
@@ -111,7 +111,7 @@ async function explain(app: App, asker: Asker, answer: Answer, plan: Plan, throw
   else app.log.error({ ...about, err: error }, 'interaction failed');
   const told = presentError(error, { locale: asker.locale, typed: plan.typed, errorId });
   try {
-    await patiently(TELL_AGAIN_S, isTrouble, () => answer.tell(told));
+    await retry(TELL_AGAIN_S, isTrouble, () => answer.tell(told));
   } catch (failure) {
     app.log.warn({ ...about, err: failure }, 'error not told');
   }

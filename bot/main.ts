@@ -12,10 +12,10 @@ import { stopJobs } from './buttons/cancel.ts';
 import { onReaction } from './buttons/reactions.ts';
 import { connect, describeClose, openClient } from './client.ts';
 import { dispatch } from './dispatch.ts';
-import { openFirst } from './interaction/deduplicate.ts';
+import { openDeduplicator } from './interaction/deduplicate.ts';
 import { openBotMetrics, watchDiscord } from './metrics.ts';
 import { openModels } from './submit/models.ts';
-import { openAgain } from './submit/requeueLost.ts';
+import { openRequeue } from './submit/requeueLost.ts';
 
 /** The bot: env, log, Redis, store, Discord, health; stopped in reverse. */
 async function main(): Promise<void> {
@@ -42,7 +42,7 @@ async function main(): Promise<void> {
   watchDiscord(registry, client);
   const models = openModels(redis);
   const metrics = openBotMetrics(registry);
-  const again = openAgain(redis, log);
+  const again = openRequeue(redis, log);
   const app: App = { env, log, redis, queues, store, rest: client.rest, metrics, models, again };
   const busy = new Set<Promise<void>>();
   const run = (work: Promise<void>): void => {
@@ -51,9 +51,9 @@ async function main(): Promise<void> {
       .finally(() => busy.delete(one));
     busy.add(one);
   };
-  const isFirst = openFirst();
+  const isNew = openDeduplicator();
   client.on(Events.InteractionCreate, (interaction) => {
-    if (isFirst(interaction.id)) run(dispatch(app, interaction));
+    if (isNew(interaction.id)) run(dispatch(app, interaction));
     else log.info({ interactionId: interaction.id }, 'delivered again');
   });
   client.on(Events.MessageReactionAdd, (reaction, user) => {

@@ -8,7 +8,7 @@ import { sendResults } from '../history/dmResults.ts';
 import { jobOf, type OurMessage, readMessage } from '../history/messages.ts';
 import { refusedUse } from '../interaction/gate.ts';
 import { isRedisAway } from '../interaction/redisAway.ts';
-import { patiently } from '../submit/retry.ts';
+import { retry } from '../submit/retry.ts';
 import { cancel } from './cancel.ts';
 
 interface Reacted {
@@ -40,7 +40,7 @@ export async function onReaction(
   if (message?.author.id !== client.user.id) return;
   const jobId = jobOf(message);
   if (jobId !== undefined)
-    await patiently(AGAIN_S, isAway, () => act(app, { channelId, messageId, message, jobId, user }));
+    await retry(AGAIN_S, isAway, () => act(app, { channelId, messageId, message, jobId, user }));
 }
 
 const AGAIN_S = [1, 3, 10];

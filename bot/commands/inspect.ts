@@ -12,7 +12,7 @@ import { UserError } from '../../shared/service/errors.ts';
 import { keepFix } from '../buttons/fix.ts';
 import { presentRecipe } from '../history/inspectView.ts';
 import { mayInspect } from '../submit/admission.ts';
-import { fetchRules, inLine } from '../submit/imagePrompt.ts';
+import { fetchRules, limited } from '../submit/imagePrompt.ts';
 import { type Command, EVERYWHERE, named } from './command.ts';
 
 /** How a picture was painted, by us, AUTOMATIC1111 or ComfyUI, and a form that paints it here. */
@@ -28,7 +28,7 @@ export const inspectCommand: Command = {
     if (size > IMAGE_LIMITS.bytes)
       throw new UserError('image-bytes', { max: IMAGE_LIMITS.bytes / 1024 / 1024 });
     await mayInspect(app, asker);
-    const bytes = await inLine(asker.user.id, () => fetchPicture(url, fetchRules(app.env)));
+    const bytes = await limited(asker.user.id, () => fetchPicture(url, fetchRules(app.env)));
     const ours = readRecipe(bytes);
     const foreign = ours ? undefined : readForeign(bytes);
     const view = ours

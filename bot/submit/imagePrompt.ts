@@ -6,7 +6,7 @@ import type { Env } from '../../shared/service/env.ts';
 import { UserError } from '../../shared/service/errors.ts';
 import type { App, Asker } from '../app.ts';
 import { onRedis } from '../interaction/redisAway.ts';
-import { openLine } from './limiter.ts';
+import { openLimiter } from './limiter.ts';
 
 /** Where pictures may come from: the named hosts, and the operator's own CDN. */
 export const fetchRules = (env: Env): FetchRules => ({ hosts: env.IMAGE_HOSTS, trusted: env.DISCORD_CDN });
@@ -17,7 +17,7 @@ export interface Attached {
 }
 
 /** A stranger's picture may cost 20 MiB of network and 64 megapixels of memory and processor. */
-export const inLine = openLine({ atOnce: 2, waiting: 16, perUser: 4 });
+export const limited = openLimiter({ atOnce: 2, waiting: 16, perUser: 4 });
 
 /**
  * The picture that a prompt starts from, attached or linked in front, in the store as a PNG of ours, and noted as
@@ -35,7 +35,7 @@ export async function takeImagePrompt(
   if (more.length > 0) throw new UserError('image-many', { n: more.length + 1 });
   if (attached && attached.size > IMAGE_LIMITS.bytes)
     throw new UserError('image-bytes', { max: IMAGE_LIMITS.bytes / 1024 / 1024 });
-  return inLine(user.id, async () => {
+  return limited(user.id, async () => {
     const bytes = await fetchPicture(link, fetchRules(app.env));
     const key = pictureKeys.upload(createHash('sha256').update(bytes).digest('hex'));
     const clean = (await app.store.has(key)) ? undefined : await cleanPicture(bytes);

@@ -1,7 +1,7 @@
 import { UserError } from '../../shared/service/errors.ts';
 
 /** How much there may be of something that is costly; what is beyond is refused rather than kept waiting. */
-export interface LineOptions {
+export interface LimiterOptions {
   /** Done at the same time. */
   atOnce: number;
   /** Waiting for their turn. */
@@ -11,10 +11,10 @@ export interface LineOptions {
 }
 
 /** @throws UserError image-line-user, image-line, and whatever the work throws */
-export type Line = <T>(userId: string, work: () => Promise<T>) => Promise<T>;
+export type Limiter = <T>(userId: string, work: () => Promise<T>) => Promise<T>;
 
 /** Work in the order it came. */
-export function openLine({ atOnce, waiting, perUser }: LineOptions): Line {
+export function openLimiter({ atOnce, waiting, perUser }: LimiterOptions): Limiter {
   const turns: (() => void)[] = [];
   const of = new Map<string, number>();
   let busy = 0;

@@ -7,7 +7,7 @@ import type { Log } from '../../shared/service/log.ts';
  * it took last. So what was handed to it a moment before the connection broke is handed over once more when it is
  * back. Ids are the interaction's own: where nothing was lost, nothing changes.
  */
-export interface Again {
+export interface Requeue {
   /** @param redo looks whether it is there still; may reject */
   keep(redo: () => Promise<void>): void;
 }
@@ -15,7 +15,7 @@ export interface Again {
 /** More than Redis ever holds back, and a silence of the connection (10 s) before it counts as broken. */
 const KEPT_MS = 30_000;
 
-export function openAgain(redis: Redis, log: Log): Again {
+export function openRequeue(redis: Redis, log: Log): Requeue {
   let kept: { at: number; redo: () => Promise<void> }[] = [];
   let brokenAt: number | undefined;
   const dropOld = (): void => {

@@ -5,7 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises';
  * @param waits seconds between the attempts
  * @throws the first error that is not `passing`, and the last
  */
-export async function patiently(
+export async function retry(
   waits: readonly number[],
   passing: (error: unknown) => boolean,
   work: () => Promise<void>,

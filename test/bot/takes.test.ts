@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { blockMember, changeServer } from '../../bot/server/settings.ts';
-import { openLine } from '../../bot/submit/limiter.ts';
+import { openLimiter } from '../../bot/submit/limiter.ts';
 import type { InteractionHandle } from '../../playground/index.ts';
 import { keys } from '../../shared/queue/redis.ts';
 import { passOn, type Relay, startRelay } from '../support/relay.ts';
@@ -257,7 +257,7 @@ describe('a line', () => {
     );
 
   it('goes on in order, also after work that fails, and refuses what is too much', async () => {
-    const line = openLine({ atOnce: 2, waiting: 2, perUser: 3 });
+    const line = openLimiter({ atOnce: 2, waiting: 2, perUser: 3 });
     const begun: string[] = [];
     const ends: ((fail?: Error) => void)[] = [];
     const enter = (name: string, user = name): Promise<string> =>
