@@ -5,8 +5,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openClient } from '../../bot/client.ts';
 import { readEnv } from '../../shared/service/env.ts';
 import { openLog } from '../../shared/service/log.ts';
+import { openScene, type Scene } from '../support/bot.ts';
 import { isMessage, startProcess } from '../support/processes.ts';
-import { openScene, type Scene } from './setup.ts';
 
 const FOX = 'a fox in the snow at night';
 const EN = { locale: 'en-US' };

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { keys } from '../../shared/queue/redis.ts';
 import { isGrid, type Stack, startStack } from '../support/stack.ts';
-import { type ModelsFolder, makeModels } from '../worker/tinyModel.ts';
+import { type ModelsFolder, makeModels } from '../support/tinyModel.ts';
 
 /** What bot and worker must agree on beyond types: which message carries which job. */
 let models: ModelsFolder;

@@ -5,10 +5,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { MessageView } from '../../playground/index.ts';
 import { pictureKeys } from '../../shared/picture/store.ts';
 import { keys } from '../../shared/queue/redis.ts';
-import { brightnessChecker } from '../engine/onnxBuilder.ts';
+import { brightnessChecker } from '../support/onnxBuilder.ts';
 import type { TestProcess } from '../support/processes.ts';
 import { type Stack, startStack } from '../support/stack.ts';
-import { type ModelsFolder, makeModels } from '../worker/tinyModel.ts';
+import { type ModelsFolder, makeModels } from '../support/tinyModel.ts';
 
 /**
  * From the operator's SAFETY to the picture that arrives, with every process of ours and a checker that flags

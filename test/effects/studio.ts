@@ -10,7 +10,7 @@ import { type InstalledModel, readModels, toCard } from '../../worker/models/ins
 import { paint, storePainting } from '../../worker/paint/paint.ts';
 import type { Pixels } from '../../worker/paint/pixels.ts';
 import { openEngine } from '../../worker/process/host.ts';
-import { makeRequest, snowflake } from '../worker/jobs.ts';
+import { makeRequest, snowflake } from '../support/jobs.ts';
 
 /** Pocket, from a prompt as it is typed to pixels: the whole way but for the queue. */
 export interface Work {

@@ -9,7 +9,7 @@ import { checkRedis, connectRedis, workerConnection } from '../../shared/queue/r
 import { until } from '../support/faults.ts';
 import { isMessage, startProcess } from '../support/processes.ts';
 import { freePort, startRedis, type TestRedis } from '../support/redis.ts';
-import { type ModelsFolder, makeModels } from '../worker/tinyModel.ts';
+import { type ModelsFolder, makeModels } from '../support/tinyModel.ts';
 
 /** What a process refuses to start with, in one line that names the culprit; and what it clears away. */
 let folder: string;

@@ -8,9 +8,9 @@ import { ClientRefusal, type InteractionHandle, type OptionValue } from '../../p
 import { sayError } from '../../shared/messages/index.ts';
 import { BUTTON_ACTIONS, type ButtonAction, printCustomId } from '../../shared/picture/customId.ts';
 import { keys } from '../../shared/queue/redis.ts';
-import { finish } from '../bot/finish.ts';
-import { openScene, type Scene } from '../bot/setup.ts';
+import { openScene, type Scene } from '../support/bot.ts';
 import { until } from '../support/faults.ts';
+import { finish } from '../support/finish.ts';
 import {
   APPS,
   BUTTONS,

@@ -3,10 +3,10 @@ import { expect } from 'vitest';
 import type { InteractionHandle, MessageView, PersonName } from '../../playground/index.ts';
 import { openQueues, type Queues } from '../../shared/queue/queue.ts';
 import { workerConnection } from '../../shared/queue/redis.ts';
-import { type ModelsFolder, makeModels } from '../worker/tinyModel.ts';
 import { engineOf, type TestProcess } from './processes.ts';
 import { CANARY, leaksIn } from './secrets.ts';
 import { isGrid, type Stack, type StackOptions, startStack } from './stack.ts';
+import { type ModelsFolder, makeModels } from './tinyModel.ts';
 
 /**
  * A stack for breaking: the tiny model (a grid takes a second), logs as in production, secrets that can be

@@ -7,8 +7,8 @@ import { openFolderStore, pictureKeys, type Store } from '../../shared/picture/s
 import { keys } from '../../shared/queue/redis.ts';
 import { openLog } from '../../shared/service/log.ts';
 import { openRetention, sweep } from '../../worker/retention.ts';
+import { snowflake } from '../support/jobs.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
-import { snowflake } from './jobs.ts';
 
 /** Old pictures leave by themselves; what a member keeps, what is new and what was uploaded stays. */
 let redis: TestRedis;

@@ -11,11 +11,11 @@ import { type DeliverJob, renderId } from '../../shared/queue/job.ts';
 import { addJob, cancelJob, openQueues, type Queues } from '../../shared/queue/queue.ts';
 import { keys, workerConnection } from '../../shared/queue/redis.ts';
 import { listWorkers } from '../../shared/queue/registry.ts';
+import { APPLICATION, CHANNEL, MESSAGE, makeJob, snowflake, USER } from '../support/jobs.ts';
 import { isMessage, startProcess, type TestProcess } from '../support/processes.ts';
+import { type Recorded, type Recorder, startRecorder } from '../support/recorder.ts';
 import { freePort, startRedis, type TestRedis } from '../support/redis.ts';
-import { APPLICATION, CHANNEL, MESSAGE, makeJob, snowflake, USER } from './jobs.ts';
-import { type Recorded, type Recorder, startRecorder } from './recorder.ts';
-import { type ModelsFolder, makeModels } from './tinyModel.ts';
+import { type ModelsFolder, makeModels } from '../support/tinyModel.ts';
 
 /** The worker's real process on a real Redis, with a Discord that can be told to fail. */
 let redis: TestRedis;

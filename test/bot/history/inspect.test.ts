@@ -1,0 +1,98 @@
+import sharp from 'sharp';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { withText } from '../../../shared/picture/png.ts';
+import { renderRequestSchema } from '../../../shared/queue/job.ts';
+import { openScene, type Scene } from '../../support/bot.ts';
+import { finish } from '../../support/finish.ts';
+
+describe('/inspect', { timeout: 120_000 }, () => {
+  let scene: Scene;
+  let member: string;
+  let plain: Buffer;
+  beforeAll(async () => {
+    scene = await openScene();
+    member = scene.discord.users.member;
+    plain = await sharp({ create: { width: 16, height: 16, channels: 3, background: '#583' } })
+      .png()
+      .toBuffer();
+  }, 240_000);
+  afterAll(() => scene?.close());
+
+  const inspect = (file: Buffer, locale = 'en-US') =>
+    scene.discord.run(member, 'inspect', { image: { name: 'x.png', file } }, { locale });
+  const requestOf = async (jobId: string) => {
+    await scene.bot.logged((event) => event['msg'] === 'queued' && event['jobId'] === jobId);
+    return renderRequestSchema.parse(await scene.render(jobId));
+  };
+  /** The form that Run again opens, sent as it is. */
+  const runAgain = async (handle: Awaited<ReturnType<typeof inspect>>) => {
+    const form = await scene.discord.click(member, handle.message?.id as string, 'Run again', {
+      locale: 'en-US',
+    });
+    const [value] = /"value":"((?:[^"\\]|\\.)*)"/.exec(JSON.stringify(form.modal))?.slice(1) ?? [];
+    const prompt = JSON.parse(`"${value}"`) as string;
+    return { prompt, sent: await scene.discord.submitModal(member, form, { prompt }, { locale: 'en-US' }) };
+  };
+
+  it('reads our own files, long after everything else forgot them', async () => {
+    const grid = await scene.discord.run(member, 'imagine', { prompt: 'a fox --ar 3:2 --no snow' });
+    const { messageId, recipe } = await finish(scene, grid.id);
+    const file = scene.discord.message(messageId)?.attachments[0]?.data as Buffer;
+    await scene.empty();
+    const told = await inspect(file);
+    expect(told.message?.ephemeral).toBe(true);
+    const shown = JSON.stringify(told.message?.embeds);
+    for (const part of ['a fox', 'pocket', String(recipe.seed), 'snow', '20']) expect(shown).toContain(part);
+    const { prompt, sent } = await runAgain(told);
+    expect(prompt).toContain(`--seed ${recipe.seed}`);
+    expect(await requestOf(sent.id)).toMatchObject({
+      seed: recipe.seed,
+      parts: recipe.parts,
+      negative: 'snow',
+    });
+  });
+
+  it('reads AUTOMATIC1111’s, and paints them here', async () => {
+    const parameters =
+      'a castle on a hill\nNegative prompt: blurry\nSteps: 30, Sampler: Euler a, CFG scale: 7, Seed: 99, Size: 768x512, Model: other';
+    const told = await inspect(withText(plain, { parameters }));
+    expect(told.message?.embeds[0]).toMatchObject({ footer: { text: 'AUTOMATIC1111' } });
+    const { sent } = await runAgain(told);
+    expect(await requestOf(sent.id)).toMatchObject({
+      prompt: expect.stringContaining('a castle on a hill'),
+      negative: 'blurry',
+      seed: 99,
+      params: { aspect: [3, 2], scheduler: 'euler-a' },
+      model: 'pocket',
+    });
+  });
+
+  it('reads ComfyUI’s; a seed too long for us is shown and left out', async () => {
+    const prompt = JSON.stringify({
+      1: {
+        class_type: 'KSampler',
+        inputs: {
+          seed: 156680208700286,
+          steps: 20,
+          cfg: 8,
+          sampler_name: 'euler',
+          positive: ['2', 0],
+          negative: ['3', 0],
+        },
+      },
+      2: { class_type: 'CLIPTextEncode', inputs: { text: 'a rose' } },
+      3: { class_type: 'CLIPTextEncode', inputs: { text: '' } },
+    });
+    const told = await inspect(withText(plain, { prompt }), 'vi');
+    expect(told.message?.embeds[0]).toMatchObject({ footer: { text: 'ComfyUI' } });
+    expect(JSON.stringify(told.message?.embeds)).toContain('156680208700286');
+    expect(JSON.stringify(told.message?.buttons)).not.toContain('Run again');
+  });
+
+  it('says where there is nothing to read', async () => {
+    expect((await inspect(plain)).message?.embeds[0]?.['title']).toBe('Nothing to read');
+    const none = await inspect(Buffer.from('hello'));
+    expect(none.message?.embeds[0]?.['title']).toBe('Nothing to read');
+    expect(scene.discord.violations).toEqual([]);
+  });
+});

@@ -1,0 +1,119 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { vi } from 'vitest';
+import { type Playground, type PlaygroundOptions, startPlayground } from '../../playground/index.ts';
+import type { DeliverJob, ModelCard, RenderRequest } from '../../shared/queue/job.ts';
+import { deliverId, renderId } from '../../shared/queue/job.ts';
+import { openQueues, type Queues } from '../../shared/queue/queue.ts';
+import { keys, workerConnection } from '../../shared/queue/redis.ts';
+import { announce } from '../../shared/queue/registry.ts';
+import { isMessage, startProcess, type TestProcess } from './processes.ts';
+import { startRedis, type TestRedis } from './redis.ts';
+import { CANARY } from './secrets.ts';
+import { expectNoPings } from './stack.ts';
+
+/** A real bot process against a local Discord and a real Redis; no worker, so that jobs stay to be looked at. */
+export interface Scene {
+  discord: Playground;
+  redis: TestRedis;
+  queues: Queues;
+  bot: TestProcess;
+  dataDir: string;
+  env: Record<string, string>;
+  render(jobId: string): Promise<RenderRequest | undefined>;
+  deliver(jobId: string): Promise<DeliverJob | undefined>;
+  /** Id of the message that carries a job, as soon as the bot noted it. */
+  messageOf(jobId: string): Promise<string>;
+  /** Ids of all render jobs that wait. */
+  waiting(): Promise<string[]>;
+  /** Forgets every job; the worker that announced itself stays. */
+  empty(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export const pocket: ModelCard = {
+  name: 'pocket',
+  title: 'Pocket',
+  description: 'small',
+  family: 'sd',
+  native: { width: 64, height: 64 },
+  buckets: [[64, 64]],
+  defaults: { steps: 20, guidance: 5, scheduler: 'DDIMScheduler' },
+  draft: { steps: 8 },
+  hash: '0123456789abcdef',
+  upscale: true,
+};
+
+/** Announcements live 15 s; this one is repeated for as long as the scene is open. */
+const REPEAT_MS = 3_000;
+
+export async function openScene(
+  options: {
+    env?: Record<string, string>;
+    /** Stands between the bot and the local Discord. @returns what the bot finds there */
+    between?: (discord: Playground) => Promise<Record<string, string>>;
+    playground?: PlaygroundOptions;
+    worker?: boolean;
+  } = {},
+): Promise<Scene> {
+  const [discord, redis, dataDir] = await Promise.all([
+    startPlayground({ token: CANARY.botToken, ...options.playground }),
+    startRedis(),
+    mkdtemp(join(tmpdir(), 'dreamgrid-bot-')),
+  ]);
+  const say = async () => {
+    if (options.worker !== false)
+      await announce(redis.client, { id: 'test', models: [pocket] }).catch(() => undefined);
+  };
+  await say();
+  const timer = setInterval(say, REPEAT_MS);
+  const env = {
+    REDIS_URL: redis.url,
+    DISCORD_TOKEN: discord.token,
+    DISCORD_API: discord.api,
+    DISCORD_CDN: discord.url,
+    DATA_DIR: dataDir,
+    LOG_LEVEL: 'info',
+    ...options.env,
+    ...(await options.between?.(discord)),
+  };
+  const bot = startProcess('bot/main.ts', env);
+  await bot.logged(isMessage('bot ready'));
+  const queues = openQueues(workerConnection(redis.url));
+  return {
+    discord,
+    redis,
+    queues,
+    bot,
+    dataDir,
+    env,
+    render: async (jobId) => (await queues.render.getJob(renderId(jobId)))?.data,
+    deliver: async (jobId) => (await queues.deliver.getJob(deliverId(jobId)))?.data,
+    messageOf: (jobId) =>
+      vi.waitFor(
+        async () => {
+          const at = await redis.client.get(keys.message(jobId));
+          if (at === null) throw new Error(`no message of ${jobId}`);
+          return at.split(':')[1] as string;
+        },
+        { timeout: 20_000 },
+      ),
+    waiting: async () =>
+      (await queues.render.getJobs(['prioritized', 'waiting'])).map(({ id }) => id as string),
+    async empty() {
+      await redis.client.flushall();
+      await say();
+    },
+    async close() {
+      clearInterval(timer);
+      bot.signal('SIGKILL');
+      await bot.ended;
+      await queues.close();
+      await discord.close();
+      await redis.close();
+      await rm(dataDir, { recursive: true, force: true });
+      expectNoPings(discord);
+    },
+  };
+}
