@@ -99,7 +99,7 @@ export async function engineOf(worker: TestProcess): Promise<number> {
   const children = await readFile(`/proc/${parent}/task/${parent}/children`, 'utf8');
   for (const pid of children.trim().split(' ').map(Number)) {
     const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
-    if (command.includes('engineChild')) return pid;
+    if (/process\/child\.[jt]s/.test(command)) return pid;
   }
   throw new Error(`worker ${parent} has no engine process`);
 }

@@ -153,7 +153,7 @@ export function startEngineProcess(abortGraceMs = ABORT_GRACE_MS): EngineProcess
 function forkChild(): ChildProcess {
   const self = fileURLToPath(import.meta.url);
   const fromSource = self.endsWith('.ts');
-  const file = fileURLToPath(new URL(fromSource ? './engineChild.ts' : './engineChild.js', import.meta.url));
+  const file = fileURLToPath(new URL(fromSource ? './child.ts' : './child.js', import.meta.url));
   const tsx = (): string => pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !SECRET.test(name)));
   return fork(file, [], {
