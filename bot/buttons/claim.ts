@@ -5,8 +5,9 @@ import { PREFIX } from '../../shared/queue/redis.ts';
 import { UserError } from '../../shared/service/errors.ts';
 import type { App, Asker } from '../app.ts';
 import { onRedis } from '../interaction/redisAway.ts';
-import { type Draft, submit } from '../submit/submit.ts';
-import type { Click } from './index.ts';
+import type { Draft } from '../submit/drafts.ts';
+import { submit } from '../submit/submit.ts';
+import type { Click } from './button.ts';
 
 /**
  * A model that nobody paints with any more is said at once, not after an hour in the queue. What came of a

@@ -4,11 +4,11 @@ import { type CustomId, printCustomId } from '../../shared/picture/customId.ts';
 import { CELLS, type Edit } from '../../shared/picture/frame.ts';
 import { UserError } from '../../shared/service/errors.ts';
 import { findRecipe } from '../history/recipes.ts';
+import type { Draft } from '../submit/drafts.ts';
 import { editOf } from '../submit/drafts.ts';
-import type { Draft } from '../submit/submit.ts';
+import type { Button, Click, Filled } from './button.ts';
 import { claim, queue } from './claim.ts';
 import { FIX_INPUT, keepFix, promptModal } from './fix.ts';
-import type { Button, Click, Filled } from './index.ts';
 import { remix } from './remix.ts';
 
 /** Vary (Region) and Custom Zoom: edits that must be told more than a click can say. */

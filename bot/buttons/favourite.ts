@@ -1,7 +1,7 @@
 import { toggleFavourite } from '../../shared/memory/pictures.ts';
 import { say } from '../../shared/messages/index.ts';
 import { onRedis } from '../interaction/redisAway.ts';
-import type { Button } from './index.ts';
+import type { Button } from './button.ts';
 
 /** ❤️: anyone may keep anyone's picture; a second press takes it out again. */
 export const favourite: Button = {

@@ -1,18 +1,17 @@
 import { Routes } from 'discord.js';
 import { readSettings, type Settings } from '../../shared/memory/settings.ts';
 import { say } from '../../shared/messages/index.ts';
-import { type ButtonAction, type CustomId, parseCustomId } from '../../shared/picture/customId.ts';
+import { type ButtonAction, parseCustomId } from '../../shared/picture/customId.ts';
 import type { Edit } from '../../shared/picture/frame.ts';
 import type { Recipe } from '../../shared/picture/recipe.ts';
 import { UserError } from '../../shared/service/errors.ts';
-import type { App, Asker } from '../app.ts';
 import { mydataButtons } from '../history/mydata.ts';
 import { findRecipe, findRequest } from '../history/recipes.ts';
-import type { Answer, AnswerKind } from '../interaction/answer.ts';
 import { onRedis } from '../interaction/redisAway.ts';
+import type { Draft } from '../submit/drafts.ts';
 import { editOf, rerollOf, retryOf, upscaleOf, variationOf } from '../submit/drafts.ts';
 import { imagine } from '../submit/imagine.ts';
-import type { Draft } from '../submit/submit.ts';
+import type { Button, Click } from './button.ts';
 import { cancel } from './cancel.ts';
 import { claim, queue } from './claim.ts';
 import { pickCells, region, regionPrompt, zoomCustom } from './edits.ts';
@@ -21,40 +20,6 @@ import { dropFix, FIX_INPUT, findFix, fixModal, takeFix } from './fix.ts';
 import { remix, remixModal } from './remix.ts';
 import { settingsButtons } from './settingsPanel.ts';
 import { suggest, suggestAll } from './suggestions.ts';
-
-/**
- * The table of buttons. Anyone may press U, V and 🔄, and the result belongs to whoever pressed; stopping a
- * job is for its owner and for moderators. A new button starts in `customId.ts`; the compiler asks for its row.
- */
-export interface Click {
-  app: App;
-  asker: Asker;
-  answer: Answer;
-  id: CustomId;
-  /** Addresses of the files on the message with the button. */
-  files: readonly string[];
-  /** What was picked, where it is a menu. */
-  values: readonly string[];
-}
-
-export interface Button {
-  kind: AnswerKind;
-  press(click: Click): Promise<void>;
-  /** What its form does when it is sent; the form carries the custom id of the button. */
-  form?: Form;
-}
-
-export interface Form {
-  kind: AnswerKind;
-  /** Name of the field with the prompt: the footer of an error shows it again. */
-  prompt?: string;
-  submit(filled: Filled): Promise<void>;
-}
-
-export interface Filled extends Click {
-  /** @throws TypeError where the form has no such field */
-  field(name: string): string;
-}
 
 type DraftOf = (click: Click, settings: Settings) => Promise<Draft>;
 
@@ -181,6 +146,10 @@ const edited = (action: Edit, zoom?: number): Button =>
     ),
   );
 
+/**
+ * The table of buttons. Anyone may press U, V and 🔄, and the result belongs to whoever pressed; stopping a
+ * job is for its owner and for moderators. A new button starts in `customId.ts`; the compiler asks for its row.
+ */
 export const buttons = {
   upscale: upscaled('upscale-subtle'),
   vary: remixable(

@@ -2,9 +2,9 @@ import { say } from '../../shared/messages/index.ts';
 import { type CustomId, printCustomId } from '../../shared/picture/customId.ts';
 import { UserError } from '../../shared/service/errors.ts';
 import type { App, Asker } from '../app.ts';
+import type { Draft } from '../submit/drafts.ts';
 import { remixOf } from '../submit/drafts.ts';
 import { readPrompts } from '../submit/prompts.ts';
-import type { Draft } from '../submit/submit.ts';
 import { promptModal } from './fix.ts';
 
 /** Remix: the prompt of a variation can be changed before it is painted. */

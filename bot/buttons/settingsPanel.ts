@@ -27,7 +27,7 @@ import {
   toggle,
   toggleVariability,
 } from '../submit/preferences.ts';
-import type { Button, Click } from './index.ts';
+import type { Button, Click } from './button.ts';
 
 /**
  * The panel of /settings: three menus, toggles, lanes. Each click changes one setting and draws the panel anew.

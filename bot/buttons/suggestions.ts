@@ -6,8 +6,8 @@ import { draftsOf } from '../submit/drafts.ts';
 import { imagine } from '../submit/imagine.ts';
 import { readPrompts } from '../submit/prompts.ts';
 import { submit } from '../submit/submit.ts';
+import type { Button, Click } from './button.ts';
 import { claim } from './claim.ts';
-import type { Button, Click } from './index.ts';
 
 /** The prompts that `/describe` and `/shorten` offer, one by one or all at once. */
 const offeredSchema = z.array(z.string()).max(5);

@@ -3,10 +3,11 @@ import { readSettings } from '../../shared/memory/settings.ts';
 import { languageOf, languages, say } from '../../shared/messages/index.ts';
 import { UserError } from '../../shared/service/errors.ts';
 import { onRedis } from '../interaction/redisAway.ts';
+import type { Draft } from '../submit/drafts.ts';
 import { GRID } from '../submit/drafts.ts';
 import { takeImagePrompt } from '../submit/imagePrompt.ts';
 import { modelFor } from '../submit/prompts.ts';
-import { begin, type Draft, submit } from '../submit/submit.ts';
+import { begin, submit } from '../submit/submit.ts';
 import { type Command, EVERYWHERE, named } from './command.ts';
 
 const IMAGES = ['image1', 'image2', 'image3', 'image4', 'image5'] as const;

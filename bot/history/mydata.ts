@@ -17,7 +17,7 @@ import { deliverId, renderId, sheetId } from '../../shared/queue/job.ts';
 import { cancelJob } from '../../shared/queue/queue.ts';
 import { keys, PREFIX } from '../../shared/queue/redis.ts';
 import type { App } from '../app.ts';
-import type { Button } from '../buttons/index.ts';
+import type { Button } from '../buttons/button.ts';
 import { onRedis } from '../interaction/redisAway.ts';
 import { linkTo, placesOf, shownAt } from './messages.ts';
 

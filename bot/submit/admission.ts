@@ -15,7 +15,7 @@ import { refusedBy, type Wish } from '../moderation/index.ts';
 import { giveBackQuota, type Quota, takeQuota, usedToday } from '../server/quota.ts';
 import { countServerOpen, takeServerPlaces } from '../server/serverCap.ts';
 import { isBlocked, readServer, type ServerSettings } from '../server/settings.ts';
-import type { Draft } from './submit.ts';
+import type { Draft } from './drafts.ts';
 
 /**
  * Who may paint what, where and how much: the one place that every wish passes, typed or clicked, before it

@@ -2,7 +2,11 @@ import { type Edit, isEdit } from '../../shared/picture/frame.ts';
 import { lineage, MAX_LINEAGE, type Recipe, seedOf } from '../../shared/picture/recipe.ts';
 import { type ParsedPrompt, parsePrompt, printPrompt } from '../../shared/prompt/index.ts';
 import type { Params, RenderRequest } from '../../shared/queue/job.ts';
-import type { Draft } from './submit.ts';
+
+/** A wish that has everything but its place in the queue. Without a seed it gets one of its own. */
+export type Draft = Omit<RenderRequest, 'v' | 'jobId' | 'user' | 'createdAt' | 'seed'> & {
+  seed?: number | undefined;
+};
 
 /** Wishes out of prompts, and out of pictures that exist: pure. */
 export const GRID = 4;

@@ -8,10 +8,11 @@ import type { App, Asker } from '../app.ts';
 import { keepFix } from '../buttons/fix.ts';
 import type { Answer } from '../interaction/answer.ts';
 import { onRedis } from '../interaction/redisAway.ts';
+import type { Draft } from './drafts.ts';
 import { draftsOf } from './drafts.ts';
 import { type Attached, takeImagePrompt } from './imagePrompt.ts';
 import { MAX_JOBS, readPrompts } from './prompts.ts';
-import { begin, type Draft, submit } from './submit.ts';
+import { begin, submit } from './submit.ts';
 
 /** Prompts that the question before a permutation shows. */
 const SHOWN = 10;

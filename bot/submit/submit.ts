@@ -5,7 +5,7 @@ import { forgetJob } from '../../shared/memory/pictures.ts';
 import { DEFAULT_LANE, readSettings, type Settings } from '../../shared/memory/settings.ts';
 import { presentQueued } from '../../shared/picture/present.ts';
 import { release, reserve } from '../../shared/queue/fairness.ts';
-import { type DeliverJob, type RenderRequest, SCHEMA_VERSION } from '../../shared/queue/job.ts';
+import { type DeliverJob, SCHEMA_VERSION } from '../../shared/queue/job.ts';
 import { cancelJob } from '../../shared/queue/queue.ts';
 import { keys, RECIPE_TTL_S, TOKEN_TTL_S } from '../../shared/queue/redis.ts';
 import { expectedWait, listWorkers } from '../../shared/queue/registry.ts';
@@ -14,14 +14,11 @@ import type { App, Asker } from '../app.ts';
 import type { Answer } from '../interaction/answer.ts';
 import { onRedis } from '../interaction/redisAway.ts';
 import { type Admitted, admit, foresee } from './admission.ts';
+import type { Draft } from './drafts.ts';
 import { AGAIN_MS, enqueue, recordOf, remember, SETTLE_MS, type Turn } from './enqueue.ts';
 
 /** This process, among all bots that get the same interaction. */
 const ME = randomUUID();
-/** A wish that has everything but its place in the queue. Without a seed it gets one of its own. */
-export type Draft = Omit<RenderRequest, 'v' | 'jobId' | 'user' | 'createdAt' | 'seed'> & {
-  seed?: number | undefined;
-};
 
 interface Place extends Turn {
   waitMs: number | undefined;

@@ -1,4 +1,4 @@
-import type { Message } from './index.ts';
+import type { Message } from './message.ts';
 
 /**
  * Every word that a person reads on Discord. `{name}` is filled from the parameters; a message with plural

@@ -1,14 +1,14 @@
 import { en } from './en.ts';
+import type { Message } from './message.ts';
 import { vi } from './vi.ts';
 
-/** A text, or its plural forms by CLDR category of the parameter `n`. */
-export type Message = string | ({ other: string } & { [K in Intl.LDMLPluralRule]?: string });
+export type { Message } from './message.ts';
+/** English has every key; another language that lacks one does not compile. */
 export type MessageKey = keyof typeof en;
-export type MessageTable = Record<MessageKey, Message>;
 export type MessageParams = Readonly<Record<string, string | number>>;
 
 /** Adding a language is one file and one line here. Keys are prefixes of Discord's locales. */
-export const languages = { en, vi } satisfies Record<string, MessageTable>;
+export const languages = { en, vi } satisfies Record<string, Record<MessageKey, Message>>;
 export type Language = keyof typeof languages;
 
 /** Discord's locale (`en-US`, `vi`, …) to a language we have; English where we have none. */
@@ -20,7 +20,7 @@ export function languageOf(locale: string): Language {
 /** Numbers are printed the way the language does; strings go in as they are, so the caller escapes them. */
 export function say(locale: string, key: MessageKey, params: MessageParams = {}): string {
   const language = languageOf(locale);
-  const message: Message = (languages[language] as MessageTable)[key];
+  const message: Message = (languages[language] as Record<MessageKey, Message>)[key];
   const text =
     typeof message === 'string' ? message : pluralForm(language, message, Number(params['n'] ?? 0));
   return text.replace(/\{(\w+)\}/g, (whole, name: string) => {

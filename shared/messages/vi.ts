@@ -1,4 +1,5 @@
-import type { MessageTable } from './index.ts';
+import type { en } from './en.ts';
+import type { Message } from './message.ts';
 
 /** Vietnamese has one plural form; `other` alone serves. */
 export const vi = {
@@ -571,4 +572,4 @@ export const vi = {
   'error.no-recipe.title': 'Không đọc được gì',
   'error.no-recipe.text':
     'Tệp này không cho biết nó được vẽ thế nào. Các chương trình gửi lại ảnh thường xóa thông tin đó.',
-} as const satisfies MessageTable;
+} as const satisfies Record<keyof typeof en, Message>;

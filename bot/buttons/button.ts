@@ -1,0 +1,34 @@
+import type { CustomId } from '../../shared/picture/customId.ts';
+import type { App, Asker } from '../app.ts';
+import type { Answer, AnswerKind } from '../interaction/answer.ts';
+
+/** One press of a button, or one pick in a menu. */
+export interface Click {
+  app: App;
+  asker: Asker;
+  answer: Answer;
+  id: CustomId;
+  /** Addresses of the files on the message with the button. */
+  files: readonly string[];
+  /** What was picked, where it is a menu. */
+  values: readonly string[];
+}
+
+export interface Button {
+  kind: AnswerKind;
+  press(click: Click): Promise<void>;
+  /** What its form does when it is sent; the form carries the custom id of the button. */
+  form?: Form;
+}
+
+export interface Form {
+  kind: AnswerKind;
+  /** Name of the field with the prompt: the footer of an error shows it again. */
+  prompt?: string;
+  submit(filled: Filled): Promise<void>;
+}
+
+export interface Filled extends Click {
+  /** @throws TypeError where the form has no such field */
+  field(name: string): string;
+}
