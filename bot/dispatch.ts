@@ -10,6 +10,7 @@ import {
   type ModalSubmitInteraction,
   type StringSelectMenuInteraction,
 } from 'discord.js';
+import pRetry, { type Options } from 'p-retry';
 import { type CustomId, parseCustomId } from '../shared/picture/customId.ts';
 import { UserError } from '../shared/service/errors.ts';
 import type { App, Asker } from './app.ts';
@@ -24,7 +25,6 @@ import { isRedisAway } from './interaction/redisAway.ts';
 import { type Control, parseControl } from './server/controls.ts';
 import { kindOf, touchPanel } from './server/setup.ts';
 import { audit } from './submit/audit.ts';
-import { retry } from './submit/retry.ts';
 
 /** Discord gives 3 s; what is not answered by then is deferred, with time for the deferral to travel. */
 const DEFER_AFTER_MS = 1800;
@@ -94,10 +94,13 @@ async function complete(app: App, interaction: AutocompleteInteraction): Promise
   }
 }
 
-/** Seconds between attempts where Discord has trouble of its own. */
-const TELL_AGAIN_S = [2, 10, 30];
-/** Not what Discord says no with. */
-const isTrouble = (error: unknown): boolean => !(error instanceof DiscordAPIError);
+/** Where Discord has trouble of its own, and not what it says no with: after 2, 8 and 32 s. */
+const TELL_AGAIN: Options = {
+  retries: 3,
+  minTimeout: 2000,
+  factor: 4,
+  shouldRetry: ({ error }) => !(error instanceof DiscordAPIError),
+};
 
 async function explain(app: App, asker: Asker, answer: Answer, plan: Plan, thrown: unknown): Promise<void> {
   const error = isRedisAway(thrown) ? new UserError('redis') : thrown;
@@ -111,7 +114,7 @@ async function explain(app: App, asker: Asker, answer: Answer, plan: Plan, throw
   else app.log.error({ ...about, err: error }, 'interaction failed');
   const told = presentError(error, { locale: asker.locale, typed: plan.typed, errorId });
   try {
-    await retry(TELL_AGAIN_S, isTrouble, () => answer.tell(told));
+    await pRetry(() => answer.tell(told), TELL_AGAIN);
   } catch (failure) {
     app.log.warn({ ...about, err: failure }, 'error not told');
   }

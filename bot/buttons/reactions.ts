@@ -1,5 +1,6 @@
 import type { Client, MessageReaction, PartialMessageReaction, PartialUser, User } from 'discord.js';
 import { Routes } from 'discord.js';
+import pRetry, { type Options } from 'p-retry';
 import { readJobs } from '../../shared/memory/pictures.ts';
 import { keys } from '../../shared/queue/redis.ts';
 import { UserError } from '../../shared/service/errors.ts';
@@ -8,7 +9,6 @@ import { sendResults } from '../history/dmResults.ts';
 import { jobOf, type OurMessage, readMessage } from '../history/messages.ts';
 import { refusedUse } from '../interaction/gate.ts';
 import { isRedisAway } from '../interaction/redisAway.ts';
-import { retry } from '../submit/retry.ts';
 import { cancel } from './cancel.ts';
 
 interface Reacted {
@@ -39,13 +39,16 @@ export async function onReaction(
   const message = await readMessage(app.rest, channelId, messageId);
   if (message?.author.id !== client.user.id) return;
   const jobId = jobOf(message);
-  if (jobId !== undefined)
-    await retry(AGAIN_S, isAway, () => act(app, { channelId, messageId, message, jobId, user }));
+  if (jobId !== undefined) await pRetry(() => act(app, { channelId, messageId, message, jobId, user }), AWAY);
 }
 
-const AGAIN_S = [1, 3, 10];
-const isAway = (error: unknown): boolean =>
-  isRedisAway(error) || (error instanceof UserError && error.code === 'redis');
+/** Nobody can be told to react once more: again after 1, 3 and 9 s where Redis is away. */
+const AWAY: Options = {
+  retries: 3,
+  minTimeout: 1000,
+  factor: 3,
+  shouldRetry: ({ error }) => isRedisAway(error) || (error instanceof UserError && error.code === 'redis'),
+};
 
 /** By the owner: stops a job; on a picture that is finished it takes the message away. */
 async function stopOrDelete(app: App, { channelId, messageId, jobId, user }: Reacted): Promise<void> {

@@ -1,3 +1,4 @@
+import pLimit from 'p-limit';
 import { UserError } from '../../shared/service/errors.ts';
 
 /** How much there may be of something that is costly; what is beyond is refused rather than kept waiting. */
@@ -15,23 +16,20 @@ export type Limiter = <T>(userId: string, work: () => Promise<T>) => Promise<T>;
 
 /** Work in the order it came. */
 export function openLimiter({ atOnce, waiting, perUser }: LimiterOptions): Limiter {
-  const turns: (() => void)[] = [];
+  const limit = pLimit(atOnce);
   const of = new Map<string, number>();
-  let busy = 0;
+  let open = 0;
   return async (userId, work) => {
     const mine = of.get(userId) ?? 0;
     if (mine >= perUser) throw new UserError('image-line-user', { n: mine });
-    if (busy >= atOnce && turns.length >= waiting) throw new UserError('image-line', { n: turns.length });
+    // Counted here: the library begins its work a moment after it was asked.
+    if (open >= atOnce + waiting) throw new UserError('image-line', { n: open - atOnce });
     of.set(userId, mine + 1);
-    // Whoever ends hands their turn on, so that nobody slips in between.
-    if (busy < atOnce) busy++;
-    else await new Promise<void>((turn) => turns.push(turn));
+    open++;
     try {
-      return await work();
+      return await limit(work);
     } finally {
-      const next = turns.shift();
-      if (next) next();
-      else busy--;
+      open--;
       const left = (of.get(userId) ?? 1) - 1;
       if (left > 0) of.set(userId, left);
       else of.delete(userId);
