@@ -411,6 +411,19 @@ function prepareTests() {
   wantChromium();
 }
 
+/** Pure and engine tests: neither Redis nor a browser. */
+const QUICK = [
+  'house',
+  'bot/pure',
+  'bot/moderation',
+  'shared/picture',
+  'shared/prompt',
+  'shared/messages',
+  'shared/contract',
+]
+  .concat(['worker/engine', 'worker/paint/grid', 'worker/paint/lanczos', 'worker/models/installed'])
+  .map((path) => `test/${path}`);
+
 const [command = 'start', ...rest] = process.argv.slice(2);
 needNode();
 switch (command) {
@@ -420,6 +433,10 @@ switch (command) {
   case 'test':
     prepareTests();
     vitest(...rest);
+    break;
+  case 'quick':
+    needPackages();
+    vitest(...QUICK, ...rest);
     break;
   case 'check':
     prepareTests();
@@ -444,5 +461,7 @@ switch (command) {
     tool('tsx/dist/cli.mjs', 'test/e2e/shots.ts', ...rest);
     break;
   default:
-    fail(`Unknown command ${JSON.stringify(command)}; expected start, test, check, bench, storm or fuzz.`);
+    fail(
+      `Unknown command ${JSON.stringify(command)}; expected start, test, quick, check, bench, storm, fuzz or shots.`,
+    );
 }
