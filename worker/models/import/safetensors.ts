@@ -129,7 +129,7 @@ function repeatedKey(text: string): string | undefined {
     } else if (token === '}' || token === ']') open.pop();
     else if (colon !== undefined) {
       const key = token.slice(1, token.lastIndexOf('"'));
-      const plain = key.includes('\\') ? unescape(key) : key;
+      const plain = key.includes('\\') ? readKey(key) : key;
       if (open.at(-1)?.has(plain)) return plain;
       open.at(-1)?.add(plain);
     }
@@ -137,7 +137,7 @@ function repeatedKey(text: string): string | undefined {
   return undefined;
 }
 
-function unescape(text: string): string {
+function readKey(text: string): string {
   try {
     return JSON.parse(`"${text}"`) as string;
   } catch {
