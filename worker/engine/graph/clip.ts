@@ -34,9 +34,7 @@ export function buildTextEncoder(
   const tokens = graph.op('Slice', [shape, graph.ints([1]), graph.ints([2])]);
   const layers = new Layers(graph, weights, batch, options);
   const name = 'text_model.embeddings';
-  let known = graph.op('Gather', [layers.weight(`${name}.token_embedding.weight`), ids], {
-    name: `${name}.token_embedding`,
-  });
+  let known = layers.gather(`${name}.token_embedding`, ids);
   if (options.embeddings) {
     const places = graph.input('embedding_places', 'int64', ['embeddings', 2]);
     const rows = graph.input('embedding_rows', 'float32', ['embeddings', width]);

@@ -6,7 +6,7 @@ import { EngineError } from '../errors.ts';
 import { type Graph, microsoft } from './graph.ts';
 import { loraOnConvolution, loraOnLinear } from './loraPorts.ts';
 import type { Module } from './module.ts';
-import { needWeight, type Weight, type Weights } from './weights.ts';
+import { elementTypes, needWeight, type Weight, type Weights } from './weights.ts';
 
 /**
  * `fused` uses the operators that ONNX Runtime's processor has beyond ONNX (MultiHeadAttention,
@@ -99,6 +99,15 @@ export class Layers {
     const module: Module = { name, kind: 'linear', shape: [out, into] };
     this.modules.push(module);
     return this.#lora(module) ? loraOnLinear(graph, module, x, y, this.batch) : y;
+  }
+
+  /** An embedding: [..] of ids → [.., width]. Only the rows in use are widened. */
+  gather(name: string, ids: string): string {
+    const { graph } = this;
+    const stored = needWeight(this.#weights, `${name}.weight`);
+    const rows = graph.op('Gather', [graph.weight(`${name}.weight`, stored), ids], { name });
+    if (stored.type === 'float32') return rows;
+    return graph.op('Cast', [rows], { name: `${name}.float`, attributes: { to: elementTypes.float32 } });
   }
 
   silu(x: string): string {

@@ -44,7 +44,7 @@ export function buildUNet(config: UNetConfig, weights: Weights, options: BuildOp
     for (let i = 0; i < config.layers[level]!; i++) {
       x = convolve(`${name}.resnets.${i}`, x);
       const depth = config.downDepth[level]![i];
-      if (depth !== undefined) x = attend(`${name}.attentions.${i}`, x, level, depth);
+      if (depth) x = attend(`${name}.attentions.${i}`, x, level, depth);
       kept.push(x);
     }
     if (level === levels - 1) break;
@@ -69,7 +69,7 @@ export function buildUNet(config: UNetConfig, weights: Weights, options: BuildOp
       x = graph.op('Concat', [x, kept.pop()!], { attributes: { axis: 1 } });
       x = convolve(`${name}.resnets.${i}`, x);
       const depth = config.upDepth[up]![i];
-      if (depth !== undefined) x = attend(`${name}.attentions.${i}`, x, level, depth);
+      if (depth) x = attend(`${name}.attentions.${i}`, x, level, depth);
     }
     if (level > 0) x = layers.conv(`${name}.upsamplers.0.conv`, layers.upsample(x));
   }

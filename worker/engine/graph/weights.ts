@@ -7,6 +7,7 @@ export const elementTypes = {
   int32: 6,
   int64: 7,
   float16: 10,
+  float64: 11,
   bfloat16: 16,
   float8e4m3fn: 17,
   float8e5m2: 19,

@@ -5,8 +5,8 @@
  * and nothing but the index is read.
  */
 import { type FileHandle, open } from 'node:fs/promises';
-import { messageOf } from '../../../shared/errors.ts';
-import { StoreError } from '../../hub/errors.ts';
+import { messageOf } from '../../../shared/service/errors.ts';
+import { StoreError } from '../hub/errors.ts';
 
 /** Bytes an element. */
 const itemSizes = {
