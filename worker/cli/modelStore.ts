@@ -16,7 +16,9 @@ import {
   type StoredModel,
   verifyModel,
 } from '../models/hub/store.ts';
+import { importModel, isImportable } from '../models/import/importModel.ts';
 import type { Manifest } from '../models/manifest.ts';
+import { importSettings } from './importSettings.ts';
 import { agree, command, one, stoppable } from './modelCall.ts';
 import { pathFromUser } from './usage.ts';
 
@@ -24,8 +26,10 @@ import { pathFromUser } from './usage.ts';
 export const modelUsage = `dreamgrid models [list]                          what is installed
 dreamgrid models pull OWNER/NAME[@REVISION]      fetch an ONNX model from the hub (HF_ENDPOINT, HF_TOKEN)
                  [--as NAME] [--yes]
-dreamgrid models add DIR [--as NAME]             take in a folder that an exporter wrote
-                 [--link] [--no-load]            hard links instead of copies; without trying to load it
+dreamgrid models add FILE|DIR [--as NAME]        take in a .safetensors, a diffusers folder, or a folder of ONNX
+                 [--vae FILE]                    files; with another autoencoder than the model's own
+                 [--steps N] [--guidance X] [--scheduler NAME] [--prediction epsilon|v_prediction]
+                 [--link] [--no-load]            ONNX: hard links instead of copies; without trying to load it
 dreamgrid models verify [NAME …]                 compare every byte with the manifest
 dreamgrid models optimise NAME [--undo]          once, for the processor: loads in a fraction of the time, and
                                                  workers on one machine share the weights
@@ -82,29 +86,43 @@ function describePlan(plan: PullPlan): string {
   ].join('\n');
 }
 
-export const add = command(
-  modelUsage,
-  { as: { type: 'string' }, link: { type: 'boolean' }, 'no-load': { type: 'boolean' } },
-  async ({ models, words, flags, say }) => {
-    const from = pathFromUser(one(words, 'folder'));
-    const as = flags['as'] as string | undefined;
-    const name = as === undefined ? modelNameFrom(basename(from)) : checkModelName(as);
-    const { PROVIDERS, THREADS } = readEnv();
-    const load = { providers: PROVIDERS, ...(THREADS > 0 ? { threads: THREADS } : {}) };
-    const bar = openBar(process.stderr);
-    const manifest = await addModel(models, from, name, {
-      link: flags['link'] === true,
-      ...(flags['no-load'] ? {} : { load }),
-      onBytes: (file, done, total) => bar.show(file, done, total),
-    }).finally(bar.end);
-    const dir = join(models, name);
-    say(
-      { name, dir, family: manifest.family, files: Object.keys(manifest.files).length },
-      installed(manifest, dir),
-    );
-    return 0;
-  },
-);
+const addOptions = {
+  as: { type: 'string' },
+  yes: { type: 'boolean' },
+  link: { type: 'boolean' },
+  'no-load': { type: 'boolean' },
+  vae: { type: 'string' },
+  prediction: { type: 'string' },
+  steps: { type: 'string' },
+  guidance: { type: 'string' },
+  scheduler: { type: 'string' },
+} as const;
+
+export const add = command(modelUsage, addOptions, async ({ models, words, flags, say, note }) => {
+  const from = pathFromUser(one(words, 'file or folder'));
+  const as = flags['as'] as string | undefined;
+  const name = as === undefined ? modelNameFrom(basename(from, '.safetensors')) : checkModelName(as);
+  const { PROVIDERS, THREADS } = readEnv();
+  const load = { providers: PROVIDERS, ...(THREADS > 0 ? { threads: THREADS } : {}) };
+  const bar = openBar(process.stderr);
+  const onBytes = (file: string, done: number, total: number): void => bar.show(file, done, total);
+  const common = { ...(flags['no-load'] ? {} : { load }), onBytes };
+  const settings = importSettings(flags);
+  const importable = await isImportable(from);
+  if (!importable && Object.keys(settings).length > 0)
+    throw new StoreError('usage', `${from} is no .safetensors: --${Object.keys(settings)[0]} is for those.`);
+  const manifest = await stoppable((signal) =>
+    importable
+      ? importModel(models, from, name, { ...common, ...settings, signal, say: note })
+      : addModel(models, from, name, { ...common, link: flags['link'] === true }),
+  ).finally(bar.end);
+  const dir = join(models, name);
+  say(
+    { name, dir, family: manifest.family, files: Object.keys(manifest.files).length },
+    installed(manifest, dir),
+  );
+  return 0;
+});
 
 /** Exit code 1 where something is broken or nothing can be painted with. */
 export const list = command(modelUsage, {}, async ({ models, words, say, note }) => {

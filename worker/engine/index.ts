@@ -7,8 +7,11 @@ import { embed } from './text/embed.ts';
 import type { LoadOptions, Model } from './types.ts';
 
 export { EngineError, type EngineErrorCode } from './errors.ts';
+export { builderVersion, type ElementType, type Network, type Weight } from './graph/index.ts';
 export { optimise, optimisedDir } from './onnx/optimised.ts';
-export { schedulerNames } from './schedulers/index.ts';
+export { buildNetwork, buildStored, indexOf, type NetworkKind, weightIndexFile } from './onnx/ownGraph.ts';
+export { findScheduler, schedulerNames } from './schedulers/index.ts';
+export { type Trial, tryModel } from './trial.ts';
 export type * from './types.ts';
 
 export async function loadModel(dir: string, options: LoadOptions = {}): Promise<Model> {

@@ -12,6 +12,7 @@ import { checkWeights, type Folder, number, openFolder } from './onnx/folder.ts'
 import { findLatentParameters } from './onnx/latentParameters.ts';
 import { addOutput, readOnnx } from './onnx/onnx.ts';
 import { openOptimised, optimisedDir } from './onnx/optimised.ts';
+import { refreshGraph } from './onnx/ownGraph.ts';
 import { openSession, type Session, type SessionSettings } from './onnx/session.ts';
 import { type ImageEncoderSettings, makeImageEncoder } from './parts/imageEncoder.ts';
 import { clipMean, clipStd, makeSafetyChecker } from './parts/safetyChecker.ts';
@@ -131,9 +132,13 @@ async function openPart(
   file: string,
   settings: SessionSettings,
 ): Promise<Session> {
-  const onnx = readOnnx(file);
+  const found = readOnnx(file);
+  const onnx = refreshGraph(file, found) ? readOnnx(file) : found;
   checkWeights(part === 'upscaler' || part === 'image_encoder' ? path.dirname(file) : folder.dir, file, onnx);
-  const session = await openSession(file, settings);
+  // Our own graphs leave ONNX Runtime nothing to rewrite, and their weights stay mapped; the convolutions of an
+  // autoencoder alone gain more by being packed than its few weights take.
+  const own = onnx.builder !== undefined;
+  const session = await openSession(file, { ...settings, own, asIs: own && !repacked.includes(part) });
   if (part !== 'vae_encoder' || session.outputs.has('latent_parameters') || onnx.external.length > 0)
     return session;
   // Without mean and variance apart, a picture to start from could not be met as diffusers meets it.
@@ -145,6 +150,8 @@ async function openPart(
   await session.release();
   return openSession(file, settings, addOutput(readFileSync(file), parameters, output.type));
 }
+
+const repacked = ['vae_decoder', 'vae_encoder', 'tiny_decoder', 'upscaler'];
 
 /** transformers' preprocessor_config.json, OpenAI CLIP's numbers where there is none. */
 function imageSettings(folder: Folder): ImageEncoderSettings {

@@ -56,8 +56,9 @@ export function makeDenoiser(session: Session): Denoiser {
   const fixedBatch = samplePort.shape[0];
   const timestepDim = timestepPort.shape[0];
   // ONNX Runtime's CPU kernels multiply one row by another routine than several, which rounds otherwise: what a
-  // picture would be alone in, it stays alone in. From two rows on, a row's numbers do not change with their count.
-  const apart = session.provider === 'cpu';
+  // picture would be alone in, it stays alone in. From two rows on, a row's numbers do not change with their count;
+  // our own graphs never multiply one row alone.
+  const apart = session.provider === 'cpu' && !session.own;
   const timestepPerRow =
     timestepPort.shape.length === 1 && typeof timestepDim === 'string' && !/^steps?$/.test(timestepDim);
 

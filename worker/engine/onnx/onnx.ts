@@ -4,6 +4,7 @@
  */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { EngineError } from '../errors.ts';
+import { builderOf } from '../graph/index.ts';
 
 interface Field {
   readonly number: number;
@@ -32,9 +33,12 @@ export interface OnnxFile {
   readonly nodes: readonly Node[];
   /** Dimensions of the weights, by name. */
   readonly weights: ReadonlyMap<string, readonly number[]>;
+  /** The version of our own builder that wrote it; undefined for other people's. */
+  readonly builder: number | undefined;
 }
 
 const modelGraph = 7;
+const modelMetadata = 14;
 const graphNode = 1;
 const graphInitializer = 5;
 const graphOutput = 12;
@@ -44,16 +48,18 @@ export function readOnnx(file: string): OnnxFile {
   const descriptor = openSync(file, 'r');
   try {
     const bytes = pagedBytes(descriptor, fstatSync(descriptor).size);
-    const graph = fields(bytes, 0, bytes.length).find((field) => field.number === modelGraph);
-    if (!graph || graph.to === graph.from) throw new RangeError('no graph');
+    const model = fields(bytes, 0, bytes.length);
+    const graphs = model.filter((field) => field.number === modelGraph && field.to > field.from);
+    if (graphs.length === 0) throw new RangeError('no graph');
     const external: ExternalTensor[] = [];
     const nodes: Node[] = [];
     const weights = new Map<string, readonly number[]>();
-    for (const field of fields(bytes, graph.from, graph.to)) {
+    // A message that is written in several pieces is one.
+    for (const field of graphs.flatMap((graph) => fields(bytes, graph.from, graph.to))) {
       if (field.number === graphInitializer) readTensor(bytes, field, external, weights);
       else if (field.number === graphNode) nodes.push(readNode(bytes, field, external));
     }
-    return { external, nodes, weights };
+    return { external, nodes, weights, builder: builderOf(readMetadata(bytes, model)) };
   } catch (error) {
     throw new EngineError('bad-model', `${file} is damaged or no ONNX file. Fetch or export it again.`, {
       file,
@@ -62,6 +68,18 @@ export function readOnnx(file: string): OnnxFile {
   } finally {
     closeSync(descriptor);
   }
+}
+
+/** StringStringEntryProto { key = 1, value = 2 } */
+function readMetadata(bytes: Bytes, model: readonly Field[]): Map<string, string> {
+  const entries = new Map<string, string>();
+  for (const field of model) {
+    if (field.number !== modelMetadata) continue;
+    const parts = fields(bytes, field.from, field.to);
+    const [key, value] = [1, 2].map((number) => parts.find((part) => part.number === number));
+    if (key && value) entries.set(text(bytes, key), text(bytes, value));
+  }
+  return entries;
 }
 
 /** The file with one more output, so that ONNX Runtime hands out a tensor from inside the graph. */

@@ -24,6 +24,8 @@ export interface Session {
   /** Providers that were asked for before the one in use, each with the reason why it could not be started. */
   readonly missing: readonly string[];
   readonly optimised: boolean;
+  /** We wrote its graph (see graph/README.md). */
+  readonly own: boolean;
   readonly inputs: ReadonlyMap<string, Port>;
   readonly outputs: ReadonlyMap<string, Port>;
   /** Runs the model; only the outputs named in `fetch` are read back (all where it is left out). */
@@ -41,8 +43,10 @@ export interface Output {
 export interface SessionSettings {
   readonly providers: readonly string[];
   readonly threads?: number;
-  /** The file was optimised before: it is opened as it is, its weights mapped. */
+  /** Nothing is left to optimise: the processor opens the file as it is, its weights mapped. */
   readonly asIs?: boolean;
+  /** We wrote its graph. */
+  readonly own?: boolean;
 }
 
 export async function openSession(
@@ -57,7 +61,7 @@ export async function openSession(
       const native = await (bytes
         ? InferenceSession.create(bytes, options)
         : InferenceSession.create(file, options));
-      return wrap(native, file, provider, failures, settings.asIs === true);
+      return wrap(native, file, provider, failures, settings);
     } catch (error) {
       const why = reason(error);
       if (isMemory(why))
@@ -77,9 +81,10 @@ export async function openSession(
 }
 
 function sessionOptions(provider: string, settings: SessionSettings): InferenceSession.SessionOptions {
+  const asIs = settings.asIs === true && provider === 'cpu';
   return {
     executionProviders: [provider],
-    graphOptimizationLevel: settings.asIs ? 'disabled' : 'all',
+    graphOptimizationLevel: asIs ? 'disabled' : 'all',
     logSeverityLevel: 3,
     ...(settings.threads === undefined ? {} : { intraOpNumThreads: settings.threads }),
     // A spinning thread pool takes the second core from everybody else for nothing but 10 % of our own speed.
@@ -87,7 +92,7 @@ function sessionOptions(provider: string, settings: SessionSettings): InferenceS
       session: {
         intra_op: { allow_spinning: '0' },
         inter_op: { allow_spinning: '0' },
-        ...(settings.asIs ? { disable_prepacking: '1' } : {}),
+        ...(asIs ? { disable_prepacking: '1' } : {}),
       },
     },
   };
@@ -105,8 +110,9 @@ function wrap(
   file: string,
   provider: string,
   missing: readonly string[],
-  optimised: boolean,
+  settings: SessionSettings,
 ): Session {
+  const { asIs = false, own = false } = settings;
   const inputs = ports(native.inputMetadata);
   const outputs = ports(native.outputMetadata);
   let runMs = 0;
@@ -114,7 +120,8 @@ function wrap(
     file,
     provider,
     missing,
-    optimised,
+    optimised: asIs,
+    own,
     inputs,
     outputs,
     get runMs() {

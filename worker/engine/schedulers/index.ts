@@ -78,6 +78,18 @@ const byAlias = new Map(Object.entries(aliases).map(([alias, target]) => [alias.
 /** Every name that a request may carry. */
 export const schedulerNames: readonly string[] = [...byName.keys(), ...Object.keys(aliases)];
 
+/**
+ * The diffusers class, and the options over its own, that a name means.
+ * @param name a class name or an AUTOMATIC1111 name
+ * @throws EngineError('bad-request') which lists what there is
+ */
+export function findScheduler(name: string): { readonly className: string; readonly options: Config } {
+  const [className, options] = byAlias.get(name.toLowerCase()) ?? [name, {}];
+  if (!byName.has(className))
+    throw badRequest(`no scheduler "${name}" (there are ${schedulerNames.join(', ')})`);
+  return { className, options };
+}
+
 export interface SchedulerChoice {
   /** A diffusers class name or an AUTOMATIC1111 name; the model's own where left out. */
   readonly name?: string;
@@ -89,8 +101,7 @@ export interface SchedulerChoice {
 export function planSchedule(model: Config, choice: SchedulerChoice, request: PlanRequest): Plan {
   const wanted =
     choice.name ?? String(choice.config?.['_class_name'] ?? model['_class_name'] ?? 'DDIMScheduler');
-  const alias = byAlias.get(wanted.toLowerCase());
-  const definition = byName.get(alias ? alias[0] : wanted);
-  if (!definition) throw badRequest(`no scheduler "${wanted}" (there are ${schedulerNames.join(', ')})`);
-  return definition.plan({ ...model, ...alias?.[1], ...choice.config }, request);
+  const { className, options } = findScheduler(wanted);
+  const definition = byName.get(className)!;
+  return definition.plan({ ...model, ...options, ...choice.config }, request);
 }

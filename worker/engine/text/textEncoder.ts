@@ -1,6 +1,6 @@
 /** A text encoder: rows of token ids to hidden states, weighted, joined and remembered. */
 import { EngineError } from '../errors.ts';
-import type { Session } from '../onnx/session.ts';
+import type { Session, Value } from '../onnx/session.ts';
 import { concat } from '../onnx/tensor.ts';
 import { emptyRow, layOut, type Piece, parseEmphasis, type Row } from './prompt.ts';
 import type { Tokenizer } from './tokenizer.ts';
@@ -40,6 +40,7 @@ export function makeTextEncoder(session: Session, tokenizer: Tokenizer, layer: L
   );
   const fetch = pooledName === undefined ? [hiddenName] : [hiddenName, pooledName];
   const idsName = session.inputs.has('input_ids') ? 'input_ids' : [...session.inputs.keys()][0]!;
+  const placeholders = noEmbeddings(session);
   const cache = new Map<string, { hidden: Float32Array; width: number; pooled: Float32Array }>();
 
   async function encodeRow(row: Row) {
@@ -54,7 +55,7 @@ export function makeTextEncoder(session: Session, tokenizer: Tokenizer, layer: L
     const lastReal = row.ids.indexOf(tokenizer.end, 1);
     const mask = row.ids.map((_, i) => (i <= lastReal ? 1 : 0));
     const output = await session.run(
-      { [idsName]: { data: row.ids, dims }, attention_mask: { data: mask, dims } },
+      { [idsName]: { data: row.ids, dims }, attention_mask: { data: mask, dims }, ...placeholders },
       fetch,
     );
     const hidden = output.get(hiddenName)!;
@@ -80,12 +81,12 @@ export function makeTextEncoder(session: Session, tokenizer: Tokenizer, layer: L
     },
     async pool(rows) {
       const batch = session.inputs.get(idsName)?.shape[0];
-      if (pooledName === undefined || typeof batch === 'number' || session.inputs.size > 1)
+      const others = session.inputs.size - Object.keys(placeholders).length;
+      if (pooledName === undefined || typeof batch === 'number' || others > 1)
         return Promise.all(rows.map(async (row) => (await encodeRow(row)).pooled));
       const dims = [rows.length, rows[0]!.ids.length];
-      const output = await session.run({ [idsName]: { data: rows.flatMap(({ ids }) => ids), dims } }, [
-        pooledName,
-      ]);
+      const ids = { data: rows.flatMap((row) => row.ids), dims };
+      const output = await session.run({ [idsName]: ids, ...placeholders }, [pooledName]);
       const { data } = output.get(pooledName)!;
       const size = data.length / rows.length;
       return rows.map((_, i) => data.slice(i * size, (i + 1) * size));
@@ -103,6 +104,13 @@ export function makeTextEncoder(session: Session, tokenizer: Tokenizer, layer: L
       return { hidden, width, tokens: hidden.length / width, pooled };
     },
   };
+}
+
+/** Our own graphs take embeddings that stand in for tokens' own; here are none. */
+function noEmbeddings(session: Session): Readonly<Record<string, Value>> {
+  const width = session.inputs.get('embedding_rows')?.shape[1];
+  if (typeof width !== 'number') return {};
+  return { embedding_places: { data: [], dims: [0, 2] }, embedding_rows: { data: [], dims: [0, width] } };
 }
 
 function hiddenOutput(session: Session, layer: Layer): string {

@@ -16,6 +16,8 @@ export interface Origin {
   readonly license?: string;
   /** owner/name and commit, so that a damaged file can be fetched again. */
   readonly source?: { readonly repository: string; readonly commit: string };
+  /** The single file that it came as, and the hash under which its publisher knows it. */
+  readonly file?: { readonly name: string; readonly sha256: string };
 }
 
 /**
@@ -35,7 +37,7 @@ export async function describeModel(
     scheduler: await readConfig(dir, 'scheduler/scheduler_config.json'),
   };
   const { unet, vae } = configs;
-  const family = familyOf(configs, origin.source?.repository ?? name);
+  const family = familyOf(configs, origin.source?.repository ?? origin.file?.name ?? name);
   const perLatent = 2 ** (lengthOf(vae['block_out_channels'], 4) - 1);
   const multiple = perLatent * 2 ** (lengthOf(unet['block_out_channels'], 4) - 1);
   const native = sidesOf(unet['sample_size'], family.startsWith('sdxl') ? 128 : 64).map(
@@ -58,6 +60,7 @@ export async function describeModel(
     ...(latentRgb ? { latentRgb } : {}),
     ...(upscaler ? { upscaler: { path: 'upscaler/model.onnx', scale: numberOr(upscaler['scale'], 4) } } : {}),
     ...(origin.source ? { source: origin.source } : {}),
+    ...(origin.file ? { file: origin.file } : {}),
     files,
   };
 }

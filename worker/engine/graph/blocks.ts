@@ -1,0 +1,74 @@
+/** The two blocks that diffusion networks repeat: convolutions with a residual, and attention over pixels. */
+import type { Layers } from './layers.ts';
+
+/**
+ * ResnetBlock2D. [N, in, H, W] → [N, out, H, W].
+ * @param time what the timestep adds to every pixel, [N, out]; the autoencoder's blocks have none
+ */
+export function resnet(
+  layers: Layers,
+  name: string,
+  x: string,
+  { groups, eps }: { readonly groups: number; readonly eps: number },
+  time?: (projection: string) => string,
+): string {
+  const { graph } = layers;
+  let h = layers.silu(layers.groupNorm(`${name}.norm1`, x, groups, eps));
+  h = layers.conv(`${name}.conv1`, h);
+  if (time) {
+    const added = graph.op('Unsqueeze', [time(`${name}.time_emb_proj`), graph.ints([2, 3])]);
+    h = graph.op('Add', [h, added]);
+  }
+  h = layers.silu(layers.groupNorm(`${name}.norm2`, h, groups, eps));
+  h = layers.conv(`${name}.conv2`, h);
+  const shortcut = layers.has(`${name}.conv_shortcut.weight`) ? layers.conv(`${name}.conv_shortcut`, x) : x;
+  return graph.op('Add', [shortcut, h], { name });
+}
+
+export interface TransformerSettings {
+  readonly width: number;
+  readonly heads: number;
+  /** Blocks one after the other. */
+  readonly depth: number;
+  readonly groups: number;
+  /** The text, rows [batch·tokens, context]. */
+  readonly context: string;
+}
+
+/**
+ * Transformer2DModel: self-attention, attention to the text, and a gated feed-forward, `depth` times. Pixels are rows
+ * from `proj_in` to `proj_out`, so that every layer between is one matrix product with its bias.
+ */
+export function transformer(layers: Layers, name: string, x: string, settings: TransformerSettings): string {
+  const { graph } = layers;
+  const { width, heads, depth, groups, context } = settings;
+  const normed = layers.groupNorm(`${name}.norm`, x, groups, 1e-6);
+  let h = layers.linear(`${name}.proj_in`, layers.pixelsToRows(normed, width));
+  const block = (i: number): string => `${name}.transformer_blocks.${i}`;
+  let normal = layers.layerNorm(`${block(0)}.norm1`, h);
+  for (let i = 0; i < depth; i++) {
+    const attend = (which: string, to: string): string => {
+      const [q, k, v] = [normal, to, to].map((from, j) =>
+        layers.linear(`${block(i)}.${which}.to_${'qkv'[j]}`, from),
+      );
+      const mixed = layers.attention(`${block(i)}.${which}`, q!, k!, v!, width, heads);
+      return layers.linear(`${block(i)}.${which}.to_out.0`, mixed);
+    };
+    [h, normal] = layers.addNorm(`${block(i)}.norm2`, attend('attn1', normal), h);
+    [h, normal] = layers.addNorm(`${block(i)}.norm3`, attend('attn2', context), h);
+    const fed = feedForward(layers, `${block(i)}.ff`, normal);
+    if (i + 1 < depth) [h, normal] = layers.addNorm(`${block(i + 1)}.norm1`, fed, h);
+    else h = graph.op('Add', [fed, h]);
+  }
+  const back = layers.rowsToPixels(layers.linear(`${name}.proj_out`, h), width, x);
+  return graph.op('Add', [back, x], { name });
+}
+
+/** GEGLU: one half of a wider layer gates the other. */
+function feedForward(layers: Layers, name: string, x: string): string {
+  const { graph } = layers;
+  const wide = layers.linear(`${name}.net.0.proj`, x);
+  const attributes = { axis: -1, num_outputs: 2 };
+  const [value, gate] = graph.split('Split', [wide], 2, { name: `${name}.net.0.halves`, attributes });
+  return layers.linear(`${name}.net.2`, graph.op('Mul', [value!, layers.gelu(gate!)]));
+}

@@ -1,0 +1,19 @@
+/** Writes the networks of Stable Diffusion as ONNX graphs over weights that stay where they lie. */
+export { resnet, type TransformerSettings, transformer } from './blocks.ts';
+export { buildTextEncoder, type TextBuildOptions } from './clip.ts';
+export {
+  readTextConfig,
+  readUNetConfig,
+  readVaeConfig,
+  type TextConfig,
+  type UNetConfig,
+  type VaeConfig,
+} from './config.ts';
+export { type Attribute, type Dimension, Graph, microsoft, type NodeOptions, producer } from './graph.ts';
+export { type BuildOptions, type Flavour, Layers } from './layers.ts';
+export { loraInputs } from './loraPorts.ts';
+export type { Module } from './module.ts';
+export { builderOf, builderVersion, finish, type Network } from './network.ts';
+export { buildUNet } from './unet.ts';
+export { buildVaeDecoder, buildVaeEncoder } from './vae.ts';
+export { type ElementType, elementTypes, needWeight, type Weight, type Weights } from './weights.ts';

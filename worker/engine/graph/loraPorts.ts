@@ -1,0 +1,67 @@
+/**
+ * Inputs through which a LoRA acts without touching a weight: y = W·x + up·down·x (Hu et al., 2021, section 4.1), where
+ * every picture of a batch brings factors of its own. A picture without one brings zeros, or rank 0 where nobody in
+ * the batch has one; scale and alpha are multiplied into `up` by whoever feeds it. Adding zeros to a rank changes no
+ * bit of the result, so pictures with LoRAs of different rank share a batch.
+ *
+ * Linear module m: `lora.<m>.down` [batch, in, rank] and `lora.<m>.up` [batch, rank, out].
+ * Convolution m:   `lora.<m>.down` [rank, in, height, width], `lora.<m>.up` [out, rank, 1, 1] and
+ *                  `lora.<m>.rows` [batch, rank, 1, 1]: the ranks of all pictures' factors side by side, 1 where the
+ *                  rank belongs to the picture. One rank of zeros stands for no LoRA.
+ * `rank` is free, and another one in each module.
+ */
+import type { Attribute, Graph } from './graph.ts';
+import type { Module } from './module.ts';
+
+/** The inputs that a module's LoRA is fed through. */
+export const loraInputs = ({
+  name,
+  kind,
+}: Pick<Module, 'name' | 'kind'>): Record<'down' | 'up' | 'rows', string> => ({
+  down: `lora.${name}.down`,
+  up: `lora.${name}.up`,
+  rows: kind === 'convolution' ? `lora.${name}.rows` : '',
+});
+
+/** @param x rows [batch·N, in], the rows of a picture one after the other; `y` the module's own output */
+export function loraOnLinear(graph: Graph, module: Module, x: string, y: string, batch: string): string {
+  const [out, into] = module.shape as [number, number];
+  const names = loraInputs(module);
+  const rank = `rank.${module.name}`;
+  const down = graph.input(names.down, 'float32', ['batch_size', into, rank]);
+  const up = graph.input(names.up, 'float32', ['batch_size', rank, out]);
+  const shape = graph.op('Concat', [batch, graph.ints([-1, into])], { attributes: { axis: 0 } });
+  const rows = graph.op('Reshape', [x, shape]);
+  const low = graph.op('MatMul', [rows, down], { name: `${module.name}.lora.down` });
+  const delta = graph.op('MatMul', [low, up], { name: `${module.name}.lora.up` });
+  return graph.op('Add', [y, graph.op('Reshape', [delta, graph.ints([-1, out])])], {
+    name: `${module.name}.lora`,
+  });
+}
+
+/** @param attributes the module's own: stride and padding are those of its first factor */
+export function loraOnConvolution(
+  graph: Graph,
+  module: Module,
+  x: string,
+  y: string,
+  attributes: Readonly<Record<string, Attribute>>,
+): string {
+  const [out, into, height, width] = module.shape as [number, number, number, number];
+  const names = loraInputs(module);
+  const rank = `rank.${module.name}`;
+  const down = graph.input(names.down, 'float32', [rank, into, height, width]);
+  const up = graph.input(names.up, 'float32', [out, rank, 1, 1]);
+  const rows = graph.input(names.rows, 'float32', ['batch_size', rank, 1, 1]);
+  const low = graph.op('Conv', [x, down], { name: `${module.name}.lora.down`, attributes });
+  const own = graph.op('Mul', [low, rows]);
+  const pointwise = {
+    kernel_shape: [1, 1],
+    pads: [0, 0, 0, 0],
+    strides: [1, 1],
+    dilations: [1, 1],
+    group: 1,
+  };
+  const delta = graph.op('Conv', [own, up], { name: `${module.name}.lora.up`, attributes: pointwise });
+  return graph.op('Add', [y, delta], { name: `${module.name}.lora` });
+}

@@ -1,0 +1,132 @@
+/**
+ * UNet2DConditionModel: the network of Stable Diffusion 1.x and 2.x, SDXL, their inpainting kin (9 input channels) and
+ * Latent Consistency Models.
+ *
+ * Inputs:  sample [B, channels, H, W] · timestep [B] · encoder_hidden_states [B, tokens, context]
+ *          SDXL: text_embeds [B, pooled], time_ids [B, 6] · LCM: timestep_cond [B, width] · LoRA: see loraPorts.ts
+ * Output:  out_sample [B, channels, H, W]
+ * All float32. H and W are multiples of 2^(levels - 1).
+ */
+import { resnet, transformer } from './blocks.ts';
+import type { UNetConfig } from './config.ts';
+import { Graph } from './graph.ts';
+import { type BuildOptions, Layers } from './layers.ts';
+import { finish, type Network } from './network.ts';
+import type { Weights } from './weights.ts';
+
+/** @throws EngineError('bad-model') which names the weight that is missing or does not fit */
+export function buildUNet(config: UNetConfig, weights: Weights, options: BuildOptions = {}): Network {
+  const graph = new Graph();
+  const { channels, groups, eps, heads } = config;
+  const levels = channels.length;
+
+  // 1. What goes in.
+  const sample = graph.input('sample', 'float32', ['batch_size', config.inChannels, 'height', 'width']);
+  const timestep = graph.input('timestep', 'float32', ['batch_size']);
+  const text = ['batch_size', 'sequence_length', config.context];
+  const hidden = graph.input('encoder_hidden_states', 'float32', text);
+  const batch = graph.op('Slice', [graph.op('Shape', [sample]), graph.ints([0]), graph.ints([1])]);
+  const layers = new Layers(graph, weights, batch, options);
+  const context = graph.op('Reshape', [hidden, graph.ints([-1, config.context])]);
+
+  // 2. The timestep as one vector, and what else is told at once.
+  const active = layers.silu(embedTime(layers, config, timestep));
+  const time = (projection: string): string => firstOfTwo(layers, layers.linear(projection, active));
+  const convolve = (name: string, x: string): string => resnet(layers, name, x, { groups, eps }, time);
+  const attend = (name: string, x: string, level: number, depth: number): string =>
+    transformer(layers, name, x, { width: channels[level]!, heads: heads[level]!, depth, groups, context });
+
+  // 3. Down, keeping what is met again on the way up.
+  let x = layers.conv('conv_in', sample);
+  const kept = [x];
+  for (let level = 0; level < levels; level++) {
+    const name = `down_blocks.${level}`;
+    for (let i = 0; i < config.layers[level]!; i++) {
+      x = convolve(`${name}.resnets.${i}`, x);
+      const depth = config.downDepth[level]![i];
+      if (depth) x = attend(`${name}.attentions.${i}`, x, level, depth);
+      kept.push(x);
+    }
+    if (level === levels - 1) break;
+    x = layers.conv(`${name}.downsamplers.0.conv`, x, 2);
+    kept.push(x);
+  }
+
+  // 4. The middle.
+  if (config.middleDepth !== undefined) {
+    x = convolve('mid_block.resnets.0', x);
+    if (config.middleDepth > 0) {
+      x = attend('mid_block.attentions.0', x, levels - 1, config.middleDepth);
+      x = convolve('mid_block.resnets.1', x);
+    }
+  }
+
+  // 5. Up again.
+  for (let up = 0; up < levels; up++) {
+    const level = levels - 1 - up;
+    const name = `up_blocks.${up}`;
+    for (let i = 0; i <= config.layers[level]!; i++) {
+      x = graph.op('Concat', [x, kept.pop()!], { attributes: { axis: 1 } });
+      x = convolve(`${name}.resnets.${i}`, x);
+      const depth = config.upDepth[up]![i];
+      if (depth) x = attend(`${name}.attentions.${i}`, x, level, depth);
+    }
+    if (level > 0) x = layers.conv(`${name}.upsamplers.0.conv`, layers.upsample(x));
+  }
+
+  // 6. Out.
+  x = layers.conv('conv_out', layers.silu(layers.groupNorm('conv_norm_out', x, groups, eps)));
+  graph.output('out_sample', x, 'float32', ['batch_size', config.outChannels, 'height', 'width']);
+  return finish(graph, layers);
+}
+
+/**
+ * The time embedding, every row of it twice: [2·B, width], a picture's two rows one after the other. One row alone
+ * would be multiplied by another routine than several, which rounds otherwise; so a picture's numbers do not depend on
+ * who else is in the batch.
+ */
+function embedTime(layers: Layers, config: UNetConfig, timestep: string): string {
+  const { graph } = layers;
+  const perceptron = (name: string, x: string): string =>
+    layers.linear(`${name}.linear_2`, layers.silu(layers.linear(`${name}.linear_1`, x)));
+  let time = twice(layers, sinusoids(layers, config, timestep, config.channels[0]!), config.channels[0]!);
+  if (config.guidanceWidth !== undefined) {
+    const width = config.guidanceWidth;
+    const guidance = graph.input('timestep_cond', 'float32', ['batch_size', width]);
+    time = graph.op('Add', [time, layers.linear('time_embedding.cond_proj', twice(layers, guidance, width))]);
+  }
+  const embedded = perceptron('time_embedding', time);
+  if (config.sizes === undefined) return embedded;
+  const { width, pooled } = config.sizes;
+  const summary = graph.input('text_embeds', 'float32', ['batch_size', pooled]);
+  const ids = graph.input('time_ids', 'float32', ['batch_size', 6]);
+  const flat = sinusoids(layers, config, graph.op('Reshape', [ids, graph.ints([-1])]), width);
+  const sizes = graph.op('Reshape', [flat, graph.ints([-1, 6 * width])]);
+  const both = graph.op('Concat', [summary, sizes], { attributes: { axis: 1 } });
+  return graph.op('Add', [embedded, perceptron('add_embedding', twice(layers, both, pooled + 6 * width))]);
+}
+
+/** [N] → [N, width]: half cosines, half sines of t · 10000^(-i / half) (Vaswani et al., 2017). */
+function sinusoids(layers: Layers, config: UNetConfig, t: string, width: number): string {
+  const { graph } = layers;
+  const half = width / 2;
+  const frequencies = Array.from({ length: half }, (_, i) =>
+    Math.exp((-Math.log(10000) * i) / (half - config.frequencyShift)),
+  );
+  const constant = graph.floats(`frequencies.${width}`, frequencies, [1, half]);
+  const angles = graph.op('Mul', [graph.op('Unsqueeze', [t, graph.ints([1])]), constant]);
+  const waves = [graph.op('Sin', [angles]), graph.op('Cos', [angles])];
+  if (config.flipSinToCos) waves.reverse();
+  return graph.op('Concat', waves, { attributes: { axis: 1 } });
+}
+
+function twice(layers: Layers, x: string, width: number): string {
+  const { graph } = layers;
+  const pair = graph.op('Concat', [x, x], { attributes: { axis: 1 } });
+  return graph.op('Reshape', [pair, graph.ints([-1, width])]);
+}
+
+function firstOfTwo({ graph }: Layers, x: string): string {
+  const everything = Number.MAX_SAFE_INTEGER;
+  return graph.op('Slice', [x, graph.ints([0]), graph.ints([everything]), graph.ints([0]), graph.ints([2])]);
+}

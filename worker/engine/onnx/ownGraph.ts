@@ -1,0 +1,142 @@
+/**
+ * Parts whose graphs we wrote ourselves. Beside such a graph lies `weights.json`, the directory of its weights by
+ * diffusers' names, from which it can be written again: by a newer builder, or with other inputs.
+ */
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { EngineError, reason } from '../errors.ts';
+import {
+  builderVersion,
+  buildTextEncoder,
+  buildUNet,
+  buildVaeDecoder,
+  buildVaeEncoder,
+  type ElementType,
+  elementTypes,
+  type Network,
+  readTextConfig,
+  readUNetConfig,
+  readVaeConfig,
+  type TextBuildOptions,
+  type Weight,
+  type Weights,
+} from '../graph/index.ts';
+import type { Json } from './folder.ts';
+import type { OnnxFile } from './onnx.ts';
+
+/** The builders by the name that weights.json gives. */
+const builders = {
+  unet: (config: Json, weights: Weights, options: TextBuildOptions) =>
+    buildUNet(readUNetConfig(config), weights, options),
+  vae_decoder: (config: Json, weights: Weights, options: TextBuildOptions) =>
+    buildVaeDecoder(readVaeConfig(config), weights, options),
+  vae_encoder: (config: Json, weights: Weights, options: TextBuildOptions) =>
+    buildVaeEncoder(readVaeConfig(config), weights, options),
+  text_encoder: (config: Json, weights: Weights, options: TextBuildOptions) =>
+    buildTextEncoder(readTextConfig(config), weights, { embeddings: true, ...options }),
+} satisfies Record<string, (config: Json, weights: Weights, options: TextBuildOptions) => Network>;
+export type NetworkKind = keyof typeof builders;
+
+/** Type, shape, file beside the graph, first byte; `true` where a linear layer's weight is stored as [in, out]. */
+type Place = readonly [ElementType, readonly number[], string, number, true?];
+
+export interface WeightIndex {
+  readonly network: NetworkKind;
+  readonly weights: Readonly<Record<string, Place>>;
+}
+
+export const weightIndexFile = 'weights.json';
+const elementSizes: Record<ElementType, number> = {
+  float32: 4,
+  int32: 4,
+  int64: 8,
+  float16: 2,
+  float64: 8,
+  bfloat16: 2,
+  float8e4m3fn: 1,
+  float8e5m2: 1,
+};
+
+/** The index as it is written beside a graph. */
+export function indexOf(network: NetworkKind, weights: ReadonlyMap<string, Weight>): WeightIndex {
+  const places = [...weights].map(
+    ([name, { type, shape, location, offset, transposed }]): [string, Place] => [
+      name,
+      transposed ? [type, shape, location, offset, true] : [type, shape, location, offset],
+    ],
+  );
+  return { network, weights: Object.fromEntries(places) };
+}
+
+/** Builds the network of `kind` from its config; throws EngineError where a weight is missing or nothing is built so. */
+export const buildNetwork = (
+  kind: NetworkKind,
+  config: Json,
+  weights: Weights,
+  options: TextBuildOptions = {},
+): Network => builders[kind](config, weights, options);
+
+/**
+ * Writes the graph of an own part anew, from `config.json` and `weights.json` in its folder.
+ * @param options other inputs than usual: a LoRA's (see graph/loraPorts.ts)
+ * @throws EngineError('bad-model') for an index that is damaged
+ */
+export function buildStored(folder: string, options: TextBuildOptions = {}): Network {
+  const file = path.join(folder, weightIndexFile);
+  const index = readJson(file) as Partial<WeightIndex>;
+  const config = readJson(path.join(folder, 'config.json')) as Json;
+  if (typeof index.network !== 'string' || !Object.hasOwn(builders, index.network) || !index.weights)
+    throw new EngineError('bad-model', `${file} is damaged. Add the model again.`, { file });
+  const { network, weights } = index;
+  const find = (name: string): Weight | undefined =>
+    Object.hasOwn(weights, name) ? toWeight(weights[name]!, name, file) : undefined;
+  return buildNetwork(network, config, find, options);
+}
+
+/**
+ * Rewrites an own graph that an older builder wrote; it stays as it is where nothing may be written.
+ * @returns whether the file is another now
+ */
+export function refreshGraph(file: string, { builder }: OnnxFile): boolean {
+  const folder = path.dirname(file);
+  if (builder === undefined || builder >= builderVersion || !existsSync(path.join(folder, weightIndexFile)))
+    return false;
+  const { bytes } = buildStored(folder);
+  const temporary = `${file}.${process.pid}`;
+  try {
+    writeFileSync(temporary, bytes);
+    renameSync(temporary, file);
+    return true;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'EROFS' && code !== 'EACCES' && code !== 'EPERM') throw error;
+    return false;
+  } finally {
+    rmSync(temporary, { force: true });
+  }
+}
+
+function toWeight(place: Place, name: string, file: string): Weight {
+  const [type, shape, location, offset, transposed] = place;
+  const sound =
+    Object.hasOwn(elementTypes, type) &&
+    Array.isArray(shape) &&
+    [...shape, offset].every((each) => Number.isSafeInteger(each) && each >= 0) &&
+    typeof location === 'string' &&
+    location === path.basename(location);
+  if (!sound)
+    throw new EngineError('bad-model', `${file}: ${name} is damaged. Add the model again.`, { file });
+  const length = shape.reduce((product, side) => product * side, elementSizes[type]);
+  return { type, shape, location, offset, length, ...(transposed ? { transposed } : {}) };
+}
+
+function readJson(file: string): unknown {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'));
+  } catch (error) {
+    throw new EngineError('bad-model', `${file} cannot be read: ${reason(error)}. Add the model again.`, {
+      file,
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,194 @@
+/** A folder as diffusers writes it: configs and `.safetensors`, whole or in shards, fp16 variants among them. */
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { messageOf } from '../../../shared/service/errors.ts';
+import { parsePythonJson } from '../../engine/schedulers/config.ts';
+import type { Json } from '../hub/defaults.ts';
+import { StoreError } from '../hub/errors.ts';
+import { oldVaeName } from './ldmNames.ts';
+import { readSafetensors, type Tensor, type TensorFile } from './safetensors.ts';
+import type { Source, SourcePart } from './source.ts';
+import { readVaeFile } from './vaeSource.ts';
+
+/** Which of a part's weights to take where there are several: as they were published, or half as large. */
+export type Variant = 'full' | 'fp16';
+
+const pipelines =
+  /^(StableDiffusion(XL)?(Img2Img|Inpaint)?|LatentConsistencyModel(Img2Img)?|AltDiffusion)Pipeline$/;
+
+/** @throws StoreError in one line which names the file */
+export async function readDiffusersFolder(
+  folder: string,
+  options: { readonly variant?: Variant; readonly vae?: TensorFile } = {},
+): Promise<Source> {
+  const index = await readConfig(join(folder, 'model_index.json'));
+  const name = String(index['_class_name'] ?? 'a model without _class_name');
+  if (!pipelines.test(name))
+    throw new StoreError('unsupported', `${folder} is a ${name}, which cannot be painted with yet.`);
+  const variant = options.variant ?? 'full';
+  const unet = await readPart(folder, 'unet', variant);
+  const encoders = [await readPart(folder, 'text_encoder', variant)];
+  if (index['text_encoder_2'] !== undefined || (await has(join(folder, 'text_encoder_2'))))
+    encoders.push(await readPart(folder, 'text_encoder_2', variant));
+  const vae = await readVae(folder, variant, options.vae);
+  const tokenizers: Record<string, Source['tokenizers'][string]> = {};
+  for (const [i] of encoders.entries()) {
+    const tokenizer = `tokenizer${i === 0 ? '' : '_2'}`;
+    const own = join(folder, tokenizer);
+    const wide = Number(encoders[i]!.config['vocab_size'] ?? 0) === 49408;
+    if (await hasTokenizer(own)) tokenizers[tokenizer] = { folder: own };
+    else if (wide)
+      tokenizers[tokenizer] = { clip: i === 0 && encoders[i]!.config['hidden_act'] !== 'gelu' ? 'end' : '!' };
+    else
+      throw new StoreError(
+        'damaged',
+        `${own} needs tokenizer.json, or vocab.json and merges.txt. Fetch the folder again.`,
+      );
+  }
+  return {
+    from: folder,
+    parts: [
+      ...encoders.map((part, i) => textPart(part, i === 0 ? 'text_encoder' : 'text_encoder_2')),
+      { part: 'unet', network: 'unet', config: unet.config, find: (key) => unet.tensors.get(key) },
+      ...vae,
+    ],
+    index,
+    scheduler: await readConfig(join(folder, 'scheduler', 'scheduler_config.json')),
+    tokenizers,
+    askPrediction: false,
+    notes: [],
+  };
+}
+
+interface PartFiles {
+  readonly config: Json;
+  readonly tensors: ReadonlyMap<string, Tensor>;
+}
+
+/** transformers writes `text_model.` before the names, or (from 5.6 on) does not. */
+function textPart({ config, tensors }: PartFiles, part: string): SourcePart {
+  const whole = tensors.has('text_model.final_layer_norm.weight');
+  return {
+    part,
+    network: 'text_encoder',
+    config,
+    find: (name) => tensors.get(whole ? name : name.replace(/^text_model\./, '')),
+  };
+}
+
+async function readVae(
+  folder: string,
+  variant: Variant,
+  given: TensorFile | undefined,
+): Promise<SourcePart[]> {
+  const config = await readConfig(join(folder, 'vae', 'config.json'));
+  if (given) {
+    const scaling = config['scaling_factor'];
+    return readVaeFile(given, {
+      ...(scaling === undefined ? {} : { scaling_factor: scaling }),
+      ...groupsOf(config),
+    });
+  }
+  const className = config['_class_name'] ?? 'AutoencoderKL';
+  if (className !== 'AutoencoderKL')
+    throw new StoreError(
+      'unsupported',
+      `${join(folder, 'vae')} is a ${className}: give an autoencoder of Stable Diffusion with --vae FILE.`,
+    );
+  const { tensors } = await readPart(folder, 'vae', variant);
+  const find: SourcePart['find'] = (name) => tensors.get(name) ?? tensors.get(oldVaeName(name));
+  const parts: SourcePart[] = [{ part: 'vae_decoder', network: 'vae_decoder', config, find }];
+  if (find('encoder.conv_in.weight'))
+    parts.push({ part: 'vae_encoder', network: 'vae_encoder', config, find });
+  return parts;
+}
+
+const groupsOf = (config: Json): Json =>
+  config['norm_num_groups'] === undefined ? {} : { norm_num_groups: config['norm_num_groups'] };
+
+async function readPart(folder: string, part: string, variant: Variant): Promise<PartFiles> {
+  const dir = join(folder, part);
+  const config = await readConfig(join(dir, 'config.json'));
+  const names = await readdir(dir).catch(() => [] as string[]);
+  const files = chooseWeights(names, variant);
+  if (files === undefined) {
+    const pickle = names.find((name) => /\.(bin|ckpt|pt|pth)$/.test(name));
+    throw new StoreError(
+      'damaged',
+      pickle
+        ? `${join(dir, pickle)} is a pickle, which can run code when it is read; there is no .safetensors in ${dir}.`
+        : `${dir} has no weights (.safetensors). Fetch the folder again.`,
+    );
+  }
+  const tensors = new Map<string, Tensor>();
+  for (const name of await shardsOf(dir, files)) {
+    for (const [key, tensor] of (await readSafetensors(join(dir, name))).tensors) {
+      if (tensors.has(key))
+        throw new StoreError('damaged', `${join(dir, name)}: ${key} is in another shard too.`);
+      tensors.set(key, tensor);
+    }
+  }
+  return { config, tensors };
+}
+
+/**
+ * One file or an index of shards among a part's files: `model.safetensors`, `diffusion_pytorch_model.fp16.safetensors`,
+ * `….safetensors.index.json`, `….safetensors.index.fp16.json`. EMA weights are for training on.
+ */
+export function chooseWeights(names: readonly string[], variant: Variant): string | undefined {
+  const stem = '(?:diffusion_pytorch_model|model)';
+  const of = (pattern: string): string | undefined =>
+    names.find((name) => new RegExp(`^${stem}${pattern}$`).test(name));
+  const full = of('\\.safetensors') ?? of('\\.safetensors\\.index\\.json');
+  const half =
+    of('\\.fp16\\.safetensors') ??
+    of('\\.safetensors\\.index\\.fp16\\.json') ??
+    of('\\.fp16\\.safetensors\\.index\\.json');
+  const other = of('\\.(?:bf16|fp32)\\.safetensors');
+  return variant === 'fp16' ? (half ?? full ?? other) : (full ?? other ?? half);
+}
+
+async function shardsOf(dir: string, file: string): Promise<string[]> {
+  if (!file.endsWith('.json')) return [file];
+  const index = await readConfig(join(dir, file));
+  const map = index['weight_map'];
+  const shards = new Set(
+    typeof map === 'object' && map !== null ? Object.values(map as Record<string, unknown>) : [],
+  );
+  for (const shard of shards) {
+    if (typeof shard !== 'string' || /[/\\]/.test(shard) || !shard.endsWith('.safetensors'))
+      throw new StoreError('damaged', `${join(dir, file)} names ${JSON.stringify(shard)} as a shard.`);
+    if (!(await has(join(dir, shard))))
+      throw new StoreError('damaged', `${join(dir, shard)} is missing. Fetch the folder again.`);
+  }
+  if (shards.size === 0)
+    throw new StoreError('damaged', `${join(dir, file)} names no shards. Fetch it again.`);
+  return [...(shards as Set<string>)].sort();
+}
+
+async function readConfig(file: string): Promise<Json> {
+  const text = await readFile(file, 'utf8').catch((error) => {
+    throw new StoreError(
+      'damaged',
+      `${file} is missing (${(error as NodeJS.ErrnoException).code}). Fetch the folder again.`,
+    );
+  });
+  let json: unknown;
+  try {
+    json = parsePythonJson(text);
+  } catch (error) {
+    throw new StoreError('damaged', `${file} is not JSON (${messageOf(error)}). Fetch it again.`);
+  }
+  if (typeof json === 'object' && json !== null && !Array.isArray(json)) return json as Json;
+  throw new StoreError('damaged', `${file} is no JSON object. Fetch it again.`);
+}
+
+const has = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  );
+
+const hasTokenizer = async (folder: string): Promise<boolean> =>
+  (await has(join(folder, 'tokenizer.json'))) ||
+  ((await has(join(folder, 'vocab.json'))) && (await has(join(folder, 'merges.txt'))));

@@ -1,0 +1,218 @@
+/** A model that people have (.safetensors, alone or in diffusers' folder) becomes one that the engine can open. */
+import { mkdir, realpath, rename, rm, stat } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
+import { messageOf } from '../../../shared/service/errors.ts';
+import { findScheduler, tryModel } from '../../engine/index.ts';
+import {
+  describeModel,
+  type Files,
+  fileNames,
+  hashFile,
+  type Origin,
+  writeManifest,
+} from '../hub/describeModel.ts';
+import { diskError, StoreError } from '../hub/errors.ts';
+import { checkLayout } from '../hub/layout.ts';
+import { refuseExisting } from '../hub/pull.ts';
+import type { Manifest } from '../manifest.ts';
+import { readDiffusersFolder, type Variant } from './diffusersFolder.ts';
+import { type Habit, habitOf, withHabit } from './habits.ts';
+import { installSource, writeJson } from './install.ts';
+import { predicting } from './predicting.ts';
+import { refusePickle } from './refusals.ts';
+import { readSafetensors, type TensorFile } from './safetensors.ts';
+import { readSingleFile } from './singleFile.ts';
+import type { Prediction, Source } from './source.ts';
+
+export interface ImportOptions {
+  /** An autoencoder (.safetensors) to take instead of the model's own. */
+  readonly vae?: string;
+  /** What the network predicts, where the owner knows better. */
+  readonly prediction?: Prediction;
+  readonly steps?: number;
+  readonly guidance?: number;
+  /** A diffusers class name or an AUTOMATIC1111 name. */
+  readonly scheduler?: string;
+  /** Which weights of a folder to take, where it has them in two sizes. */
+  readonly variant?: Variant;
+  readonly origin?: Origin;
+  /** The providers to run every network once with; left out = none is run. */
+  readonly load?: { readonly providers: readonly string[]; readonly threads?: number };
+  readonly signal?: AbortSignal;
+  readonly onBytes?: (file: string, done: number, total: number) => void;
+  /** Told what was found and guessed, a sentence each. */
+  readonly say?: (note: string) => void;
+}
+
+/**
+ * Takes a file or a diffusers folder into the models; it is listed once it is whole, and nothing is left of it where
+ * that fails. Weights are linked, not copied, where the disk is the same.
+ * @throws StoreError in one line that names the file and what is wrong
+ */
+export async function importModel(
+  models: string,
+  from: string,
+  name: string,
+  options: ImportOptions = {},
+): Promise<Manifest> {
+  const dir = join(models, name);
+  refuseExisting(dir, name);
+  const { source: found, habit, file } = await readSource(resolve(from), options);
+  const staging = join(models, `.add-${name}`);
+  const target = join(staging, 'files');
+  await rm(staging, { recursive: true, force: true });
+  await mkdir(target, { recursive: true });
+  try {
+    await installSource(found, target, options.signal);
+    const source = await settle(found, target, options);
+    for (const note of source.notes) options.say?.(note);
+    await checkLayout(target);
+    const files = await hashFiles(target, options);
+    const origin: Origin = {
+      title: file ? basename(file).replace(/\.safetensors$/i, '') : name,
+      ...options.origin,
+      ...(file ? { file: { name: basename(file), ...(await ownHash(files, file)) } } : {}),
+    };
+    const manifest = withSettings(await describeModel(target, name, origin, files), source, habit, options);
+    await writeManifest(target, manifest);
+    options.signal?.throwIfAborted();
+    refuseExisting(dir, name);
+    await rename(target, dir);
+    return manifest;
+  } catch (error) {
+    if (options.signal?.aborted)
+      throw new StoreError('stopped', 'Stopped. Nothing was added.', { cause: error });
+    throw diskError(error, models);
+  } finally {
+    await rm(staging, { recursive: true, force: true });
+  }
+}
+
+/** Whether `from` is what this reads: a file, or a folder with diffusers' weights and no ONNX ones. */
+export async function isImportable(from: string): Promise<boolean> {
+  const info = await stat(from).catch(() => undefined);
+  if (info?.isFile()) return true;
+  if (!info?.isDirectory()) return false;
+  const has = (path: string) =>
+    stat(join(from, path)).then(
+      () => true,
+      () => false,
+    );
+  return (await has('model_index.json')) && (await has('unet')) && !(await has('unet/model.onnx'));
+}
+
+async function readSource(
+  from: string,
+  options: ImportOptions,
+): Promise<{ source: Source; habit: Habit | undefined; file: string | undefined }> {
+  if (options.scheduler !== undefined) checkScheduler(options.scheduler);
+  const vae = options.vae === undefined ? undefined : await readFileGiven(resolve(options.vae));
+  const info = await stat(from).catch((error) => {
+    throw new StoreError('usage', `Cannot read ${from} (${(error as NodeJS.ErrnoException).code}).`);
+  });
+  let source: Source;
+  let file: TensorFile | undefined;
+  if (info.isDirectory()) {
+    source = await readDiffusersFolder(from, {
+      ...(options.variant ? { variant: options.variant } : {}),
+      ...(vae ? { vae } : {}),
+    });
+  } else {
+    file = await readFileGiven(from);
+    source = readSingleFile(file, vae);
+  }
+  if (options.prediction) source = predicting(source, options.prediction);
+  const habit = file ? habitOf(file, source) : undefined;
+  if (habit) source = withHabit(source, habit);
+  if (options.scheduler !== undefined) {
+    const { className, options: own } = findScheduler(options.scheduler);
+    source = { ...source, scheduler: { ...source.scheduler, ...own, _class_name: className } };
+  }
+  return { source, habit, file: file?.file };
+}
+
+async function readFileGiven(file: string): Promise<TensorFile> {
+  refusePickle(file);
+  return readSafetensors(file);
+}
+
+function checkScheduler(name: string): void {
+  try {
+    findScheduler(name);
+  } catch (error) {
+    throw new StoreError('usage', `--scheduler: ${messageOf(error)}.`);
+  }
+}
+
+/** Where a correlation of the network's answer with the noise that it was shown divides the two kinds. */
+const epsilonFrom = 0.5;
+
+/** Runs every network once, and asks the model what it predicts where nothing else says. */
+async function settle(source: Source, target: string, { load }: ImportOptions): Promise<Source> {
+  if (!load) return source;
+  const { noiseFound } = await tryModel(target, load).catch((error) => {
+    const why = messageOf(error).replaceAll(target, source.from);
+    throw new StoreError('damaged', `The engine cannot paint with ${source.from}: ${why}`, { cause: error });
+  });
+  if (!source.askPrediction) return source;
+  const prediction: Prediction = noiseFound > epsilonFrom ? 'epsilon' : 'v_prediction';
+  const settled = predicting(source, prediction);
+  await writeJson(join(target, 'scheduler', 'scheduler_config.json'), settled.scheduler);
+  const unet = settled.parts.find((part) => part.part === 'unet')!;
+  await writeJson(join(target, 'unet', 'config.json'), unet.config);
+  const said = `Asked once, the network answers with ${prediction === 'epsilon' ? 'the noise (epsilon)' : 'v'}; --prediction ${prediction === 'epsilon' ? 'v_prediction' : 'epsilon'} says otherwise.`;
+  return { ...settled, notes: [...settled.notes, said] };
+}
+
+/**
+ * Graphs are ours and may be written anew by a newer builder, so the manifest does not name them; a file that several
+ * parts link to is read once.
+ */
+async function hashFiles(target: string, { onBytes, signal }: ImportOptions): Promise<Files> {
+  const names = (await fileNames(target)).filter((name) => !name.endsWith('.onnx'));
+  const infos = new Map(
+    await Promise.all(names.map(async (name) => [name, await stat(join(target, name))] as const)),
+  );
+  const total = [...new Map([...infos.values()].map((info) => [info.ino, info.size])).values()].reduce(
+    (a, b) => a + b,
+    0,
+  );
+  const known = new Map<number, Files[string]>();
+  const files: Files = {};
+  let done = 0;
+  for (const [name, { ino }] of infos) {
+    signal?.throwIfAborted();
+    const hashed =
+      known.get(ino) ??
+      (await hashFile(join(target, name), (bytes) => {
+        done += bytes;
+        onBytes?.(name, done, total);
+        signal?.throwIfAborted();
+      }));
+    known.set(ino, hashed);
+    files[name] = hashed;
+  }
+  return files;
+}
+
+/** The publisher's file by the hash under which the hub and Civitai know it. */
+async function ownHash(files: Files, file: string): Promise<{ sha256: string }> {
+  const { size } = await stat(await realpath(file));
+  const own = Object.values(files).find(({ bytes }) => bytes === size);
+  return { sha256: own?.sha256 ?? (await hashFile(file)).sha256 };
+}
+
+function withSettings(
+  manifest: Manifest,
+  source: Source,
+  habit: Habit | undefined,
+  { steps, guidance }: ImportOptions,
+): Manifest {
+  const chosen = {
+    steps: steps ?? habit?.steps ?? manifest.defaults.steps,
+    guidance: guidance ?? habit?.guidance ?? manifest.defaults.guidance,
+    scheduler: String(source.scheduler['_class_name'] ?? manifest.defaults.scheduler),
+  };
+  const draft = { steps: Math.max(1, Math.min(manifest.draft.steps, Math.ceil(chosen.steps / 2))) };
+  return { ...manifest, defaults: chosen, draft };
+}
