@@ -44,12 +44,18 @@ export const pull = command(
     call.note(describePlan(plan));
     if (!(await agree(call, `Fetch ${formatBytes(plan.bytes - plan.present)} into ${plan.dir}?`))) return 1;
     const bar = openBar(process.stderr);
+    const notes: string[] = [];
     const started = performance.now();
     const manifest = await stoppable((signal) =>
-      pullModel(hubFrom(process.env, signal), models, plan, ({ file, done, total }) =>
-        bar.show(file, done, total),
+      pullModel(
+        hubFrom(process.env, signal),
+        models,
+        plan,
+        ({ file, done, total }) => bar.show(file, done, total),
+        (note) => notes.push(note),
       ),
     ).finally(bar.end);
+    for (const note of notes) call.note(note);
     call.say(
       {
         name: plan.name,
@@ -85,18 +91,21 @@ function describePlan(plan: PullPlan): string {
 export const add = command(
   modelUsage,
   { as: { type: 'string' }, link: { type: 'boolean' }, 'no-load': { type: 'boolean' } },
-  async ({ models, words, flags, say }) => {
+  async ({ models, words, flags, say, note }) => {
     const from = pathFromUser(one(words, 'folder'));
     const as = flags['as'] as string | undefined;
     const name = as === undefined ? modelNameFrom(basename(from)) : checkModelName(as);
     const { PROVIDERS, THREADS } = readEnv();
     const load = { providers: PROVIDERS, ...(THREADS > 0 ? { threads: THREADS } : {}) };
     const bar = openBar(process.stderr);
+    const notes: string[] = [];
     const manifest = await addModel(models, from, name, {
       link: flags['link'] === true,
       ...(flags['no-load'] ? {} : { load }),
       onBytes: (file, done, total) => bar.show(file, done, total),
+      onNote: (text) => notes.push(text),
     }).finally(bar.end);
+    notes.forEach(note);
     const dir = join(models, name);
     say(
       { name, dir, family: manifest.family, files: Object.keys(manifest.files).length },

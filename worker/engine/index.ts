@@ -8,6 +8,7 @@ import type { LoadOptions, Model } from './types.ts';
 
 export { EngineError, type EngineErrorCode } from './errors.ts';
 export { optimise, optimisedDir } from './onnx/optimised.ts';
+export { checkSchedule } from './schedulers/check.ts';
 export { schedulerNames } from './schedulers/index.ts';
 export type * from './types.ts';
 

@@ -81,10 +81,22 @@ const aliases: Readonly<Record<string, readonly [string, Config]>> = {
   TCD: ['TCDScheduler', {}],
 };
 
-const byAlias = new Map(Object.entries(aliases).map(([alias, target]) => [alias.toLowerCase(), target]));
+/** Classes of diffusers that differ from another in what they do for reinforcement learning alone. */
+const twins: Readonly<Record<string, readonly [string, Config]>> = {
+  DDIMParallelScheduler: ['DDIMScheduler', {}],
+  DDPMParallelScheduler: ['DDPMScheduler', {}],
+};
+
+const byAlias = new Map(
+  Object.entries({ ...aliases, ...twins }).map(([alias, target]) => [alias.toLowerCase(), target]),
+);
 
 /** Every name that a request may carry. */
-export const schedulerNames: readonly string[] = [...byName.keys(), ...Object.keys(aliases)];
+export const schedulerNames: readonly string[] = [
+  ...byName.keys(),
+  ...Object.keys(twins),
+  ...Object.keys(aliases),
+];
 
 export interface SchedulerChoice {
   /** A diffusers class name or an AUTOMATIC1111 name; the model's own where left out. */
