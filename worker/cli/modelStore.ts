@@ -48,12 +48,18 @@ export const pull = command(
     call.note(describePlan(plan));
     if (!(await agree(call, `Fetch ${formatBytes(plan.bytes - plan.present)} into ${plan.dir}?`))) return 1;
     const bar = openBar(process.stderr);
+    const notes: string[] = [];
     const started = performance.now();
     const manifest = await stoppable((signal) =>
-      pullModel(hubFrom(process.env, signal), models, plan, ({ file, done, total }) =>
-        bar.show(file, done, total),
+      pullModel(
+        hubFrom(process.env, signal),
+        models,
+        plan,
+        ({ file, done, total }) => bar.show(file, done, total),
+        (note) => notes.push(note),
       ),
     ).finally(bar.end);
+    for (const note of notes) call.note(note);
     call.say(
       {
         name: plan.name,
@@ -106,6 +112,7 @@ export const add = command(modelUsage, addOptions, async ({ models, words, flags
   const load = { providers: PROVIDERS, ...(THREADS > 0 ? { threads: THREADS } : {}) };
   const bar = openBar(process.stderr);
   const onBytes = (file: string, done: number, total: number): void => bar.show(file, done, total);
+  const notes: string[] = [];
   const common = { ...(flags['no-load'] ? {} : { load }), onBytes };
   const settings = importSettings(flags);
   const importable = await isImportable(from);
@@ -114,8 +121,13 @@ export const add = command(modelUsage, addOptions, async ({ models, words, flags
   const manifest = await stoppable((signal) =>
     importable
       ? importModel(models, from, name, { ...common, ...settings, signal, say: note })
-      : addModel(models, from, name, { ...common, link: flags['link'] === true }),
+      : addModel(models, from, name, {
+          ...common,
+          link: flags['link'] === true,
+          onNote: (text) => notes.push(text),
+        }),
   ).finally(bar.end);
+  notes.forEach(note);
   const dir = join(models, name);
   say(
     { name, dir, family: manifest.family, files: Object.keys(manifest.files).length },

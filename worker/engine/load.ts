@@ -8,7 +8,7 @@ import type { Parts } from './generate.ts';
 import { type Denoiser, makeDenoiser } from './latents/denoiser.ts';
 import { defaultLatentRgb, latentToRgb } from './latents/preview.ts';
 import { makeVae, type Vae } from './latents/vae.ts';
-import { checkWeights, type Folder, number, openFolder } from './onnx/folder.ts';
+import { checkWeights, type Folder, type Json, number, openFolder } from './onnx/folder.ts';
 import { findLatentParameters } from './onnx/latentParameters.ts';
 import { addOutput, readOnnx } from './onnx/onnx.ts';
 import { openOptimised, optimisedDir } from './onnx/optimised.ts';
@@ -69,6 +69,7 @@ export async function loadParts(dir: string, options: LoadOptions): Promise<Part
       ...folder.config('scheduler', 'scheduler_config.json'),
       ...family.schedulerRepairs,
     };
+    checkTimesteps(denoiser, schedulerConfig);
     const map = options.latentRgb ?? defaultLatentRgb(family.name, vae.channels);
     options.onProgress?.('ready', names.length, names.length);
     return {
@@ -90,6 +91,21 @@ export async function loadParts(dir: string, options: LoadOptions): Promise<Part
     for (const session of sessions.values()) await session.release();
     throw error;
   }
+}
+
+/**
+ * Schedules over a noise level's logarithm or angle have timesteps between -2 and 2: a file that cuts them to whole
+ * numbers would see one noise level all along.
+ */
+function checkTimesteps(denoiser: Denoiser, config: Json): void {
+  const name = String(config['_class_name'] ?? '');
+  if (!denoiser.wholeTimesteps || !/^(EDM|IPNDM)/.test(name)) return;
+  const { file } = denoiser.session;
+  throw new EngineError(
+    'unsupported',
+    `${file} takes whole timesteps, but ${name} needs fractions. Export it with a float32 timestep.`,
+    { file },
+  );
 }
 
 /** The parts that a model may do without, where they are there. */

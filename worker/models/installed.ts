@@ -4,6 +4,7 @@ import { mkdir, readdir, readFile, realpath, rename, stat, writeFile } from 'nod
 import { dirname, join, sep } from 'node:path';
 import type { ModelCard } from '../../shared/queue/job.ts';
 import { ConfigError, messageOf } from '../../shared/service/errors.ts';
+import { checkSchedule, EngineError } from '../engine/index.ts';
 import { deriveManifest, type Manifest, MODEL_NAME, parseManifest } from './manifest.ts';
 
 /** An installed model: its folder, what it says of itself, and the hash that recipes remember. */
@@ -59,10 +60,24 @@ async function readModel(dir: string, name: string, memory: Checks): Promise<Ins
     throw new ConfigError(
       `${dir}: a model's folder is named with letters, digits, dot, - and _ (at most 64). Rename it.`,
     );
-  if (text === undefined) return { name, dir, hash: '', manifest: await deriveManifest(dir, name) };
-  const manifest = parseManifest(path, text, name);
-  await checkFiles(dir, manifest, memory);
+  const manifest = text === undefined ? await deriveManifest(dir, name) : parseManifest(path, text, name);
+  if (text !== undefined) await checkFiles(dir, manifest, memory);
+  checkPlan(dir, manifest);
+  if (text === undefined) return { name, dir, hash: '', manifest };
   return { name, dir, hash: createHash('sha256').update(text).digest('hex').slice(0, 16), manifest };
+}
+
+/** A model whose schedule cannot be planned would fail at each picture. @throws ConfigError naming what to change */
+function checkPlan(dir: string, { defaults }: Manifest): void {
+  try {
+    checkSchedule(dir, { scheduler: defaults.scheduler, steps: defaults.steps });
+  } catch (error) {
+    // What is missing or no JSON is said by whoever loads it, or stands in the list of files.
+    if (!(error instanceof EngineError) || !['unsupported', 'bad-request'].includes(error.code)) return;
+    throw new ConfigError(
+      `${join(dir, 'scheduler/scheduler_config.json')}: ${messageOf(error)}. Change it, or defaults.scheduler in ${join(dir, 'manifest.json')}.`,
+    );
+  }
 }
 
 /**

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { modelCardSchema } from '../../shared/queue/job.ts';
 import { ConfigError, messageOf } from '../../shared/service/errors.ts';
+import { parsePythonJson } from '../engine/schedulers/config.ts';
 
 /** What a model says of itself: `manifest.json` in its folder. */
 const side = z.int().min(8).max(4096);
@@ -68,7 +69,7 @@ export type Manifest = z.infer<typeof manifestSchema>;
 export function parseManifest(path: string, text: string, folder?: string): Manifest {
   let data: unknown;
   try {
-    data = JSON.parse(text);
+    data = parsePythonJson(text);
   } catch (error) {
     throw new ConfigError(`${path} is not JSON (${messageOf(error)}). Fetch the model again.`);
   }
@@ -92,7 +93,7 @@ const readJson = async (path: string): Promise<Json> => {
   const text = await readFile(path, 'utf8').catch(() => undefined);
   if (text === undefined) return {};
   try {
-    return JSON.parse(text) as Json;
+    return parsePythonJson(text) as Json;
   } catch (error) {
     throw new ConfigError(`${path} is not JSON (${messageOf(error)}). Fetch the model again.`);
   }

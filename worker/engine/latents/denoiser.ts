@@ -27,6 +27,8 @@ export interface Denoiser {
   /** Length of a token's vector, where the file says. */
   readonly hiddenWidth: number | undefined;
   readonly extraInputs: readonly string[];
+  /** The file takes whole timesteps only: fractions are cut off. */
+  readonly wholeTimesteps: boolean;
   /** Whether rows may differ in their timestep. */
   readonly timestepPerRow: boolean;
   predict(rows: readonly DenoiserRow[], height: number, width: number): Promise<Float32Array[]>;
@@ -101,6 +103,7 @@ export function makeDenoiser(session: Session): Denoiser {
     extraInputs: inputs
       .map((port) => port.name)
       .filter((name) => ![sampleName, timestepName, hiddenName].includes(name)),
+    wholeTimesteps: /int/.test(timestepPort.type),
     timestepPerRow,
     async predict(rows, height, width) {
       const outputs: Float32Array[] = [];

@@ -42,12 +42,22 @@ export function makeVae(
   const range = config['output_range'];
   const fromZero = Array.isArray(range) && range[0] === 0;
   const shift = number(config, 'shift_factor', 0);
+  const means = numbers(config['latents_mean']);
+  const deviations = numbers(config['latents_std']);
   const blocks = config['block_out_channels'];
   const latentPort = [...decoder.inputs.values()][0]!;
   const outputName = decoder.outputs.has('sample') ? 'sample' : [...decoder.outputs.keys()][0]!;
   const factor = Array.isArray(blocks) ? 2 ** (blocks.length - 1) : factorOf(decoder);
   const metaChannels = latentPort.shape[1];
   const channels = typeof metaChannels === 'number' ? metaChannels : number(config, 'latent_channels', 4);
+
+  // Some latents are normalised channel by channel as well (Playground v2.5), as diffusers' pipelines read it.
+  const scaleOf = (channel: number): number => scale / (deviations?.[channel] ?? 1);
+  const shiftOf = (channel: number): number => shift + (means?.[channel] ?? 0);
+  const toModel = (latents: Float32Array): Float32Array =>
+    byChannel(latents, channels, (value, c) => (value - shiftOf(c)) * scaleOf(c));
+  const toDecoder = (latents: Float32Array): Float32Array =>
+    byChannel(latents, channels, (value, c) => value / scaleOf(c) + shiftOf(c));
 
   async function decodePlanes({ data, height, width }: Planes): Promise<Planes> {
     const feeds = { [latentPort.name]: { data, dims: [1, channels, height, width] } };
@@ -82,11 +92,11 @@ export function makeVae(
           (eps, i) => data[i]! + Math.exp(0.5 * Math.min(Math.max(data[size + i]!, -30), 20)) * eps,
         );
       }
-      return sample.map((value) => (value - shift) * scale);
+      return toModel(sample);
     },
     async decode(latents, height, width, wrap = false) {
       const unscaled: Planes = {
-        data: latents.map((value) => value / scale + shift),
+        data: toDecoder(latents),
         channels,
         height,
         width,
@@ -101,6 +111,18 @@ export function makeVae(
       return fromPlanes(data, width * factor, height * factor);
     },
   };
+}
+
+const numbers = (value: unknown): readonly number[] | undefined =>
+  Array.isArray(value) && value.every((each) => typeof each === 'number') ? value : undefined;
+
+function byChannel(
+  planes: Float32Array,
+  channels: number,
+  change: (value: number, channel: number) => number,
+): Float32Array {
+  const size = planes.length / channels;
+  return planes.map((value, k) => change(value, Math.floor(k / size)));
 }
 
 /** "latent_height * 8", as exporters write the decoder's output size. */

@@ -1,7 +1,8 @@
 /**
  * Reading scheduler_config.json. A missing key means the class's own default; a key that belongs to another
- * class is legal and ignored (people swap schedulers over one file); a key nobody knows, or one that this class
- * has and we do not implement, is an error that names it, unless it holds its default.
+ * class is legal and ignored (people swap schedulers over one file); a key nobody knows is ignored too, as diffusers
+ * does (`unknownOptions` names it); one that this class has and we do not implement is an error that names it, unless
+ * it holds its default.
  */
 import { EngineError } from '../errors.ts';
 import type { Plan, PlanRequest } from './plan.ts';
@@ -56,12 +57,14 @@ export function readConfig<T extends Record<string, unknown>>(
           `${name}: option ${key} = ${JSON.stringify(value)} is not implemented`,
         );
       }
-    } else if (!knownKeys.has(key) && value !== false) {
-      throw new EngineError('unsupported', `${name}: unknown option ${key} = ${JSON.stringify(value)}`);
     }
   }
   return result as T;
 }
+
+/** Options that no scheduler class has: of a newer diffusers, or misspelt. They change nothing. */
+export const unknownOptions = (config: Config): string[] =>
+  Object.keys(config).filter((key) => !key.startsWith('_') && !knownKeys.has(key));
 
 /** An option that takes one of a few words. */
 export function oneOf<T extends string>(name: string, key: string, value: string, allowed: readonly T[]): T {
@@ -74,11 +77,16 @@ export function oneOf<T extends string>(name: string, key: string, value: string
 
 const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
 
-/** JSON as Python's json module writes it: NaN, Infinity and -Infinity are allowed outside of strings. */
+/**
+ * JSON as Python's json module writes it (NaN, Infinity and -Infinity are allowed outside of strings), and as Windows'
+ * editors save it, with a byte-order mark.
+ */
 export function parsePythonJson(text: string): unknown {
-  const quoted = text.replace(/"(?:[^"\\]|\\.)*"|-?Infinity|NaN/g, (match) =>
-    match.startsWith('"') ? match : `"\u0000${match}"`.replace('\u0000', '\\u0000'),
-  );
+  const quoted = text
+    .replace(/^\uFEFF/, '')
+    .replace(/"(?:[^"\\]|\\.)*"|-?Infinity|NaN/g, (match) =>
+      match.startsWith('"') ? match : `"\u0000${match}"`.replace('\u0000', '\\u0000'),
+    );
   return JSON.parse(quoted, (_key, value) =>
     typeof value === 'string' && value.startsWith('\u0000') ? Number(value.slice(1)) : value,
   );

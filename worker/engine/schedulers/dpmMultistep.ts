@@ -1,9 +1,7 @@
-/**
- * DPM-Solver and DPM-Solver++, multistep: Lu et al., "DPM-Solver" (2206.00927) and "DPM-Solver++" (2211.01095),
- * orders 1 to 3, deterministic and SDE, midpoint and heun forms.
- */
+/** DPM-Solver and DPM-Solver++, multistep, over a discrete beta schedule. */
 import { EngineError } from '../errors.ts';
 import { oneOf, readConfig, type SchedulerDefinition } from './config.ts';
+import { dpmOrder, dpmUpdate } from './dpmUpdate.ts';
 import { linearBetas, sigmaShapes, thresholding } from './parts.ts';
 import { type Plan, sum } from './plan.ts';
 import { levelsOf, solverLadder, toClean } from './solverLadder.ts';
@@ -67,48 +65,7 @@ export const dpmMultistep: SchedulerDefinition = {
     const { timesteps } = ladder;
     const { at, lambda } = levelsOf(sigmas, options.use_flow_sigmas);
 
-    /** One step of order 1, 2 or 3 from level i to i + 1; `m` are the converted outputs, newest first. */
-    function solve(
-      order: number,
-      m: readonly Float32Array[],
-      x: Float32Array,
-      i: number,
-      noise?: Float32Array,
-    ) {
-      const { alpha, sigma } = at(i + 1);
-      const from = at(i);
-      const h = lambda(i + 1) - lambda(i);
-      // The exponential integrals of order 0, 1, 2 over the step, for data or noise prediction, ODE or SDE.
-      const sign = predictsData ? -1 : 1;
-      const z = stochastic && predictsData ? 2 * sign * h : sign * h;
-      const scale = predictsData ? alpha : -sigma * (stochastic ? 2 : 1);
-      const phi1 = sign * Math.expm1(z);
-      const keep = predictsData ? (sigma / from.sigma) * (stochastic ? Math.exp(-h) : 1) : alpha / from.alpha;
-      const terms: [number, Float32Array][] = [
-        [keep, x],
-        [scale * phi1, m[0]!],
-      ];
-      if (order >= 2) {
-        const phi2 = sign * (Math.expm1(z) / z - 1);
-        const r0 = (lambda(i) - lambda(i - 1)) / h;
-        const d1 = sum([1 / r0, m[0]!], [-1 / r0, m[1]!]);
-        if (order === 2) terms.push([scale * (solver === 'midpoint' ? phi1 / 2 : phi2), d1]);
-        else {
-          const r1 = (lambda(i - 1) - lambda(i - 2)) / h;
-          const d1b = sum([1 / r1, m[1]!], [-1 / r1, m[2]!]);
-          const slope = sum([1 + r0 / (r0 + r1), d1], [-r0 / (r0 + r1), d1b]);
-          const bend = sum([1 / (r0 + r1), d1], [-1 / (r0 + r1), d1b]);
-          // diffusers keeps the half's sign in the SDE form; its numbers are the ones people know.
-          const half = stochastic ? -0.5 : 0.5;
-          const phi3 = sign * ((Math.expm1(z) - z) / z ** 2 - half);
-          terms.push([scale * phi2, slope], [scale * phi3, bend]);
-        }
-      }
-      if (noise) {
-        terms.push([sigma * Math.sqrt(predictsData ? -Math.expm1(-2 * h) : Math.expm1(2 * h)), noise]);
-      }
-      return sum(...terms);
-    }
+    const form = { predictsData, stochastic, solver, at, lambda };
 
     return {
       timesteps,
@@ -123,11 +80,8 @@ export const dpmMultistep: SchedulerDefinition = {
           const { alpha, sigma } = at(i);
           const converted = predictsData ? x0 : sum([1 / sigma, x], [-alpha / sigma, x0]);
           history = [converted, ...history].slice(0, options.solver_order);
-          const short = options.lower_order_final && timesteps.length < 15;
-          const isLast = i === timesteps.length - 1 && (options.euler_at_final || short || last === 'zero');
-          const isSecondLast = i === timesteps.length - 2 && short;
-          const order = isLast ? 1 : Math.min(history.length, isSecondLast ? 2 : 3);
-          return { x: solve(order, history, x, i, stochastic ? draw() : undefined), x0 };
+          const order = dpmOrder(options, timesteps.length, last === 'zero', i, history.length);
+          return { x: dpmUpdate(form, order, history, x, i, stochastic ? draw() : undefined), x0 };
         };
       },
     };

@@ -5,18 +5,22 @@ import { ddim } from './ddim.ts';
 import { ddpm } from './ddpm.ts';
 import { deis } from './deis.ts';
 import { dpmMultistep } from './dpmMultistep.ts';
+import { dpmSde } from './dpmSde.ts';
 import { dpmSinglestep } from './dpmSinglestep.ts';
+import { edmDpmMultistep } from './edmDpmMultistep.ts';
 import { edmEuler } from './edmEuler.ts';
 import { euler } from './euler.ts';
 import { eulerAncestral } from './eulerAncestral.ts';
 import { flowMatchEuler, flowMatchHeun } from './flowMatch.ts';
 import { heun } from './heun.ts';
+import { ipndm } from './ipndm.ts';
 import { kdpm2 } from './kdpm2.ts';
 import { kdpm2Ancestral } from './kdpm2Ancestral.ts';
 import { lcm } from './lcm.ts';
 import { lms } from './lms.ts';
 import type { Plan, PlanRequest } from './plan.ts';
 import { pndm } from './pndm.ts';
+import { saSolver } from './saSolver.ts';
 import { tcd } from './tcd.ts';
 import { unipc } from './unipc.ts';
 
@@ -25,18 +29,22 @@ const definitions: readonly SchedulerDefinition[] = [
   ddpm,
   deis,
   dpmMultistep,
+  dpmSde,
   dpmSinglestep,
+  edmDpmMultistep,
   edmEuler,
   euler,
   eulerAncestral,
   flowMatchEuler,
   flowMatchHeun,
   heun,
+  ipndm,
   kdpm2,
   kdpm2Ancestral,
   lcm,
   lms,
   pndm,
+  saSolver,
   tcd,
   unipc,
 ];
@@ -73,10 +81,22 @@ const aliases: Readonly<Record<string, readonly [string, Config]>> = {
   TCD: ['TCDScheduler', {}],
 };
 
-const byAlias = new Map(Object.entries(aliases).map(([alias, target]) => [alias.toLowerCase(), target]));
+/** Classes of diffusers that differ from another in what they do for reinforcement learning alone. */
+const twins: Readonly<Record<string, readonly [string, Config]>> = {
+  DDIMParallelScheduler: ['DDIMScheduler', {}],
+  DDPMParallelScheduler: ['DDPMScheduler', {}],
+};
+
+const byAlias = new Map(
+  Object.entries({ ...aliases, ...twins }).map(([alias, target]) => [alias.toLowerCase(), target]),
+);
 
 /** Every name that a request may carry. */
-export const schedulerNames: readonly string[] = [...byName.keys(), ...Object.keys(aliases)];
+export const schedulerNames: readonly string[] = [
+  ...byName.keys(),
+  ...Object.keys(twins),
+  ...Object.keys(aliases),
+];
 
 /**
  * The diffusers class, and the options over its own, that a name means.

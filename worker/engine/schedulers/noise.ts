@@ -135,9 +135,8 @@ export function sigmaToTimestep(sigma: number, logSigmas: ArrayLike<number>): nu
   return (1 - w) * low + w * (low + 1);
 }
 
-/** Karras et al., "Elucidating the Design Space of Diffusion-Based Generative Models" (2022), eq. 5, rho 7. */
-export function karrasSigmas(max: number, min: number, steps: number): number[] {
-  const rho = 7;
+/** Karras et al., "Elucidating the Design Space of Diffusion-Based Generative Models" (2022), eq. 5. */
+export function karrasSigmas(max: number, min: number, steps: number, rho = 7): number[] {
   const a = max ** (1 / rho);
   const b = min ** (1 / rho);
   return linspace(0, 1, steps).map((ramp) => (a + ramp * (b - a)) ** rho);

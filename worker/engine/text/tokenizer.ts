@@ -6,6 +6,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
 import { EngineError, reason } from '../errors.ts';
+import { parsePythonJson } from '../schedulers/config.ts';
 
 export interface Tokenizer {
   /** Ids of the text alone. */
@@ -104,6 +105,7 @@ function fromVocabulary(dir: string): Json {
   }
   const vocab = readJson(vocabFile) as Record<string, number>;
   const merges = readFileSync(mergesFile, 'utf8')
+    .replace(/^\uFEFF/, '')
     .split('\n')
     .filter((line) => line !== '' && !line.startsWith('#version'))
     .map((line) => line.trimEnd().split(' '));
@@ -160,7 +162,7 @@ function readOptional(file: string): Json {
 
 function readJson(file: string): Json {
   try {
-    return JSON.parse(readFileSync(file, 'utf8')) as Json;
+    return parsePythonJson(readFileSync(file, 'utf8')) as Json;
   } catch (error) {
     throw new EngineError('bad-model', `${file} is not JSON: ${reason(error)}`, { file, cause: error });
   }

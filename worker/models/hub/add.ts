@@ -10,6 +10,7 @@ import { checkLayout } from './layout.ts';
 import type { RemoteFile } from './listing.ts';
 import { needSpace, refuseExisting } from './pull.ts';
 import { pathBelow } from './reference.ts';
+import { fitSchedule } from './schedule.ts';
 import { selectFiles } from './select.ts';
 
 export interface AddOptions {
@@ -18,6 +19,8 @@ export interface AddOptions {
   /** The providers to try loading with; left out = do not try. */
   readonly load?: { readonly providers: readonly string[]; readonly threads?: number };
   readonly onBytes?: (file: string, done: number, total: number) => void;
+  /** What its owner is to know, one sentence at a time. */
+  readonly onNote?: (note: string) => void;
 }
 
 /** Takes a folder that an exporter wrote into the models; it is listed once it is whole and has loaded. */
@@ -50,17 +53,25 @@ export async function addModel(
       done += bytes;
     }
     await checkLayout(target);
+    const described = await manifestFor(target, name, { title: name }, hashes);
+    const { manifest, notes } = fitSchedule(target, described);
     if (options.load) await tryLoading(target, options.load);
-    const manifest = await manifestFor(target, name, { title: name }, hashes);
+    for (const note of notes) options.onNote?.(note);
     await writeManifest(target, manifest);
     refuseExisting(dir, name);
     await rename(target, dir);
     return manifest;
   } catch (error) {
-    throw diskError(error, models);
+    throw named(diskError(error, models), target, source);
   } finally {
     await rm(staging, { recursive: true, force: true });
   }
+}
+
+/** What went wrong lies in the folder that was given; the copy of it is gone by the time that anybody looks. */
+function named(error: unknown, target: string, source: string): unknown {
+  if (!(error instanceof StoreError) || !error.message.includes(target)) return error;
+  return new StoreError(error.code, error.message.replaceAll(target, source), { cause: error });
 }
 
 async function take(from: string, to: string, asLink: boolean): Promise<void> {

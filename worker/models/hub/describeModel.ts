@@ -57,6 +57,10 @@ export async function describeModel(
     buckets: bucketsAround(width, height, multiple),
     multiple,
     ...defaultsOf(family, configs),
+    // No other schedule suits a network that was trained with EDM's preconditioning.
+    ...(/^EDM/.test(String(configs.scheduler['_class_name']))
+      ? { parameters: { scheduler: { supported: false } } }
+      : {}),
     ...(latentRgb ? { latentRgb } : {}),
     ...(upscaler ? { upscaler: { path: 'upscaler/model.onnx', scale: numberOr(upscaler['scale'], 4) } } : {}),
     ...(origin.source ? { source: origin.source } : {}),
@@ -162,7 +166,7 @@ async function readConfig(dir: string, name: string): Promise<Json> {
 
 function tryJson(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parsePythonJson(text);
   } catch {
     return undefined;
   }

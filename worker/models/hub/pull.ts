@@ -17,6 +17,7 @@ import {
   pathBelow,
   type Reference,
 } from './reference.ts';
+import { fitSchedule } from './schedule.ts';
 import { selectFiles } from './select.ts';
 
 /** What a pull would fetch: shown and agreed to before the first byte of it. */
@@ -61,6 +62,7 @@ export async function pull(
   models: string,
   plan: PullPlan,
   onProgress: (progress: PullProgress) => void = () => undefined,
+  onNote: (note: string) => void = () => undefined,
 ): Promise<Manifest> {
   const staging = stagingOf(models, plan.name);
   await mkdir(staging.files, { recursive: true });
@@ -88,7 +90,9 @@ export async function pull(
       license: plan.license,
       source: { repository: idOf(plan.wanted), commit: plan.commit },
     };
-    const manifest = await manifestFor(staging.files, plan.name, origin, files);
+    const described = await manifestFor(staging.files, plan.name, origin, files);
+    const { manifest, notes } = fitSchedule(staging.files, described);
+    notes.forEach(onNote);
     await writeManifest(staging.files, manifest);
     refuseExisting(plan.dir, plan.name);
     await rename(staging.files, plan.dir);

@@ -1,3 +1,4 @@
+import { basename, dirname, isAbsolute, join } from 'node:path';
 import { StoreError } from './errors.ts';
 import type { RemoteFile } from './listing.ts';
 import { pathBelow } from './reference.ts';
@@ -62,17 +63,45 @@ function requirePipeline(names: ReadonlySet<string>, networks: readonly string[]
       `${id} is built on a transformer (SD3, FLUX): the engine cannot paint with those yet.`,
     );
   }
-  const elsewhere = [...names].find((name) => name.endsWith('/unet/model.onnx'));
-  const branch = 'A branch may have it (for example @onnx).';
   const why = !names.has('model_index.json')
     ? 'it has no model_index.json'
     : `it lacks ${missing.map((part) => `${part}/model.onnx`).join(', ')}`;
+  const here = nestedHint(names, id) ?? variantHint(names, missing);
+  if (here !== undefined) throw new StoreError('not-onnx', `${id} is no ONNX pipeline: ${why}. ${here}`);
   throw new StoreError(
     'not-onnx',
-    `${id} is no ONNX pipeline: ${why}.${elsewhere ? ` (There is ${elsewhere}, but a pipeline must lie at the top.)` : ` ${branch}`}\n` +
+    `${id} is no ONNX pipeline: ${why}. A branch may have it (for example @onnx).\n` +
       `Export it on a machine with Python, then add the folder:\n` +
       `  pip install "optimum-onnx[onnxruntime]" diffusers\n` +
       `  optimum-cli export onnx --model ${id} DIR\n` +
       `  dreamgrid models add DIR`,
+  );
+}
+
+/** The whole pipeline lies in a folder of its own. */
+function nestedHint(names: ReadonlySet<string>, id: string): string | undefined {
+  const index = [...names].find((name) => name.endsWith('/model_index.json'));
+  const folder = index && dirname(index);
+  if (
+    folder === undefined ||
+    ![...names].some((name) => name.startsWith(`${folder}/`) && name.endsWith('.onnx'))
+  )
+    return undefined;
+  return isAbsolute(id)
+    ? `The pipeline lies one level deeper: dreamgrid models add ${join(id, folder)}`
+    : `The pipeline lies in its folder ${folder}: fetch that folder, then dreamgrid models add DIR/${folder}`;
+}
+
+/** Every network that is missing is there in another precision, under a name of its own. */
+function variantHint(names: ReadonlySet<string>, missing: readonly string[]): string | undefined {
+  const variants = missing.map((part) =>
+    [...names].find((name) => name.startsWith(`${part}/model_`) && name.endsWith('.onnx')),
+  );
+  const first = variants[0];
+  if (first === undefined || variants.includes(undefined)) return undefined;
+  const file = basename(first);
+  return (
+    `Its networks go by another name (${first}): they are taken as model.onnx. In its folder:\n` +
+    `  for f in */${file}; do mv "$f" "$(dirname "$f")/model.onnx"; done`
   );
 }
