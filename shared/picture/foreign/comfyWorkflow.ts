@@ -72,6 +72,7 @@ const BYPASSED = 4;
 interface Drawn {
   readonly id: string;
   readonly type: string;
+  readonly title: string;
   readonly mode: number;
   readonly inputs: readonly { name: string; link?: number; type?: unknown; widget?: string }[];
   readonly outputs: readonly unknown[];
@@ -103,7 +104,23 @@ export function graphOfWorkflow(workflow: unknown): Graph | undefined {
   return new Map(nodes);
 }
 
-const toDrawn = (value: unknown): Drawn[] => {
+/**
+ * The texts of a drawing without links, which cannot say where they go: one whose title says "negative" is that,
+ * else the second is.
+ */
+export function looseTexts(workflow: unknown): { positive: string; negative: string } {
+  const nodes = isObject(workflow) && Array.isArray(workflow['nodes']) ? workflow['nodes'] : [];
+  const texts = nodes
+    .slice(0, MAX_NODES)
+    .flatMap(toDrawn)
+    .filter(({ type, mode }) => type === 'CLIPTextEncode' && mode !== MUTED)
+    .map(({ title, values }) => ({ title, text: Array.isArray(values) ? String(values[0] ?? '') : '' }));
+  const named = texts.find(({ title }) => /negative/i.test(title));
+  const [first, second] = texts.filter((text) => text !== named);
+  return { positive: first?.text ?? '', negative: (named ?? second)?.text ?? '' };
+}
+
+const toDrawn = (value: unknown, place: number): Drawn[] => {
   if (!isObject(value) || typeof value['type'] !== 'string') return [];
   const inputs = (Array.isArray(value['inputs']) ? value['inputs'] : []).flatMap((input: unknown) => {
     if (!isObject(input) || typeof input['name'] !== 'string') return [];
@@ -119,8 +136,9 @@ const toDrawn = (value: unknown): Drawn[] => {
   });
   return [
     {
-      id: String(value['id']),
+      id: String(value['id'] ?? `#${place}`),
       type: value['type'],
+      title: typeof value['title'] === 'string' ? value['title'] : '',
       mode: typeof value['mode'] === 'number' ? value['mode'] : 0,
       inputs,
       outputs: Array.isArray(value['outputs']) ? value['outputs'] : [],

@@ -8,8 +8,9 @@ import {
   Walk,
   wireOf,
 } from './comfyGraph.ts';
-import { graphOfWorkflow } from './comfyWorkflow.ts';
+import { graphOfWorkflow, looseTexts } from './comfyWorkflow.ts';
 import {
+  clean,
   type Evidence,
   type Foreign,
   isObject,
@@ -38,7 +39,11 @@ export function readComfyUi({ objects }: Evidence): Foreign | undefined {
 
 const readDrawing = (workflow: unknown): Foreign | undefined => {
   const graph = graphOfWorkflow(workflow);
-  return graph && readGraph(graph);
+  const found = graph && readGraph(graph);
+  if (!graph || !found || [...graph.values()].some(({ inputs }) => Object.values(inputs).some(wireOf)))
+    return found;
+  const { positive, negative } = looseTexts(workflow);
+  return { ...found, prompt: clean(positive), negative: clean(negative) };
 };
 
 /** @returns undefined for a graph that samples nothing */
@@ -75,7 +80,7 @@ export function readGraph(graph: Graph): Foreign | undefined {
       schedule,
     ),
     scheduler: schedule,
-    model,
+    model: model ?? onlyModel(graph),
     loras,
   });
 }
@@ -180,7 +185,15 @@ function sizeBehind(graph: Graph, wire: unknown): { width?: unknown; height?: un
 const onlySize = (graph: Graph) => {
   const empty = [...graph.values()].filter(({ class_type }) => /empty.*latent/i.test(class_type));
   const [only] = empty;
-  return empty.length === 1 && only ? { width: only.inputs['width'], height: only.inputs['height'] } : undefined;
+  return empty.length === 1 && only
+    ? { width: only.inputs['width'], height: only.inputs['height'] }
+    : undefined;
+};
+
+/** The same of the model. */
+const onlyModel = (graph: Graph): unknown => {
+  const names = [...graph.values()].flatMap(({ inputs }) => inputs['ckpt_name'] ?? []);
+  return names.length === 1 ? names[0] : undefined;
 };
 
 const textSize = (inputs: JsonObject) => {
