@@ -1,4 +1,8 @@
+import { promisify } from 'node:util';
+import { inflate as inflateWithCallback } from 'node:zlib';
 import ExifReader from 'exifreader';
+
+const inflate = promisify(inflateWithCallback);
 
 /**
  * The words inside a picture's file, wherever programs put them: PNG text chunks (tEXt, zTXt, iTXt, compressed or
@@ -26,14 +30,14 @@ export async function readMetadata(bytes: Uint8Array): Promise<Metadata> {
   const exif = new Map<string, string>();
   const xmp = new Map<string, string>();
   for (const [name, tag] of Object.entries(tags?.png ?? {})) {
-    const { value } = tag as { value: unknown };
+    const { value } = (tag ?? {}) as { value?: unknown };
     if (typeof value !== 'string' || value === UNREADABLE) continue;
     // A language tag is part of the library's name: `parameters (en)`.
     texts.set(name.replace(/ \([\w-]+\)$/, ''), asUtf8(value));
   }
   let comment: string | undefined;
   for (const [name, tag] of Object.entries(tags?.exif ?? {})) {
-    const { value, description } = tag as { value: unknown; description?: unknown };
+    const { value, description } = (tag ?? {}) as { value?: unknown; description?: unknown };
     const isText = Array.isArray(value) && value.every((item) => typeof item === 'string');
     if (name === 'UserComment') {
       comment = isText ? value.join('') : isBytes(value) ? decodeUserComment(value) : undefined;
@@ -45,7 +49,8 @@ export async function readMetadata(bytes: Uint8Array): Promise<Metadata> {
     }
   }
   for (const [name, tag] of Object.entries(tags?.xmp ?? {})) {
-    const text = typeof tag === 'string' ? undefined : firstText((tag as { value: unknown }).value);
+    const text =
+      typeof tag === 'string' ? undefined : firstText((tag as { value?: unknown } | undefined)?.value);
     if (text !== undefined) xmp.set(name, text);
   }
   return { texts, comment, exif, xmp };
@@ -57,7 +62,7 @@ async function loadTags(bytes: Uint8Array) {
       expanded: true,
       async: true,
       includeTags: { png: true, exif: true, xmp: true },
-      decompress: { maxDecompressedSize: MAX_TEXT },
+      decompress: { deflate: async (data) => inflate(data, { maxOutputLength: MAX_TEXT }) },
     });
   } catch {
     return undefined; // no picture, or one without metadata

@@ -1,5 +1,5 @@
 import { readFile, stat } from 'node:fs/promises';
-import { messageOf } from '../../shared/errors.ts';
+import { messageOf } from '../../shared/service/errors.ts';
 import { type Foreign, inspectPicture } from '../../shared/picture/foreign/index.ts';
 import { pathFromUser, readArgs, UsageError } from './usage.ts';
 

@@ -1,5 +1,5 @@
 import { parsePrompt } from '../../prompt/index.ts';
-import type { Recipe } from '../../recipe.ts';
+import type { Recipe } from '../recipe.ts';
 import { readParameters } from './a1111.ts';
 import { type Foreign, toForeign } from './foreign.ts';
 import { samplerNamed } from './sampler.ts';

@@ -1,5 +1,5 @@
-import { readRecipe } from '../../png.ts';
-import { parsePythonJson } from '../../pythonJson.ts';
+import { readRecipe } from '../png.ts';
+import { parsePythonJson } from './pythonJson.ts';
 import { readMetadata } from '../metadata.ts';
 import { readA1111 } from './a1111.ts';
 import { readComfyUi } from './comfyui.ts';

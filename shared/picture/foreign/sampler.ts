@@ -1,4 +1,4 @@
-import { samplerOf } from '../../params.ts';
+import { samplerOf } from '../params.ts';
 
 /** Names of a schedule that say "as the sampler has it by itself". */
 const PLAIN = /^(?:automatic|normal|simple|none|uniform|default|native|sgm[ _]uniform|discrete|)$/i;

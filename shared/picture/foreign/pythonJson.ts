@@ -3,7 +3,7 @@
  * have any length. A whole number that a double cannot hold comes back as a bigint.
  *
  * `worker/engine` imports nothing of ours and keeps its own few lines for model configs; one table of cases runs
- * through both readers (test/shared/pythonJson.test.ts), so that they cannot drift apart.
+ * through both readers (test/shared/picture/pythonJson.test.ts), so that they cannot drift apart.
  *
  * @throws SyntaxError where the text is no JSON
  */
