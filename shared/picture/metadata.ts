@@ -1,8 +1,6 @@
 import { promisify } from 'node:util';
-import { inflate as inflateWithCallback } from 'node:zlib';
-import ExifReader from 'exifreader';
-
-const inflate = promisify(inflateWithCallback);
+import { crc32, inflate as inflateWithCallback } from 'node:zlib';
+import ExifReader, { type ExpandedTags } from 'exifreader';
 
 /**
  * The words inside a picture's file, wherever programs put them: PNG text chunks (tEXt, zTXt, iTXt, compressed or
@@ -17,27 +15,76 @@ export interface Metadata {
   readonly exif: ReadonlyMap<string, string>;
   /** XMP properties by local name; of alternatives the first. */
   readonly xmp: ReadonlyMap<string, string>;
+  /** False where the checksum of a PNG chunk with words in it is wrong. */
+  readonly sound: boolean;
 }
 
+const inflate = promisify(inflateWithCallback);
 /** Compressed text beyond this is a bomb. The largest workflows are a few megabytes. */
 const MAX_TEXT = 16 << 20;
+/** A file of more pieces than this is made to be slow: a PNG of 20 MB has 2,500 chunks. */
+const MAX_CHUNKS = 20_000;
+/** The same of XMP: its parser builds a tree of all elements. Text inside of few elements may be long. */
+const MAX_XMP = { bytes: 4 << 20, elements: 4_000 };
+/** The longest keyword that the PNG specification allows. */
+const MAX_KEYWORD = 79;
 /** What the library gives for text that it cannot decompress. */
 const UNREADABLE = '<text using unknown compression>';
 
 export async function readMetadata(bytes: Uint8Array): Promise<Metadata> {
-  const tags = await loadTags(bytes);
+  if (isCrowded(bytes)) return nothing;
+  const file = Buffer.from(bytes);
+  try {
+    const decompress = { deflate: async (data: Uint8Array) => inflate(data, { maxOutputLength: MAX_TEXT }) };
+    const tags = await ExifReader.load(file, { ...OPTIONS, async: true, decompress });
+    return collect(file, tags);
+  } catch {
+    return nothing; // no picture, or one without metadata
+  }
+}
+
+/** The same at once, without compressed text: enough for what we wrote ourselves. */
+export function readPlainMetadata(bytes: Uint8Array): Metadata {
+  if (isCrowded(bytes)) return nothing;
+  const file = Buffer.from(bytes);
+  try {
+    return collect(file, ExifReader.load(file, OPTIONS));
+  } catch {
+    return nothing;
+  }
+}
+
+const nothing: Metadata = {
+  texts: new Map(),
+  comment: undefined,
+  exif: new Map(),
+  xmp: new Map(),
+  sound: true,
+};
+
+const OPTIONS = { expanded: true, includeOffsets: true, includeTags: { png: true, exif: true } } as const;
+
+interface Tag {
+  value?: unknown;
+  description?: unknown;
+}
+const tagsOf = (group: object | undefined): [string, Tag][] =>
+  Object.entries(group ?? {}).map(([name, tag]) => [
+    name,
+    typeof tag === 'object' && tag !== null ? tag : {},
+  ]);
+
+function collect(file: Buffer, tags: ExpandedTags): Metadata {
   const texts = new Map<string, string>();
   const exif = new Map<string, string>();
   const xmp = new Map<string, string>();
-  for (const [name, tag] of Object.entries(tags?.png ?? {})) {
-    const { value } = (tag ?? {}) as { value?: unknown };
+  for (const [name, { value }] of tagsOf(tags.png)) {
     if (typeof value !== 'string' || value === UNREADABLE) continue;
     // A language tag is part of the library's name: `parameters (en)`.
     texts.set(name.replace(/ \([\w-]+\)$/, ''), asUtf8(value));
   }
   let comment: string | undefined;
-  for (const [name, tag] of Object.entries(tags?.exif ?? {})) {
-    const { value, description } = (tag ?? {}) as { value?: unknown; description?: unknown };
+  for (const [name, { value, description }] of tagsOf(tags.exif)) {
     const isText = Array.isArray(value) && value.every((item) => typeof item === 'string');
     if (name === 'UserComment') {
       comment = isText ? value.join('') : isBytes(value) ? decodeUserComment(value) : undefined;
@@ -48,25 +95,53 @@ export async function readMetadata(bytes: Uint8Array): Promise<Metadata> {
       if (labelled) texts.set((labelled[1] as string).toLowerCase(), text.slice(labelled[0].length));
     }
   }
-  for (const [name, tag] of Object.entries(tags?.xmp ?? {})) {
-    const text =
-      typeof tag === 'string' ? undefined : firstText((tag as { value?: unknown } | undefined)?.value);
-    if (text !== undefined) xmp.set(name, text);
+  const blocks = tags.metadataRange?.blocks ?? [];
+  const packets = blocks
+    .filter(({ type }) => type === 'xmp')
+    .map(({ start, end }) => file.subarray(start, end));
+  if (packets.length > 0 && packets.every(isReadable)) {
+    const { xmp: properties } = ExifReader.load(file, { expanded: true, includeTags: { xmp: true } });
+    for (const [name, { value }] of tagsOf(properties)) {
+      const text = firstText(value);
+      if (text !== undefined) xmp.set(name, text);
+    }
   }
-  return { texts, comment, exif, xmp };
+  const sound = !isPng(file) || blocks.every(({ start, end }) => isSound(file, start, end));
+  return { texts, comment, exif, xmp, sound };
 }
 
-async function loadTags(bytes: Uint8Array) {
-  try {
-    return await ExifReader.load(Buffer.from(bytes), {
-      expanded: true,
-      async: true,
-      includeTags: { png: true, exif: true, xmp: true },
-      decompress: { deflate: async (data) => inflate(data, { maxOutputLength: MAX_TEXT }) },
-    });
-  } catch {
-    return undefined; // no picture, or one without metadata
+/** PNG, annex D: the checksum is that of the chunk's type and data. */
+const isSound = (file: Buffer, start: number, end: number): boolean =>
+  end <= file.length && crc32(file.subarray(start + 4, end - 4)) === file.readUInt32BE(end - 4);
+
+const isReadable = (packet: Buffer): boolean => {
+  if (packet.length > MAX_XMP.bytes) return false;
+  let elements = 0;
+  for (
+    let at = packet.indexOf('<');
+    at >= 0 && elements <= MAX_XMP.elements;
+    at = packet.indexOf('<', at + 1)
+  )
+    elements++;
+  return elements <= MAX_XMP.elements;
+};
+
+const isPng = (file: Buffer): boolean => file.toString('latin1', 1, 4) === 'PNG';
+
+/** Whether a file has so many chunks, or so long a keyword, that looking through it would hold up everybody. */
+function isCrowded(bytes: Uint8Array): boolean {
+  const file = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const png = isPng(file);
+  if (!png && file.toString('latin1', 0, 4) !== 'RIFF') return false;
+  let count = 0;
+  for (let at = png ? 8 : 12; at + 8 <= file.length; count++) {
+    if (count > MAX_CHUNKS) return true;
+    const length = png ? file.readUInt32BE(at) : file.readUInt32LE(at + 4);
+    const isText = png && file.toString('latin1', at + 5, at + 8).toUpperCase() === 'TXT';
+    if (isText && !file.subarray(at + 8, at + 9 + MAX_KEYWORD).includes(0)) return true;
+    at += png ? 12 + length : 8 + length + (length % 2);
   }
+  return false;
 }
 
 const isBytes = (value: unknown): value is number[] =>
@@ -78,7 +153,7 @@ const firstText = (value: unknown, depth = 0): string | undefined => {
   if (depth > 3 || typeof value !== 'object' || value === null) return undefined;
   const [first] = Array.isArray(value) ? value : [];
   return typeof first === 'object' && first !== null
-    ? firstText((first as { value?: unknown }).value, depth + 1)
+    ? firstText((first as Tag).value, depth + 1)
     : firstText(first, depth + 1);
 };
 
@@ -113,7 +188,7 @@ const utf8 = (bytes: Uint8Array): string | undefined => {
  * EXIF 2.3, UserComment: eight bytes name the code. UNICODE says nothing of the byte order, and programs follow
  * neither the standard nor the file's own: the order that gives more letters of ASCII is the one that was meant.
  */
-export function decodeUserComment(value: readonly number[]): string {
+function decodeUserComment(value: readonly number[]): string {
   const bytes = Buffer.from(value);
   const code = bytes.toString('latin1', 0, 8);
   const body = /^(?:ASCII|UNICODE|JIS|\0)\0+$/.test(code) ? bytes.subarray(8) : bytes;

@@ -1,6 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
-import { messageOf } from '../../shared/service/errors.ts';
 import { type Foreign, inspectPicture } from '../../shared/picture/foreign/index.ts';
+import { messageOf } from '../../shared/service/errors.ts';
 import { pathFromUser, readArgs, UsageError } from './usage.ts';
 
 const USAGE = 'dreamgrid inspect FILE [--json]';

@@ -1,6 +1,5 @@
+import { type Metadata, readMetadata } from '../metadata.ts';
 import { readRecipe } from '../png.ts';
-import { parsePythonJson } from './pythonJson.ts';
-import { readMetadata } from '../metadata.ts';
 import { readA1111 } from './a1111.ts';
 import { readComfyUi } from './comfyui.ts';
 import { readDrawThings } from './drawThings.ts';
@@ -10,6 +9,7 @@ import { readFooocus } from './fooocus.ts';
 import { type Evidence, type Foreign, isObject } from './foreign.ts';
 import { readInvoke } from './invoke.ts';
 import { readNovelAi } from './novelai.ts';
+import { parsePythonJson } from './pythonJson.ts';
 import { readStealth } from './stealth.ts';
 import { readSwarm } from './swarm.ts';
 
@@ -52,7 +52,8 @@ export async function readForeign(bytes: Uint8Array): Promise<Foreign | undefine
         typeof value === 'string' ? [[name, value] as const] : [],
       )
     : [['parameters', hidden] as const];
-  return firstOf(toEvidence({ texts: new Map(texts), comment: undefined, exif: new Map(), xmp: new Map() }));
+  const bare = { comment: undefined, exif: new Map(), xmp: new Map(), sound: true };
+  return firstOf(toEvidence({ ...bare, texts: new Map(texts) }));
 }
 
 function firstOf(evidence: Evidence): Foreign | undefined {
@@ -62,8 +63,6 @@ function firstOf(evidence: Evidence): Foreign | undefined {
   }
   return undefined;
 }
-
-type Metadata = Awaited<ReturnType<typeof readMetadata>>;
 
 /** XMP properties that hold a whole description. */
 const XMP_TEXTS = ['UserComment', 'parameters', 'description', 'prompt', 'workflow'];
