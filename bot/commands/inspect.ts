@@ -1,7 +1,7 @@
 import { type APIEmbedField, ApplicationCommandOptionType, ButtonStyle, ComponentType } from 'discord.js';
 import { say } from '../../shared/messages/index.ts';
 import { printCustomId } from '../../shared/picture/customId.ts';
-import { type Foreign, readForeign } from '../../shared/picture/foreign.ts';
+import { type Foreign, readForeign } from '../../shared/picture/foreign/index.ts';
 import { fetchPicture, IMAGE_LIMITS } from '../../shared/picture/image.ts';
 import { samplerOf } from '../../shared/picture/params.ts';
 import { readRecipe } from '../../shared/picture/png.ts';
@@ -15,7 +15,7 @@ import { mayInspect } from '../submit/admission.ts';
 import { fetchRules, limited } from '../submit/imagePrompt.ts';
 import { type Command, EVERYWHERE, named } from './command.ts';
 
-/** How a picture was painted, by us, AUTOMATIC1111 or ComfyUI, and a form that paints it here. */
+/** How a picture was painted, by us or by another program, and a form that paints it here. */
 export const inspectCommand: Command = {
   kind: 'private',
   definition: {
@@ -30,7 +30,7 @@ export const inspectCommand: Command = {
     await mayInspect(app, asker);
     const bytes = await limited(asker.user.id, () => fetchPicture(url, fetchRules(app.env)));
     const ours = readRecipe(bytes);
-    const foreign = ours ? undefined : readForeign(bytes);
+    const foreign = ours ? undefined : await readForeign(bytes);
     const view = ours
       ? presentRecipe(asker.locale, ours, undefined)
       : foreign && presentForeign(asker.locale, foreign);
@@ -75,7 +75,7 @@ function textOfForeign({ prompt, negative, seed, sampler, width = 0, height = 0 
     negative,
     params: {
       ...(aspect.every((side) => Number.isInteger(side) && side >= 1 && side < 1000) ? { aspect } : {}),
-      ...(seed !== undefined && Number.isInteger(seed) && seed <= MAX_SEED ? { seed } : {}),
+      ...(typeof seed === 'number' && seed <= MAX_SEED ? { seed } : {}),
       ...(known === undefined ? {} : { scheduler: known }),
     },
   });

@@ -1,10 +1,11 @@
 import { inspect } from 'node:util';
-import { deflateSync } from 'node:zlib';
+import { crc32, deflateSync } from 'node:zlib';
 import sharp from 'sharp';
 import { parseCustomId, printCustomId } from '../../shared/picture/customId.ts';
-import { type Foreign, readForeign } from '../../shared/picture/foreign.ts';
+import { type Foreign, readForeign } from '../../shared/picture/foreign/index.ts';
 import { cleanPicture } from '../../shared/picture/image.ts';
-import { crc32, readRecipe, readText, recipeXmp, withRecipe, withText } from '../../shared/picture/png.ts';
+import { readMetadata } from '../../shared/picture/metadata.ts';
+import { readRecipe, recipeXmp, withRecipe, withText } from '../../shared/picture/png.ts';
 import {
   presentCancelled,
   presentFailure,
@@ -107,7 +108,7 @@ export const fuzzPngs: Attempt = async (random) => {
     bytes = withText(plain, { dreamgrid: JSON.stringify(mutateJson(descendant, random)) ?? '' });
   const began = process.cpuUsage();
   try {
-    readText(bytes);
+    await readMetadata(bytes);
     const found = readRecipe(bytes);
     if (found && !recipeSchema.safeParse(found).success)
       return told(bytes.toString('base64'), 'an unsound recipe');
@@ -127,7 +128,7 @@ function slow(input: unknown, began: NodeJS.CpuUsage): string | undefined {
 }
 
 /** Other programs' texts: read to what an embed can show, or not at all, and soon. */
-export const fuzzForeign: Attempt = (random) => {
+export const fuzzForeign: Attempt = async (random) => {
   const wanted = random.pick(['parameters', 'prompt', 'workflow'] as const);
   let text = parameters;
   if (wanted === 'parameters')
@@ -139,11 +140,12 @@ export const fuzzForeign: Attempt = (random) => {
   const began = process.cpuUsage();
   let found: Foreign | undefined;
   try {
-    found = readForeign(bytes);
+    found = await readForeign(bytes);
   } catch (error) {
     return told(text, error);
   }
   for (const [name, value] of Object.entries(found ?? {})) {
+    if (name === 'loras') continue;
     if (typeof value === 'number' ? !(Number.isFinite(value) && value >= 0) : typeof value !== 'string')
       return told(text, `${name} is ${String(value)}`);
     if (String(value).length > 6_000) return told(text, `${name} has ${String(value).length} characters`);

@@ -12,6 +12,10 @@ const commands: Record<string, { help: string; run: (args: string[]) => Promise<
     help: 'run a model exactly as told: render --model-dir DIR --prompt TEXT --seed N --steps N … (render --help)',
     run: async (args) => (await import('./render.ts')).render(args),
   },
+  inspect: {
+    help: "how a picture was painted, ours or another program's: inspect FILE [--json]",
+    run: async (args) => (await import('./inspect.ts')).inspect(args),
+  },
   models: {
     help: 'what is installed, with its defaults: models [--json]; fetch more: models pull <repository>; also add, verify, optimise, remove',
     run: async (args) => (await import('./models.ts')).models(args),

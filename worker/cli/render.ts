@@ -6,6 +6,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import sharp from 'sharp';
+import { paintedXmp } from '../../shared/picture/png.ts';
 import { EngineError, type GenerateRequest, loadModel, type Model, type Picture } from '../engine/index.ts';
 import { parsePythonJson } from '../engine/schedulers/config.ts';
 import { checkFolder } from '../models/installed.ts';
@@ -189,6 +190,7 @@ async function write(dir: string, pictures: readonly Picture[], raw: boolean): P
     const bytes = Uint8Array.from(data, (value) => Math.round(value * 255));
     await sharp(bytes, { raw: { width, height, channels: 3 } })
       .png()
+      .withXmp(paintedXmp())
       .toFile(file);
     files.push(file);
   }

@@ -1,5 +1,5 @@
 import sharp from 'sharp';
-import { recipeXmp, withRecipe } from '../../shared/picture/png.ts';
+import { paintedXmp, recipeXmp, withRecipe } from '../../shared/picture/png.ts';
 import type { Recipe } from '../../shared/picture/recipe.ts';
 import type { Pixels } from './pixels.ts';
 
@@ -86,6 +86,7 @@ export async function encodePreview(
     .resize(width, height, { fit: 'fill', kernel: 'cubic' })
     .blur(Math.max(0.5, width / grid.width / 3))
     .webp({ quality: 70, effort: 2 })
+    .withXmp(paintedXmp())
     .toBuffer();
 }
 
@@ -114,6 +115,6 @@ export async function fitUnder(png: Buffer, limit: number, recipe: Recipe): Prom
       .toBuffer();
     if (bytes.length <= limit) return { bytes, extension: 'webp' };
   }
-  const bytes = await sharp(png).resize(64).webp({ quality: 30 }).toBuffer();
+  const bytes = await sharp(png).resize(64).webp({ quality: 30 }).withXmp(paintedXmp()).toBuffer();
   return { bytes, extension: 'webp' };
 }

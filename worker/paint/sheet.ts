@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
 import sharp from 'sharp';
+import { paintedXmp } from '../../shared/picture/png.ts';
 import { fileName, presentSheet } from '../../shared/picture/present.ts';
 import type { Store } from '../../shared/picture/store.ts';
 import { type Compare, type DeliverJob, partId, sheetId } from '../../shared/queue/job.ts';
@@ -82,6 +83,7 @@ export async function composeSheet(pictures: readonly Buffer[]): Promise<Buffer>
   return sharp({ create: { ...size, channels: 3, background: '#111' } })
     .composite(cells)
     .webp({ quality: 92 })
+    .withXmp(paintedXmp())
     .toBuffer();
 }
 

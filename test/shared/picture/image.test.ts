@@ -2,12 +2,11 @@ import { createHook } from 'node:async_hooks';
 import { once } from 'node:events';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { type AddressInfo, connect, type LookupFunction } from 'node:net';
-import { deflateSync } from 'node:zlib';
+import { crc32, deflateSync } from 'node:zlib';
 import * as fc from 'fast-check';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { cleanPicture, fetchPicture, IMAGE_LIMITS, isPublicAddress } from '../../../shared/picture/image.ts';
-import { crc32 } from '../../../shared/picture/png.ts';
 import { UserError } from '../../../shared/service/errors.ts';
 
 const codeOf = async (work: Promise<unknown>): Promise<string> => {
