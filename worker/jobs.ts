@@ -1,4 +1,5 @@
 import { DelayedError, type Job, UnrecoverableError, WaitingError } from 'bullmq';
+import { StoreAwayError } from '../shared/picture/store.ts';
 import { started } from '../shared/queue/fairness.ts';
 import {
   type DeliverJob,
@@ -69,6 +70,7 @@ export function openJobs(deps: JobsDeps): Jobs {
     try {
       return await render(deps, job.data, {
         signal: mine.abort.signal,
+        onStoreAway: (error) => log.warn({ err: error, jobId }, 'the picture waits for the store'),
         onRecipe: ({ width, height, count, model }) => {
           step = openStepClock((ms) => metrics.stepped(model, ms));
           const size = { width: width * (count > 1 ? 2 : 1), height: height * (count > 2 ? 2 : 1) };
@@ -147,7 +149,10 @@ export function openJobs(deps: JobsDeps): Jobs {
       } catch (error) {
         if (error instanceof DelayedError) throw error;
         if (error instanceof DiscordError) metrics.failed(`discord-${error.trouble}`);
-        const known = error instanceof DiscordError || error instanceof UnrecoverableError;
+        if (error instanceof StoreAwayError) metrics.failed('store');
+        const known = [DiscordError, UnrecoverableError, StoreAwayError].some(
+          (kind) => error instanceof kind,
+        );
         log[known ? 'warn' : 'error'](
           { err: error, jobId: job.id?.replace(/^d-/, ''), attempt: job.attemptsMade + 1 },
           'not delivered',

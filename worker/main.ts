@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { openFolderStore, type Store } from '../shared/picture/store.ts';
+import { openStore } from '../shared/picture/openStore.ts';
 import { SCHEMA_VERSION } from '../shared/queue/job.ts';
 import {
   openAskWorker,
@@ -51,6 +51,7 @@ async function main(): Promise<void> {
     threads: env.THREADS,
     deadlineMs: env.JOB_DEADLINE_S * 1000,
     safetyChecker: env.SAFETY !== 'off',
+    maxLoaded: env.MODELS_RESIDENT,
     onProviderMissing: (text) => log.error(text),
     onRestart: (failure) => {
       metrics.restarted(failure.code);
@@ -162,11 +163,6 @@ async function main(): Promise<void> {
     'worker ready',
   );
 }
-
-const openStore = (env: Env): Promise<Store> =>
-  openFolderStore(folder(env.DATA_DIR)).catch((error) => {
-    throw new ConfigError(`DATA_DIR: cannot use ${folder(env.DATA_DIR)} (${messageOf(error)})`);
-  });
 
 async function openModels(env: Env): Promise<{ models: Models; first: InstalledModel }> {
   const root = folder(env.MODELS_DIR);

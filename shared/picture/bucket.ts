@@ -9,9 +9,9 @@ import {
   S3ServiceException,
 } from '@aws-sdk/client-s3';
 import pLimit from 'p-limit';
-import { ConfigError, messageOf } from '../errors.ts';
-import { jobIdSchema, storeKeySchema } from '../recipe.ts';
-import { type Store, StoreAwayError, type StoredFile } from '../store.ts';
+import { ConfigError, messageOf } from '../service/errors.ts';
+import { jobIdSchema, storeKeySchema } from './recipe.ts';
+import { type Store, StoreAwayError, type StoredFile } from './store.ts';
 
 /**
  * A bucket of S3's API (AWS, Ceph, MinIO, R2, OpenStack Swift). A key is the object `<prefix>/<key>` and nothing
@@ -42,16 +42,11 @@ const CHECK_MS = 2_500;
 /** Removals at a time; one object each, since the call for many needs checksums that older servers lack. */
 const AT_ONCE = 8;
 
-export interface BucketStore extends Store {
-  /** Whether removed files live on as older versions. */
-  versioned(): Promise<boolean>;
-}
-
 /**
  * @throws ConfigError where the bucket or the key is not what it should be. One that does not answer is no reason
  * not to start: `check` says so, and each call throws StoreAwayError until it does.
  */
-export async function openBucketStore(options: BucketOptions): Promise<BucketStore> {
+export async function openBucketStore(options: BucketOptions): Promise<Store> {
   const { bucket, prefix, endpoint, region, credentials } = options;
   const base = prefix === '' ? '' : `${prefix}/`;
   const where = `the bucket "${bucket}"${endpoint ? ` at ${endpoint}` : ` in ${region}`}`;
@@ -98,8 +93,11 @@ export async function openBucketStore(options: BucketOptions): Promise<BucketSto
     do {
       const page = await call(
         client.send(
-          new ListObjectsV2Command({ Bucket: bucket, Prefix: base + below, // all keys below a folder's, and only they, begin so
-            ContinuationToken: next }),
+          new ListObjectsV2Command({
+            Bucket: bucket,
+            Prefix: base + below, // all keys below a folder's, and only they, begin so
+            ContinuationToken: next,
+          }),
         ),
       );
       for (const { Key = '', Size = 0, LastModified } of page.Contents ?? []) {
@@ -120,14 +118,12 @@ export async function openBucketStore(options: BucketOptions): Promise<BucketSto
     await call(orMissing(client.send(new DeleteObjectCommand(objectOf(key)))));
   };
 
-  const store: BucketStore = {
+  const store: Store = {
     put: (key, bytes) => put(key, bytes),
     get: async (key) => {
       const object = objectOf(key);
       const body = await call(
-        orMissing(
-          client.send(new GetObjectCommand(object)).then(({ Body }) => Body?.transformToByteArray()),
-        ),
+        orMissing(client.send(new GetObjectCommand(object)).then(({ Body }) => Body?.transformToByteArray())),
       );
       return body && Buffer.from(body.buffer, body.byteOffset, body.byteLength);
     },
@@ -166,7 +162,7 @@ export async function openBucketStore(options: BucketOptions): Promise<BucketSto
 }
 
 /** Everything that will be asked of the bucket, once, so that a missing right shows at the start. */
-async function probe(store: BucketStore, where: string): Promise<void> {
+async function probe(store: Store, where: string): Promise<void> {
   try {
     await store.check();
     if (await store.has('check/none')) throw new ConfigError(`STORE: ${where} has a file "check/none".`);

@@ -1,5 +1,6 @@
 import pLimit from 'p-limit';
-import type { Store, StoredFile } from '../store.ts';
+import { ConfigError } from '../service/errors.ts';
+import type { Store, StoredFile } from './store.ts';
 
 /** From one store into another: an installation moves from its folder to a bucket, or back. */
 export interface CopyOptions {
@@ -31,7 +32,8 @@ const isResult = ({ key }: StoredFile): boolean => key.endsWith('/result.json');
  * Copies what the target lacks and reads each file back. Whatever stops it, the next run goes on where it was: a
  * file is whole or not there. A job's `result.json` comes after its pictures, as when it was painted, so a target
  * that is in use already shows whole jobs only.
- * @throws Error where a file reads back as something else, and whatever the stores throw
+ * @throws ConfigError for a mirror of nothing; Error where a file reads back as something else, and whatever the
+ * stores throw
  */
 export async function copyStore(from: Store, to: Store, options: CopyOptions = {}): Promise<CopyReport> {
   const { atOnce = 8, compare = false, mirror = false, onProgress } = options;
@@ -39,6 +41,8 @@ export async function copyStore(from: Store, to: Store, options: CopyOptions = {
   for await (const file of to.list()) if (isOurs(file)) there.set(file.key, file);
   const files: StoredFile[] = [];
   for await (const file of from.list()) if (isOurs(file)) files.push(file);
+  if (mirror && files.length === 0)
+    throw new ConfigError('The source is empty; to mirror it would empty the target. Is it the right one?');
 
   const report: CopyReport = { copied: 0, kept: 0, vanished: 0, removed: 0, bytes: 0 };
   const copyOne = async (file: StoredFile): Promise<void> => {
@@ -90,4 +94,3 @@ async function each<T>(items: readonly T[], atOnce: number, work: (item: T) => P
     throw error;
   });
 }
-

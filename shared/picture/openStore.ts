@@ -1,10 +1,11 @@
-import { type Env, folder } from '../env.ts';
-import { ConfigError, messageOf } from '../errors.ts';
-import { openFolderStore, type Store } from '../store.ts';
-import type { BucketStore } from './bucket.ts';
+import { type Env, folder } from '../service/env.ts';
+import { ConfigError, messageOf } from '../service/errors.ts';
+import { openFolderStore, type Store } from './store.ts';
 
 /** Where a store is, as people write it: a folder's path, or `s3://bucket/prefix`. */
-export type StorePlace = { kind: 'folder'; path: string } | { kind: 'bucket'; bucket: string; prefix: string };
+export type StorePlace =
+  | { kind: 'folder'; path: string }
+  | { kind: 'bucket'; bucket: string; prefix: string };
 
 type StoreEnv = Pick<
   Env,
@@ -32,11 +33,6 @@ export const placeOf = (env: Pick<StoreEnv, 'STORE' | 'DATA_DIR'>): StorePlace =
  * The store at a place, with the settings' credentials.
  * @throws ConfigError in one line where it cannot be used
  */
-export async function openStoreAt(
-  place: StorePlace & { kind: 'bucket' },
-  env: StoreEnv,
-): Promise<BucketStore>;
-export async function openStoreAt(place: StorePlace, env: StoreEnv): Promise<Store>;
 export async function openStoreAt(place: StorePlace, env: StoreEnv): Promise<Store> {
   if (place.kind === 'folder')
     return openFolderStore(place.path).catch((error) => {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Store, StoreAwayError } from '../store.ts';
+import { type Store, StoreAwayError } from './store.ts';
 
 export interface Patience {
   /** Ends a wait at once; the call then throws StoreAwayError. */

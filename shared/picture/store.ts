@@ -17,7 +17,7 @@ export class StoreAwayError extends Error {
 }
 
 /**
- * Pictures by key: a folder here, a bucket in `picture/bucket.ts`. A key is visible only when its bytes are whole
+ * Pictures by key: a folder here, a bucket in `bucket.ts`. A key is visible only when its bytes are whole
  * and kept. A key that is none (`storeKeySchema`) is refused by all.
  */
 export interface Store {
@@ -36,6 +36,8 @@ export interface Store {
   jobs(): AsyncIterable<{ jobId: string; written: number }>;
   /** Can it write? For readiness and doctor. */
   check(): Promise<void>;
+  /** Whether what was removed lives on as older versions; only where that can be. */
+  versioned?(): Promise<boolean>;
 }
 
 const isMissing = (error: unknown): boolean =>

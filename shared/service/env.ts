@@ -70,7 +70,10 @@ export const envTable = {
     schema: z.url({ protocol: /^https?$/ }).optional(),
     help: 'address of the S3 server, where it is not AWS, for example https://s3.example.org',
   },
-  S3_REGION: { schema: z.string().min(1).optional(), help: 'region of the bucket; without it AWS_REGION, or us-east-1' },
+  S3_REGION: {
+    schema: z.string().min(1).optional(),
+    help: 'region of the bucket; without it AWS_REGION, or us-east-1',
+  },
   S3_ACCESS_KEY: {
     schema: z.string().min(1).optional(),
     help: "key of the bucket; without it the environment's own credentials (AWS_… variables, a profile, a role)",
@@ -163,7 +166,9 @@ export function readEnv(source: NodeJS.ProcessEnv = process.env): Env {
     const parsed = (schema as z.ZodType).safeParse(value);
     if (parsed.success) env[name] = parsed.data;
     else
-      problems.push(`${name}: expected ${help}; got ${JSON.stringify(/TOKEN|URL|KEY/.test(name) ? '…' : value)}`);
+      problems.push(
+        `${name}: expected ${help}; got ${JSON.stringify(/TOKEN|URL|KEY/.test(name) ? '…' : value)}`,
+      );
   }
   if (problems.length > 0) throw new ConfigError(`Wrong setting: ${problems.join(' · ')}`);
   return env as Env;

@@ -11,8 +11,7 @@ const PYTHON = '/usr/bin/python3';
 const SERVER = resolve(import.meta.dirname, 'swift_server.py');
 
 /** Debian: apt-get install python3-swift. `npm test` does so where it may. */
-export const hasSwift = (): boolean =>
-  spawnSync(PYTHON, ['-c', 'import swift.proxy.server']).status === 0;
+export const hasSwift = (): boolean => spawnSync(PYTHON, ['-c', 'import swift.proxy.server']).status === 0;
 
 /** OpenStack Swift with its S3 API: a server of another make than the one that our client was written for. */
 export async function startSwift(): Promise<TestS3> {

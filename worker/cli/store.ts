@@ -1,12 +1,14 @@
-import { readEnv } from '../../shared/env.ts';
-import { ConfigError, messageOf } from '../../shared/errors.ts';
+import { existsSync } from 'node:fs';
 import { copyStore } from '../../shared/picture/copy.ts';
 import { openStoreAt, parsePlace, printPlace, type StorePlace } from '../../shared/picture/openStore.ts';
-import { StoreAwayError } from '../../shared/store.ts';
+import { StoreAwayError } from '../../shared/picture/store.ts';
+import { readEnv } from '../../shared/service/env.ts';
+import { ConfigError, messageOf } from '../../shared/service/errors.ts';
 import { openProgressBar } from './progressBar.ts';
 import { pathFromUser, readArgs, UsageError } from './usage.ts';
 
-const USAGE = 'dreamgrid store copy <folder | s3://bucket/prefix> <the other> [--compare] [--mirror] [--json]';
+const USAGE =
+  'dreamgrid store copy <folder | s3://bucket/prefix> <the other> [--compare] [--mirror] [--json]';
 
 /** `store copy`: pictures from a folder into a bucket, or back; started again, it goes on. */
 export async function store(args: string[]): Promise<number> {
@@ -24,6 +26,8 @@ export async function store(args: string[]): Promise<number> {
     throw new UsageError(`store copy takes two places; got ${positionals.length}. Usage: ${USAGE}`);
   if (printPlace(from) === printPlace(to)) throw new UsageError('store copy: both places are the same.');
 
+  if (from.kind === 'folder' && !existsSync(from.path))
+    throw new UsageError(`store copy: there is no folder ${from.path}.`);
   const env = readEnv();
   const [source, target] = [await openStoreAt(from, env), await openStoreAt(to, env)];
   const bar = openProgressBar();
@@ -44,7 +48,9 @@ export async function store(args: string[]): Promise<number> {
     return 0;
   } catch (error) {
     if (error instanceof StoreAwayError)
-      throw new ConfigError(`${messageOf(error)}. What is copied is kept: the same command goes on from there.`);
+      throw new ConfigError(
+        `${messageOf(error)}. What is copied is kept: the same command goes on from there.`,
+      );
     throw error;
   }
 }
