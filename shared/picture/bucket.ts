@@ -207,10 +207,9 @@ function whatIsWrong(error: unknown): string | undefined {
 function whyAway(error: unknown): string {
   const status = statusOf(error);
   if (status > 0) return `answers ${status} (${codeOf(error)})`;
-  const name = (error as Error).name;
-  return name === 'TimeoutError' || name === 'AbortError'
-    ? 'does not answer in time'
-    : `does not answer (${codeOf(error)})`;
+  const code = codeOf(error);
+  const late = code === 'ETIMEDOUT' || /^(?:TimeoutError|AbortError|\d+)$/.test(code);
+  return late ? 'does not answer in time' : `does not answer (${code})`;
 }
 
 const TYPES: Readonly<Record<string, string>> = {

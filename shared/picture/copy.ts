@@ -88,9 +88,13 @@ const isNoOlder = (one: StoredFile, than: StoredFile): boolean =>
 /** The first failure stops what has not begun. */
 async function each<T>(items: readonly T[], atOnce: number, work: (item: T) => Promise<void>): Promise<void> {
   const limit = pLimit(atOnce);
-  const jobs = items.map((item) => limit(() => work(item)));
-  await Promise.all(jobs).catch(async (error: unknown) => {
-    limit.clearQueue();
-    throw error;
-  });
+  let failure: { error: unknown } | undefined;
+  const one = async (item: T): Promise<void> => {
+    if (failure) return;
+    await work(item).catch((error: unknown) => {
+      failure ??= { error };
+    });
+  };
+  await Promise.all(items.map((item) => limit(() => one(item))));
+  if (failure) throw (failure as { error: unknown }).error;
 }
