@@ -18,6 +18,7 @@ import { lookAgain } from './deliver/overtaken.ts';
 import { openProgress, type Progress } from './deliver/progress.ts';
 import type { Metrics } from './metrics.ts';
 import { type RenderDeps, render } from './paint/render.ts';
+import type { Placement } from './placement.ts';
 import { holdBack, wakeNext } from './turns.ts';
 import { leaveToOthers } from './versions.ts';
 
@@ -29,6 +30,8 @@ export interface JobsDeps extends RenderDeps, Omit<DeliverDeps, 'redis' | 'store
   log: Log;
   /** Jobs of one user that may run at the same time, over all workers. */
   maxRunning: number;
+  /** Where workers differ in their models. */
+  placement?: Placement;
 }
 
 export interface Jobs {
@@ -90,6 +93,7 @@ export function openJobs(deps: JobsDeps): Jobs {
     const jobId = String(job.data?.jobId ?? job.id).slice(0, 40);
     const userId = String(job.data?.user?.id ?? '0').slice(0, 40);
     await leaveToOthers(redis, job, token);
+    await deps.placement?.leaveToBetter(job, token);
     await holdBack(redis, job, token, { userId, jobId, maxRunning: deps.maxRunning });
     const mine: Running = { jobId, abort: new AbortController(), why: undefined };
     running = mine;
@@ -132,6 +136,7 @@ export function openJobs(deps: JobsDeps): Jobs {
       await wakeNext(deps.queues, redis, userId, jobId).catch((error) =>
         jobLog.debug({ err: error }, 'nobody woken'),
       );
+      await deps.placement?.takeUp().catch((error) => jobLog.debug({ err: error }, 'nothing taken up'));
     }
   };
 

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { openBucketStore } from '../../shared/picture/bucket.ts';
 import { copyStore } from '../../shared/picture/copy.ts';
-import { openFolderStore, pictureKeys, type Store } from '../../shared/store.ts';
+import { openFolderStore, pictureKeys, type Store } from '../../shared/picture/store.ts';
 import { ENGLISH, type FaultStack, problemsOf, startFaultStack, until } from '../support/faults.ts';
 import { type FaultProxy, startProxy } from '../support/proxy.ts';
 import { freePort } from '../support/redis.ts';

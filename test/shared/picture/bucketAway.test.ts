@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readEnv } from '../../../shared/env.ts';
 import { type BucketOptions, openBucketStore } from '../../../shared/picture/bucket.ts';
 import { openStore, parsePlace, printPlace } from '../../../shared/picture/openStore.ts';
 import { waitingFor } from '../../../shared/picture/patience.ts';
-import { StoreAwayError } from '../../../shared/store.ts';
+import { StoreAwayError } from '../../../shared/picture/store.ts';
+import { readEnv } from '../../../shared/service/env.ts';
 import { type FaultProxy, startProxy } from '../../support/proxy.ts';
 import { startS3rver, type TestS3 } from '../../support/s3.ts';
 

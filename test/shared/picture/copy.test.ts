@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { openBucketStore } from '../../../shared/picture/bucket.ts';
 import { copyStore } from '../../../shared/picture/copy.ts';
-import { openFolderStore, pictureKeys, type Store } from '../../../shared/store.ts';
+import { openFolderStore, pictureKeys, type Store } from '../../../shared/picture/store.ts';
 import { store as storeCommand } from '../../../worker/cli/store.ts';
 import { startS3rver, type TestS3 } from '../../support/s3.ts';
 
