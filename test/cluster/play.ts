@@ -136,28 +136,28 @@ async function play(options: PlayOptions): Promise<PlayReport> {
       await work();
       figures[name] = Number(((performance.now() - began) / 1000).toFixed(1));
     };
-    const rate = async (workers: number): Promise<void> => {
+    const rate = async (workers: string): Promise<void> => {
       if (options.scaling === 0) return;
       const began = performance.now();
       await done(await ask(options.scaling));
       const minutes = (performance.now() - began) / 60_000;
-      figures[`grids a minute with ${workers}`] = Number((options.scaling / minutes).toFixed(1));
+      figures[`grids a minute, ${workers}`] = Number((options.scaling / minutes).toFixed(1));
     };
 
     // 1. more workers, while it runs
     const bot = await start('bot', 'bot');
     const w1 = await start('w1', 'worker');
-    await rate(1);
+    await rate('1 worker');
     const w2 = await start('w2', 'worker');
-    await rate(2);
+    await rate('2 workers');
     const running = await ask(4);
     const w3 = await start('w3', 'worker');
     await done(running);
-    await rate(3);
+    await rate('3 workers');
 
     // 2. a link that is slow and loses
     link.set(100, 1);
-    await rate(3.5);
+    await rate('3 workers, one behind 100 ms and 1 % loss');
     await timed('six grids, one of three workers behind 100 ms and 1 % loss', async () => {
       const slow = await ask(6);
       await w3.logged(
