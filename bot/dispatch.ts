@@ -12,6 +12,7 @@ import {
 } from 'discord.js';
 import pRetry, { type Options } from 'p-retry';
 import { type CustomId, parseCustomId } from '../shared/picture/customId.ts';
+import { StoreAwayError } from '../shared/picture/store.ts';
 import { UserError } from '../shared/service/errors.ts';
 import type { App, Asker } from './app.ts';
 import { buttonOf } from './buttons/index.ts';
@@ -103,7 +104,7 @@ const TELL_AGAIN: Options = {
 };
 
 async function explain(app: App, asker: Asker, answer: Answer, plan: Plan, thrown: unknown): Promise<void> {
-  const error = isRedisAway(thrown) ? new UserError('redis') : thrown;
+  const error = whatToTell(thrown);
   const errorId = randomUUID().slice(0, 8);
   const about = { errorId, interactionId: asker.interactionId };
   app.metrics.refused(codeOf(error));
@@ -118,6 +119,12 @@ async function explain(app: App, asker: Asker, answer: Answer, plan: Plan, throw
   } catch (failure) {
     app.log.warn({ ...about, err: failure }, 'error not told');
   }
+}
+
+/** What passes by itself is no failure of ours; its message may name the same trouble of the network. */
+function whatToTell(thrown: unknown): unknown {
+  if (thrown instanceof StoreAwayError) return new UserError('store');
+  return isRedisAway(thrown) ? new UserError('redis') : thrown;
 }
 
 const isNobodyThere = (error: unknown): boolean =>

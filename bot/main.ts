@@ -1,8 +1,8 @@
 import { type Client, Events, Status } from 'discord.js';
-import { openFolderStore } from '../shared/picture/store.ts';
+import { openStore } from '../shared/picture/openStore.ts';
 import { openQueues, withDeadline } from '../shared/queue/queue.ts';
 import { checkRedis, connectRedis, PREFIX, producerConnection } from '../shared/queue/redis.ts';
-import { folder, readEnv } from '../shared/service/env.ts';
+import { readEnv } from '../shared/service/env.ts';
 import { ConfigError, messageOf } from '../shared/service/errors.ts';
 import { openHealth } from '../shared/service/health.ts';
 import { openLog, redactTokens } from '../shared/service/log.ts';
@@ -33,9 +33,7 @@ async function main(): Promise<void> {
   await Promise.all(
     [queues.flow, queues.render, queues.deliver, queues.ask].map((queue) => queue.waitUntilReady()),
   );
-  const store = await openFolderStore(folder(env.DATA_DIR)).catch((error) => {
-    throw new ConfigError(`DATA_DIR: cannot use ${folder(env.DATA_DIR)} (${messageOf(error)})`);
-  });
+  const store = await openStore(env);
 
   // who it answers
   const client = openClient(env, log);

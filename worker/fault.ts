@@ -3,8 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
  * A named place where a test can break the process: DREAMGRID_FAULT=name:action[:pass[:marker]],… Actions: kill
- * (SIGKILL), exit, throw, out-of-memory, hang (the event loop stands still), wait (until the process is killed).
- * `pass` counts from 1. With a marker file the fault happens once, also across restarts. Never in production.
+ * (SIGKILL), exit, throw, out-of-memory, hang (the event loop stands still), wait (until the process is killed),
+ * slow (`pass` milliseconds every time, as if the work were somewhere else). `pass` counts from 1. With a marker file the fault happens once, also across restarts. Never in production.
  */
 interface Fault {
   action: string;
@@ -25,6 +25,7 @@ if (process.env.NODE_ENV !== 'production') {
 export async function faultPoint(name: string): Promise<void> {
   const fault = faults.get(name);
   if (!fault) return;
+  if (fault.action === 'slow') return sleep(fault.pass);
   const pass = (passes.get(name) ?? 0) + 1;
   passes.set(name, pass);
   if (pass !== fault.pass) return;

@@ -1,4 +1,5 @@
 import { DelayedError, type Job, UnrecoverableError, WaitingError } from 'bullmq';
+import { StoreAwayError } from '../shared/picture/store.ts';
 import { started } from '../shared/queue/fairness.ts';
 import {
   type DeliverJob,
@@ -17,6 +18,7 @@ import { lookAgain } from './deliver/overtaken.ts';
 import { openProgress, type Progress } from './deliver/progress.ts';
 import type { Metrics } from './metrics.ts';
 import { type RenderDeps, render } from './paint/render.ts';
+import type { Placement } from './placement.ts';
 import { holdBack, wakeNext } from './turns.ts';
 import { leaveToOthers } from './versions.ts';
 
@@ -28,6 +30,8 @@ export interface JobsDeps extends RenderDeps, Omit<DeliverDeps, 'redis' | 'store
   log: Log;
   /** Jobs of one user that may run at the same time, over all workers. */
   maxRunning: number;
+  /** Where workers differ in their models. */
+  placement?: Placement;
 }
 
 export interface Jobs {
@@ -69,6 +73,7 @@ export function openJobs(deps: JobsDeps): Jobs {
     try {
       return await render(deps, job.data, {
         signal: mine.abort.signal,
+        onStoreAway: (error) => log.warn({ err: error, jobId }, 'the picture waits for the store'),
         onRecipe: ({ width, height, count, model }) => {
           step = openStepClock((ms) => metrics.stepped(model, ms));
           const size = { width: width * (count > 1 ? 2 : 1), height: height * (count > 2 ? 2 : 1) };
@@ -88,6 +93,7 @@ export function openJobs(deps: JobsDeps): Jobs {
     const jobId = String(job.data?.jobId ?? job.id).slice(0, 40);
     const userId = String(job.data?.user?.id ?? '0').slice(0, 40);
     await leaveToOthers(redis, job, token);
+    await deps.placement?.leaveToBetter(job, token);
     await holdBack(redis, job, token, { userId, jobId, maxRunning: deps.maxRunning });
     const mine: Running = { jobId, abort: new AbortController(), why: undefined };
     running = mine;
@@ -130,6 +136,7 @@ export function openJobs(deps: JobsDeps): Jobs {
       await wakeNext(deps.queues, redis, userId, jobId).catch((error) =>
         jobLog.debug({ err: error }, 'nobody woken'),
       );
+      await deps.placement?.takeUp().catch((error) => jobLog.debug({ err: error }, 'nothing taken up'));
     }
   };
 
@@ -147,7 +154,10 @@ export function openJobs(deps: JobsDeps): Jobs {
       } catch (error) {
         if (error instanceof DelayedError) throw error;
         if (error instanceof DiscordError) metrics.failed(`discord-${error.trouble}`);
-        const known = error instanceof DiscordError || error instanceof UnrecoverableError;
+        if (error instanceof StoreAwayError) metrics.failed('store');
+        const known = [DiscordError, UnrecoverableError, StoreAwayError].some(
+          (kind) => error instanceof kind,
+        );
         log[known ? 'warn' : 'error'](
           { err: error, jobId: job.id?.replace(/^d-/, ''), attempt: job.attemptsMade + 1 },
           'not delivered',

@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { openFolderStore, type Store } from '../shared/picture/store.ts';
+import { openStore } from '../shared/picture/openStore.ts';
 import { SCHEMA_VERSION } from '../shared/queue/job.ts';
 import {
   openAskWorker,
@@ -19,9 +19,17 @@ import { openRegistry, watchReady, watchRedis } from '../shared/service/metrics.
 import { openAsk } from './ask/ask.ts';
 import { openDiscord } from './deliver/discord.ts';
 import { isDelivered } from './deliver/messages.ts';
-import { openJobs } from './jobs.ts';
+import { type Jobs, openJobs } from './jobs.ts';
 import { openMetrics } from './metrics.ts';
-import { type InstalledModel, type Models, needModel, readModels, toCard } from './models/installed.ts';
+import {
+  bytesOf,
+  type InstalledModel,
+  type Models,
+  needModel,
+  readModels,
+  toCard,
+} from './models/installed.ts';
+import { openPlacement } from './placement.ts';
 import { openEngine } from './process/host.ts';
 import type { LoadNews } from './process/protocol.ts';
 import { openRetention } from './retention.ts';
@@ -51,6 +59,7 @@ async function main(): Promise<void> {
     threads: env.THREADS,
     deadlineMs: env.JOB_DEADLINE_S * 1000,
     safetyChecker: env.SAFETY !== 'off',
+    maxLoaded: env.MODELS_RESIDENT,
     onProviderMissing: (text) => log.error(text),
     onRestart: (failure) => {
       metrics.restarted(failure.code);
@@ -92,7 +101,17 @@ async function main(): Promise<void> {
     deadlineS: env.JOB_DEADLINE_S,
     safety: env.SAFETY,
   };
-  const jobs = openJobs({ ...deps, model: models.get, maxRunning: env.MAX_RUNNING_JOBS });
+  const id = `${hostname()}-${process.pid}-${Date.now().toString(36)}`;
+  const placement = openPlacement({
+    redis,
+    queues,
+    id,
+    sizeOf: (name) => bytesOf(models.get(name)),
+    models: () => models.all.map(({ name }) => name),
+    warm: engine.loaded,
+    free: () => jobs.current() === undefined,
+  });
+  const jobs: Jobs = openJobs({ ...deps, model: models.get, maxRunning: env.MAX_RUNNING_JOBS, placement });
   const renders = openRenderWorker(connection, jobs.onRender);
   const delivers = openDeliverWorker(connection, jobs.onDeliver);
   const asks = openAskWorker(connection, openAsk({ ...deps, model: models.get }));
@@ -102,13 +121,15 @@ async function main(): Promise<void> {
   // who hears of it
   const subscriber = redis.duplicate();
   subscriber.on('error', () => undefined);
-  subscriber.on('message', (_channel, jobId) => jobs.cancel(jobId));
-  await subscriber.subscribe(keys.cancel);
-  const id = `${hostname()}-${process.pid}-${Date.now().toString(36)}`;
+  const takeUp = () => void placement.takeUp().catch((err) => log.debug({ err }, 'nothing taken up'));
+  subscriber.on('message', (channel, text) => (channel === keys.cancel ? jobs.cancel(text) : takeUp()));
+  await subscriber.subscribe(keys.cancel, keys.left);
   const beat = openHeartbeat(async () => {
-    await announce(redis, { id, models: models.all.map(toCard), schema: SCHEMA_VERSION });
+    const cards = models.all.map(toCard);
+    await announce(redis, { id, models: cards, warm: engine.loaded(), schema: SCHEMA_VERSION });
     await subscriber.ping(); // a silent partition shows on a pending command only
     await jobs.lookForCancel();
+    takeUp();
   });
   let stopping = false;
   ready = async () => [
@@ -162,11 +183,6 @@ async function main(): Promise<void> {
     'worker ready',
   );
 }
-
-const openStore = (env: Env): Promise<Store> =>
-  openFolderStore(folder(env.DATA_DIR)).catch((error) => {
-    throw new ConfigError(`DATA_DIR: cannot use ${folder(env.DATA_DIR)} (${messageOf(error)})`);
-  });
 
 async function openModels(env: Env): Promise<{ models: Models; first: InstalledModel }> {
   const root = folder(env.MODELS_DIR);

@@ -3,7 +3,7 @@ import { say } from '../../shared/messages/index.ts';
 import { fetchPicture } from '../../shared/picture/image.ts';
 import { escapeMarkdown, fileName } from '../../shared/picture/present.ts';
 import { seedOf } from '../../shared/picture/recipe.ts';
-import { readResult } from '../../shared/queue/results.ts';
+import { readResultIfThere } from '../../shared/queue/results.ts';
 import { UserError } from '../../shared/service/errors.ts';
 import type { App } from '../app.ts';
 import { fetchRules } from '../submit/imagePrompt.ts';
@@ -23,7 +23,7 @@ export async function sendResults(
   jobId: string,
   files: readonly string[],
 ): Promise<void> {
-  const result = await readResult(app.store, jobId);
+  const result = await readResultIfThere(app.store, jobId);
   const recipe = result?.recipe ?? (await findRecipe(app, jobId, files));
   const pictures = (result && (await fromStore(app, result.pictures))) ?? (await fromMessage(app, files));
   const veil = result?.safety === 'spoiler' ? 'SPOILER_' : '';

@@ -3,7 +3,7 @@ import { readRecipe } from '../../shared/picture/png.ts';
 import { type Recipe, recipeSchema } from '../../shared/picture/recipe.ts';
 import { deliverId, type RenderRequest } from '../../shared/queue/job.ts';
 import { keys } from '../../shared/queue/redis.ts';
-import { readResult } from '../../shared/queue/results.ts';
+import { readResultIfThere } from '../../shared/queue/results.ts';
 import { UserError } from '../../shared/service/errors.ts';
 import type { App } from '../app.ts';
 import { onRedis } from '../interaction/redisAway.ts';
@@ -17,7 +17,7 @@ export async function findRecipe(app: App, jobId: string, files: readonly string
   const kept = await onRedis(app.redis.get(keys.recipe(jobId)));
   const parsed = kept === null ? undefined : recipeSchema.safeParse(JSON.parse(kept));
   if (parsed?.success) return parsed.data;
-  const stored = await readResult(app.store, jobId);
+  const stored = await readResultIfThere(app.store, jobId);
   if (stored) return stored.recipe;
   for (const url of files) {
     const bytes = await fetchPicture(url, fetchRules(app.env)).catch(() => undefined);

@@ -320,6 +320,8 @@ export const en = {
   'error.no-worker.text': 'No worker is running at the moment. Try again in a minute.',
   'error.redis.title': 'Try again in a moment',
   'error.redis.text': 'The queue does not answer just now. Nothing was queued.',
+  'error.store.title': 'Try again in a moment',
+  'error.store.text': 'The place where pictures are kept does not answer just now.',
   'error.redis-unknown.title': 'Perhaps it is on its way',
   'error.redis-unknown.text':
     'The queue went away while it took your picture. If nothing has come in a few minutes, ask again.',

@@ -299,6 +299,8 @@ export const vi = {
   'error.no-worker.text': 'Hiện không có máy vẽ nào đang chạy. Hãy thử lại sau một phút.',
   'error.redis.title': 'Hãy thử lại sau giây lát',
   'error.redis.text': 'Hàng chờ đang không trả lời. Chưa có việc nào được xếp.',
+  'error.store.title': 'Hãy thử lại sau giây lát',
+  'error.store.text': 'Nơi cất giữ ảnh đang không trả lời.',
   'error.redis-unknown.title': 'Có thể ảnh đang được vẽ',
   'error.redis-unknown.text':
     'Hàng chờ mất kết nối đúng lúc nhận ảnh của bạn. Nếu vài phút nữa chưa có gì, hãy gửi lại.',

@@ -1,25 +1,47 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, open, opendir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
-import { dirname, join, resolve, sep } from 'node:path';
+import { dirname, join, relative, resolve, sep } from 'node:path';
 import { jobIdSchema, storeKeySchema } from './recipe.ts';
 
-/** Pictures by key. A key is visible only when its bytes are whole and on the disk. */
+/** One file of a store. */
+export interface StoredFile {
+  key: string;
+  bytes: number;
+  /** ms since 1970, by the clock of whoever keeps it. */
+  written: number;
+}
+
+/** The store does not answer just now, or not as it did; what was asked of it may work in a moment. */
+export class StoreAwayError extends Error {
+  override readonly name = 'StoreAwayError';
+}
+
+/**
+ * Pictures by key: a folder here, a bucket in `bucket.ts`. A key is visible only when its bytes are whole
+ * and kept. A key that is none (`storeKeySchema`) is refused by all.
+ */
 export interface Store {
-  /** @throws Error (transient) when the disk is full or read-only; nothing is left half-written. */
+  /**
+   * @throws StoreAwayError; another Error (transient) when a disk is full or read-only; nothing is left half-written
+   */
   put(key: string, bytes: Uint8Array): Promise<void>;
   /** undefined when there is no such key. */
   get(key: string): Promise<Buffer | undefined>;
   has(key: string): Promise<boolean>;
   /** Removes a key or everything below it. */
   remove(key: string): Promise<void>;
+  /** Every file, in no order; `below` a folder's key with its slash. Files of others in the same place are left out. */
+  list(below?: string): AsyncIterable<StoredFile>;
   /** Jobs that have files, and when the last of them was written (ms since 1970); in no order. */
   jobs(): AsyncIterable<{ jobId: string; written: number }>;
   /** Can it write? For readiness and doctor. */
   check(): Promise<void>;
+  /** Whether what was removed lives on as older versions; only where that can be. */
+  versioned?(): Promise<boolean>;
 }
 
 const isMissing = (error: unknown): boolean =>
-  ['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '');
+  ['ENOENT', 'ENOTDIR', 'EISDIR'].includes((error as NodeJS.ErrnoException).code ?? '');
 
 /** Where files are until they are whole: a name that no key can have, on the store's own file system. */
 const TEMPORARY = '.tmp';
@@ -75,6 +97,21 @@ export async function openFolderStore(root: string): Promise<Store> {
         },
       ),
     remove: (key) => rm(pathOf(key), { recursive: true, force: true }),
+    async *list(below = '') {
+      const from = below === '' ? base : pathOf(below.replace(/\/$/, ''));
+      const entries = await opendir(from, { recursive: true }).catch((error) => {
+        if (isMissing(error)) return undefined;
+        throw error;
+      });
+      if (!entries) return;
+      for await (const entry of entries) {
+        const path = join(entry.parentPath, entry.name);
+        const key = relative(base, path).split(sep).join('/');
+        if (!entry.isFile() || !storeKeySchema.safeParse(key).success) continue;
+        const info = await stat(path).catch(() => undefined); // removed meanwhile
+        if (info) yield { key, bytes: info.size, written: info.mtimeMs };
+      }
+    },
     async *jobs() {
       for await (const entry of await opendir(base)) {
         if (!entry.isDirectory() || !jobIdSchema.safeParse(entry.name).success) continue;

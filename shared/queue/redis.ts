@@ -53,6 +53,12 @@ export const keys = {
   unsure: (jobId: string) => `${PREFIX}:unsure:${jobId}`,
   /** When a job was sent back first with nobody there who reads its version: ms since 1970, Redis' clock. */
   refused: (jobId: string) => `${PREFIX}:refused:${jobId}`,
+  /** Jobs that a worker gave back: for those that have the model, for those that have it loaded; and since when. */
+  leftToOwner: (model: string) => `${PREFIX}:left:owner:${model}`,
+  leftToWarm: (model: string) => `${PREFIX}:left:warm:${model}`,
+  leftAt: (jobId: string) => `${PREFIX}:left:at:${jobId}`,
+  /** Pub/sub channel: where a job was left just now, one of these lists. */
+  left: `${PREFIX}:left`,
   /** Set while a question of a member waits for its answer: the question's id. */
   asking: (userId: string) => `${PREFIX}:asking:${userId}`,
   workers: `${PREFIX}:workers`,

@@ -14,6 +14,8 @@ const ALIVE_S = 15;
 const announcementSchema = z.object({
   id: z.string(),
   models: z.array(modelCardSchema),
+  /** Names of the models that are loaded. */
+  warm: z.array(z.string()).optional(),
   /** The version of jobs that it reads. */
   schema: z.int().optional(),
 });
@@ -80,7 +82,7 @@ const paceOf = (model: string, action: Action): string => `${model} ${action}`;
 
 /**
  * Expected milliseconds until a job with `ahead` jobs before it is finished, from measured jobs;
- * undefined as long as nothing was measured or nobody works.
+ * undefined as long as nothing was measured or nobody has the model. Only those that have it count.
  */
 export async function expectedWait(
   redis: Redis,
@@ -93,6 +95,7 @@ export async function expectedWait(
     listWorkers(redis),
   ]);
   const pace = any ?? own;
-  if (pace == null || workers.length === 0) return undefined;
-  return Math.floor(ahead / workers.length) * Number(pace) + Number(own ?? pace);
+  const able = workers.filter(({ models }) => models.some(({ name }) => name === model)).length;
+  if (pace == null || able === 0) return undefined;
+  return Math.floor(ahead / able) * Number(pace) + Number(own ?? pace);
 }

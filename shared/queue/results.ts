@@ -1,4 +1,4 @@
-import { pictureKeys, type Store } from '../picture/store.ts';
+import { pictureKeys, type Store, StoreAwayError } from '../picture/store.ts';
 import { type RenderResult, renderResultSchema } from './job.ts';
 
 /** What the store knows of a painted job. Where this is, everything is: it is written last. A damaged one counts as none. */
@@ -10,5 +10,15 @@ export async function readResult(store: Store, jobId: string): Promise<RenderRes
     return parsed.success ? (parsed.data as RenderResult) : undefined;
   } catch {
     return undefined;
+  }
+}
+
+/** The same for whoever can do without: a store that is away knows nothing just now. */
+export async function readResultIfThere(store: Store, jobId: string): Promise<RenderResult | undefined> {
+  try {
+    return await readResult(store, jobId);
+  } catch (error) {
+    if (error instanceof StoreAwayError) return undefined;
+    throw error;
   }
 }

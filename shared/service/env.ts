@@ -57,8 +57,28 @@ export const envTable = {
   },
   DATA_DIR: {
     schema: z.string().min(1).default('.dreamgrid/data'),
-    help: 'folder of the picture store; bot and workers share it',
+    help: 'folder of the picture store; bot and workers share it, unless STORE is set',
   },
+  STORE: {
+    schema: z
+      .string()
+      .regex(/^s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?:\/[\w-][\w.-]*)*\/?$/i)
+      .optional(),
+    help: 's3://bucket/prefix: pictures lie there instead of in DATA_DIR',
+  },
+  S3_ENDPOINT: {
+    schema: z.url({ protocol: /^https?$/ }).optional(),
+    help: 'address of the S3 server, where it is not AWS, for example https://s3.example.org',
+  },
+  S3_REGION: {
+    schema: z.string().min(1).optional(),
+    help: 'region of the bucket; without it AWS_REGION, or us-east-1',
+  },
+  S3_ACCESS_KEY: {
+    schema: z.string().min(1).optional(),
+    help: "key of the bucket; without it the environment's own credentials (AWS_… variables, a profile, a role)",
+  },
+  S3_SECRET_KEY: { schema: z.string().min(1).optional(), help: 'secret of that key' },
   MODELS_DIR: { schema: z.string().min(1).default('models'), help: 'folder with one folder a model' },
   DEFAULT_MODEL: {
     schema: z
@@ -70,6 +90,10 @@ export const envTable = {
   PROVIDERS: {
     schema: list.default(['cpu']),
     help: 'ONNX Runtime execution providers in order, e.g. cuda,cpu',
+  },
+  MODELS_RESIDENT: {
+    schema: count(1, 64).default(1),
+    help: 'models that a worker keeps loaded, where its memory allows; the one used least recently goes',
   },
   THREADS: { schema: count(0, 256).default(0), help: 'threads of the engine; 0 = physical cores' },
   JOB_DEADLINE_S: {
@@ -142,7 +166,9 @@ export function readEnv(source: NodeJS.ProcessEnv = process.env): Env {
     const parsed = (schema as z.ZodType).safeParse(value);
     if (parsed.success) env[name] = parsed.data;
     else
-      problems.push(`${name}: expected ${help}; got ${JSON.stringify(/TOKEN|URL/.test(name) ? '…' : value)}`);
+      problems.push(
+        `${name}: expected ${help}; got ${JSON.stringify(/TOKEN|URL|KEY/.test(name) ? '…' : value)}`,
+      );
   }
   if (problems.length > 0) throw new ConfigError(`Wrong setting: ${problems.join(' · ')}`);
   return env as Env;

@@ -1,7 +1,8 @@
 /**
- * `npm run bench [-- start|imagine|engine|load …]`: measures, never asserts. Figures that belong together come from
+ * `npm run bench [-- start|imagine|engine|load|cluster …]`: measures, never asserts. Figures that belong together come from
  * one run; machines are noisy, so read the ratios and not the third digit.
  */
+import { benchCluster } from './cluster.ts';
 import { benchEngine } from './engine.ts';
 import { benchImagine } from './imagine.ts';
 import { benchLoad } from './load.ts';
@@ -12,6 +13,7 @@ const benches: Record<string, () => Promise<void>> = {
   imagine: benchImagine,
   engine: benchEngine,
   load: benchLoad,
+  cluster: benchCluster,
 };
 
 const wanted = process.argv.slice(2);

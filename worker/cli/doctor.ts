@@ -1,7 +1,7 @@
-import { openFolderStore } from '../../shared/picture/store.ts';
+import { openStoreAt, placeOf, printPlace } from '../../shared/picture/openStore.ts';
 import { checkRedis, connectRedis, producerConnection } from '../../shared/queue/redis.ts';
 import { listWorkers } from '../../shared/queue/registry.ts';
-import { type Env, folder, readEnv } from '../../shared/service/env.ts';
+import { type Env, readEnv } from '../../shared/service/env.ts';
 import { ConfigError, messageOf } from '../../shared/service/errors.ts';
 import { redactTokens } from '../../shared/service/log.ts';
 import { openDiscord } from '../deliver/discord.ts';
@@ -131,10 +131,13 @@ const checks: Record<string, Check> = {
   },
 
   store: async (env) => {
-    const path = folder(env.DATA_DIR);
-    const store = await openFolderStore(path);
+    const place = placeOf(env);
+    const name = printPlace(place);
+    const store = await openStoreAt(place, env);
     await store.check();
     await store.remove('check');
-    return [{ verdict: 'ok', text: `${path} can be written` }];
+    const written = { verdict: 'ok' as const, text: `${name} can be written` };
+    if (!(await store.versioned?.())) return [written];
+    return [written, { verdict: 'warn', text: `${name} keeps versions: what members erase stays in them` }];
   },
 };

@@ -136,6 +136,7 @@ async function openScratch(image: string | undefined): Promise<{ store: Store; k
     get: async (key) => files.get(key),
     has: async (key) => files.has(key),
     remove: async (key) => void files.delete(key),
+    list: async function* () {},
     jobs: async function* () {},
     check: async () => undefined,
   };

@@ -24,6 +24,10 @@ const commands: Record<string, { help: string; run: (args: string[]) => Promise<
     help: 'check Redis, models, engine, Discord token and store, one line each: doctor [--json]',
     run: async (args) => (await import('./doctor.ts')).doctor(args),
   },
+  store: {
+    help: 'move pictures: store copy <folder | s3://bucket/prefix> <the other> [--compare] [--mirror] [--json]',
+    run: async (args) => (await import('./store.ts')).store(args),
+  },
   board: {
     help: 'look into the queues in a browser, by a link that expires: board [--port 9465] [--host 127.0.0.1] [--hours 1]',
     run: async (args) => (await import('./board.ts')).board(args),

@@ -139,7 +139,7 @@ async function readOutcome(deps: DeliverDeps, data: DeliverJob, outcome: Outcome
   if (png) return { kind: 'done', result, png };
   deps.log.error(
     { jobId: data.render.jobId },
-    'the picture is not in the store; do all workers share DATA_DIR?',
+    'the picture is not in the store; do all workers share DATA_DIR, or STORE?',
   );
   return { kind: 'failed', code: 'failed', params: {} };
 }

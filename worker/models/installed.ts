@@ -184,6 +184,10 @@ export function toCard({ name, hash, manifest }: InstalledModel): ModelCard {
   };
 }
 
+/** Of all its files, as the manifest lists them; undefined for no model. */
+export const bytesOf = (model: Pick<InstalledModel, 'manifest'> | undefined): number | undefined =>
+  model && Object.values(model.manifest.files).reduce((sum, { bytes }) => sum + bytes, 0);
+
 /** Whether it brings a safety checker, by the files that its manifest names. */
 export const hasChecker = ({ manifest }: Pick<InstalledModel, 'manifest'>): boolean =>
   Object.keys(manifest.files).some((file) => /^safety_checker\/.*\.onnx$/.test(file));

@@ -1,7 +1,8 @@
 import type { Redis } from 'ioredis';
+import { waitingFor } from '../../shared/picture/patience.ts';
 import type { Recipe } from '../../shared/picture/recipe.ts';
 import { resolveRecipe } from '../../shared/picture/resolve.ts';
-import { pictureKeys, type Store } from '../../shared/picture/store.ts';
+import { pictureKeys, type Store, type StoreAwayError } from '../../shared/picture/store.ts';
 import {
   parseRender,
   type RenderRequest,
@@ -10,7 +11,7 @@ import {
 } from '../../shared/queue/job.ts';
 import { keys, RECIPE_TTL_S } from '../../shared/queue/redis.ts';
 import { recordPace } from '../../shared/queue/registry.ts';
-import { readResult } from '../../shared/queue/results.ts';
+import { readResultIfThere } from '../../shared/queue/results.ts';
 import { PermanentError, UserError } from '../../shared/service/errors.ts';
 import { faultPoint } from '../fault.ts';
 import { hasChecker, type InstalledModel, toCard } from '../models/installed.ts';
@@ -32,19 +33,31 @@ export interface RenderOptions {
   signal?: AbortSignal | undefined;
   onRecipe?: (recipe: Recipe) => void;
   onStep?: (news: StepNews) => void;
+  /** What is painted waits for a store that is away. */
+  onStoreAway?: (error: StoreAwayError) => void;
 }
+
+/** A painted picture is worth waiting for its place; then the job is tried again, which paints it once more. */
+const STORE_PATIENCE_MS = 15 * 60_000;
 
 /** @throws PermanentError 'cancelled' | 'bad-job' | a code of shared/messages; anything else is worth a retry. */
 export async function render(
-  deps: RenderDeps,
+  given: RenderDeps,
   data: unknown,
   options: RenderOptions = {},
 ): Promise<RenderResult> {
   const request = parseRequest(data);
   const { jobId } = request;
-  await stopIfCancelled(deps.redis, jobId);
+  await stopIfCancelled(given.redis, jobId);
 
-  const known = await readResult(deps.store, jobId);
+  // While the store is away what it has is painted again, to the same bytes: that wastes less than to wait.
+  const known = await readResultIfThere(given.store, jobId);
+  const store = waitingFor(given.store, {
+    signal: options.signal,
+    forMs: STORE_PATIENCE_MS,
+    ...(options.onStoreAway ? { onWait: options.onStoreAway } : {}),
+  });
+  const deps: RenderDeps = { ...given, store };
   if (known) {
     await keep(deps, jobId, known.recipe);
     return { ...known, paintMs: 0 };

@@ -52,6 +52,8 @@ export interface Engine {
   check(model: InstalledModel, picture: Pixels, options?: Pick<PaintOptions, 'signal'>): Promise<boolean>;
   /** Why it could not paint right now; empty when it could. */
   problems(): string[];
+  /** Names of the models that are loaded, the one used least recently first. */
+  loaded(): string[];
   /** Of the process in use; for tests and logs. */
   pids(): number[];
   close(): Promise<void>;
@@ -152,7 +154,10 @@ export function openEngine(options: EngineOptions): Engine {
           if (RESTARTS.has(failure.code)) {
             failures++;
             options.onRestart?.(failure);
-            for (const key of [...loaded.keys()]) await drop(key);
+            // What ran out of memory needs all of it; what crashed takes nobody along.
+            const asked = `${model.name}|`;
+            for (const key of [...loaded.keys()])
+              if (failure.code === 'out-of-memory' || key.startsWith(asked)) await drop(key);
           }
           const saferExists = options.providers.some((name) => name !== 'cpu');
           const worthwhile = RESTARTS.has(failure.code) || (failure.code === 'not-a-number' && saferExists);
@@ -189,6 +194,10 @@ export function openEngine(options: EngineOptions): Engine {
     check: (model, picture, { signal } = {}) =>
       withRetry(model, signal, (process) => process.ask({ kind: 'check', picture }, { deadlineMs, signal })),
     problems: () => (resting ? [resting] : []),
+    loaded: () =>
+      [...loaded].flatMap(([key, { process, info }]) =>
+        process.alive && info ? (key.split('|')[0] ?? []) : [],
+      ),
     pids: () => [...loaded.values()].flatMap(({ process }) => process.pid ?? []),
     close: async () => {
       closed = true;

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { announce, expectedWait, recordPace } from '../../../shared/queue/registry.ts';
 import { startRedis, type TestRedis } from '../../support/redis.ts';
+import { card } from '../prompt/models.ts';
 
 let redis: TestRedis;
 beforeAll(async () => {
@@ -9,7 +10,8 @@ beforeAll(async () => {
 afterAll(() => redis.close());
 beforeEach(() => redis.client.flushall());
 
-const works = (id: string) => announce(redis.client, { id, models: [] });
+const works = (id: string, model = 'pocket') =>
+  announce(redis.client, { id, models: [card({ name: model })] });
 const wait = (ahead: number, action?: Parameters<typeof expectedWait>[3]) =>
   expectedWait(redis.client, 'pocket', ahead, action);
 

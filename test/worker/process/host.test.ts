@@ -250,6 +250,17 @@ describe('several models', () => {
     expect(engine.pids()).not.toContain(b);
   });
 
+  it('one that crashes takes no other along', async () => {
+    open({ maxLoaded: 2 });
+    await engine.load(tiny());
+    const [kept] = engine.pids();
+    arm('kill');
+    await engine.generate(twin(), request());
+    expect(restarts).toEqual(['crashed']);
+    expect(engine.pids()).toContain(kept);
+    expect(engine.loaded()).toEqual(['tiny', 'twin']);
+  });
+
   it('are told of where they paint on another provider than the first one asked for', async () => {
     const words: string[] = [];
     open({ providers: ['nowhere', 'cpu'], onProviderMissing: (text) => words.push(text) });

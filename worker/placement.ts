@@ -1,0 +1,119 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { DelayedError, type Job } from 'bullmq';
+import type { Redis } from 'ioredis';
+import { type RenderRequest, type RenderResult, renderId } from '../shared/queue/job.ts';
+import type { Queues } from '../shared/queue/queue.ts';
+import { keys, PREFIX } from '../shared/queue/redis.ts';
+import { listWorkers } from '../shared/queue/registry.ts';
+
+/**
+ * Which worker paints which job, where workers differ in their models. All take from one queue, in its fair order;
+ * one that has not the model gives the job back, and one that would have to load it leaves it for a while to one
+ * that has it loaded. Whoever can take it puts it back in line as soon as they are free, so it waits for a free
+ * worker and not for a clock; the clock is there for messages that get lost.
+ */
+export interface Placement {
+  /** @throws DelayedError where another worker shall have this job; that is no start and no attempt of it */
+  leaveToBetter(job: Job<RenderRequest, RenderResult>, token: string | undefined): Promise<void>;
+  /** Puts back in line the first job that was left to this worker; call it whenever it is free. */
+  takeUp(): Promise<void>;
+}
+
+export interface PlacementDeps {
+  redis: Redis;
+  queues: Queues;
+  /** As it announces itself. */
+  id: string;
+  /** Bytes of the model's files; undefined where it is not installed here. */
+  sizeOf(model: string): number | undefined;
+  /** Names of what is installed, and of what is loaded. */
+  models(): readonly string[];
+  warm(): readonly string[];
+  /** Has room for one more job. */
+  free(): boolean;
+  /** How long a job waits for a model that nobody has, ms; kinder to tests. */
+  patienceMs?: number;
+}
+
+/** A worker that has the model may be starting again. */
+const PATIENCE_MS = 2 * 60_000;
+/** A job that was left looks again by itself after this long. */
+const LOOK_MS = 5_000;
+/** So long whoever gave a job back takes no other: what is put back in line then meets somebody else. */
+const STAND_BACK_MS = 100;
+const REMEMBERED_S = 3600;
+
+/**
+ * A job waits for a loaded model as long as loading would take, so the choice costs at most twice what the best
+ * one would have (Karlin, Manasse, Rudolph & Sleator 1988: competitive snoopy caching). From a disk, about this.
+ */
+const LOAD_BYTES_PER_MS = 200_000;
+const SHORTEST_WAIT_MS = 500;
+const LONGEST_WAIT_MS = 30_000;
+export const loadMs = (bytes: number): number =>
+  Math.min(LONGEST_WAIT_MS, Math.max(SHORTEST_WAIT_MS, bytes / LOAD_BYTES_PER_MS));
+
+export function openPlacement(deps: PlacementDeps): Placement {
+  const { redis, queues, id, patienceMs = PATIENCE_MS } = deps;
+
+  const leave = async (
+    job: Job<RenderRequest, RenderResult>,
+    token: string | undefined,
+    key: string,
+    lookMs: number,
+  ): Promise<never> => {
+    const { jobId } = job.data;
+    await redis.hincrby(`${PREFIX}:${job.queueName}:${job.id}`, 'ats', -1);
+    await job.moveToDelayed(Date.now() + lookMs, token);
+    // Listed once it can be put back in line; in the queue's own order.
+    await redis
+      .multi()
+      .zadd(key, job.opts.priority ?? 0, jobId)
+      .expire(key, REMEMBERED_S)
+      .exec();
+    await redis.publish(keys.left, key);
+    await sleep(STAND_BACK_MS);
+    throw new DelayedError();
+  };
+
+  /** Milliseconds since the job was first given back, by Redis' clock. */
+  const leftFor = async (jobId: string): Promise<number> => {
+    const [seconds, micros] = await redis.time();
+    const now = Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
+    const first = await redis.set(keys.leftAt(jobId), now, 'EX', REMEMBERED_S, 'NX', 'GET');
+    return first === null ? 0 : now - Number(first);
+  };
+
+  return {
+    leaveToBetter: async (job, token) => {
+      const { model, jobId } = job.data ?? {};
+      if (typeof model !== 'string' || typeof jobId !== 'string' || deps.warm().includes(model)) return;
+      const others = (await listWorkers(redis)).filter((one) => one.id !== id);
+      const bytes = deps.sizeOf(model);
+      if (bytes === undefined) {
+        const someoneHas = others.some(({ models }) => models.some(({ name }) => name === model));
+        if (someoneHas || (await leftFor(jobId)) < patienceMs)
+          await leave(job, token, keys.leftToOwner(model), LOOK_MS);
+        return;
+      }
+      if (!others.some(({ warm }) => warm?.includes(model))) return;
+      const left = loadMs(bytes) - (await leftFor(jobId));
+      if (left > 0) await leave(job, token, keys.leftToWarm(model), Math.ceil(left));
+    },
+
+    takeUp: async () => {
+      if (!deps.free()) return;
+      const own = [...deps.warm().map(keys.leftToWarm), ...deps.models().map(keys.leftToOwner)];
+      for (const key of own) {
+        for (;;) {
+          const [jobId] = await redis.zpopmin(key);
+          if (jobId === undefined) break;
+          const job = await queues.render.getJob(renderId(jobId));
+          if (!job || !(await job.isDelayed())) continue; // ended, or its own clock was faster
+          await job.promote().catch(() => undefined);
+          return;
+        }
+      }
+    },
+  };
+}
