@@ -48,7 +48,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   ],
 
   'shared/queue': ['shared/memory', 'shared/picture', 'shared/service'],
-  'shared/picture': ['shared/messages', 'shared/queue', 'shared/service'],
+  'shared/picture': ['shared/messages', 'shared/prompt', 'shared/queue', 'shared/service'],
   'shared/prompt': ['shared/messages', 'shared/picture', 'shared/queue'],
   'shared/memory': ['shared/picture', 'shared/queue', 'shared/service'],
   'shared/messages': [],
