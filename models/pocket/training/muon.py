@@ -7,7 +7,7 @@ import torch
 def orthogonal(g: torch.Tensor, steps: int = 5) -> torch.Tensor:
     """Newton-Schulz towards the nearest orthogonal matrix; g [K,m,n] is a stack."""
     a, b, c = 3.4445, -4.7750, 2.0315
-    x = g.bfloat16()
+    x = g.bfloat16() if g.is_cuda else g.float()  # bfloat16 without instructions for it is slower
     tall = x.shape[1] > x.shape[2]
     if tall:
         x = x.transpose(1, 2)
