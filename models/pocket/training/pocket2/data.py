@@ -17,19 +17,14 @@ from pocket2.captions import Captioner
 from pocket2.labels import boxes, cells, labels
 from pocket2.latents import Encoder, basis
 from pocket2.scenes import Renderer
-from pocket2.settings import WORK, size
+from pocket2.settings import MODEL, WORK, size
 
 LENGTH, CAPTIONS = 64, 4
-VOCABULARY = WORK / "tokenizer"
 
 
 def vocabulary() -> tokenizer.Encoder:
-    """The tokenizer, its merges learnt once from captions of seeds of its own."""
-    if not (VOCABULARY / "merges.txt").exists():
-        renderer, captioner, rng = Renderer(), Captioner(), random.Random("tokenizer")
-        count = 60000 if size().name != "tiny" else 4000
-        tokenizer.train([captioner.caption(renderer.spec(10_000_000 + k), rng, k % 8 == 0) for k in range(count)], VOCABULARY, merges=1800)
-    return tokenizer.Encoder(VOCABULARY)
+    """The tokenizer of pocket 1: its text tower is where this one begins, and a word it does not know falls to pieces it does."""
+    return tokenizer.Encoder(MODEL / "tokenizer")
 
 
 def write(k: int, renderer, captioner, encode, encoder) -> dict:

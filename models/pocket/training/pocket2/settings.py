@@ -19,14 +19,14 @@ class Size:
     pixels: int = 256
     latent: int = 24            # channels of a 16x16 px cell
     text_width: int = 256
-    text_layers: int = 4
+    text_layers: int = 3
     embed: int = 256
     channels: int = 96          # U-Net at 16x16, as pocket 1 has them
     width: int = 320            # U-Net at 8x8
     blocks: int = 6
     context: int = 16           # condensed text, as pocket 1 has it
     slots: int = 8              # text read as a scene: subjects, then what holds of the whole
-    batch: int = 48
+    batch: int = 64
     shards: int = 40
     shard: int = 1024
     text_minutes: float = 8
