@@ -19,8 +19,8 @@ class Painter:
 
     def __init__(self):
         state = torch.load(STATE, map_location="cpu")
-        self.unet, self.text, self.decoder, self.encode = build(size()).eval(), load()[0], load_decoder(), vocabulary()
-        self.unet.load_state_dict(state["average"])
+        self.unet, self.text, self.decoder, self.encode = build(size()).eval(), load(), load_decoder(), vocabulary()
+        self.unet.load_state_dict({k.removeprefix("unet."): v for k, v in state["average"].items() if k.startswith("unet.")})
         self.seen, self.channels = state["seen"], size().latent
 
     @torch.no_grad()

@@ -120,7 +120,7 @@ def measure(prior, text, clip, held: dict, pca: dict, eos: int, bos: int, count:
 def run() -> None:
     s, end, minutes = size(), until(), float(os.environ.get("POCKET_MINUTES", 25 if size().name != "tiny" else 0.1))
     torch.manual_seed(8)
-    text, clip, encode, rng = load()[0], Clip(s.embed), vocabulary(), np.random.default_rng(9)
+    text, clip, encode, rng = load(), Clip(s.embed), vocabulary(), np.random.default_rng(9)
     clip.load_state_dict(torch.load(CLIP)["clip"])
     clip.eval().requires_grad_(False)
     data = Thumbs()

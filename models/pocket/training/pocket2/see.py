@@ -79,7 +79,7 @@ def measure(clip: Clip, text, held: dict, eos: int) -> dict:
 def run() -> None:
     s, end, minutes = size(), until(), float(os.environ.get("POCKET_MINUTES", 25 if size().name != "tiny" else 0.1))
     torch.manual_seed(6)
-    text, data, rng, eos = load()[0], Thumbs(), np.random.default_rng(7), vocabulary().eos
+    text, data, rng, eos = load(), Thumbs(), np.random.default_rng(7), vocabulary().eos
     clip, step, seen, spent, begun, saved = Clip(s.embed), 0, 0, 0.0, time.process_time(), time.time()
     clip.to(memory_format=torch.channels_last)
     opts = optimizers(clip, 1e-3, plain=("tower.project", "heads", "match", "scale"))

@@ -29,7 +29,7 @@ class Size:
     batch: int = 64
     shards: int = 40
     shard: int = 1024
-    text_minutes: float = 8
+    text_pictures: int = 120_000    # so many in, the text tower is frozen
     unet_minutes: float = 900   # all sessions together
     device: str = "cpu"
 
@@ -37,7 +37,7 @@ class Size:
 SIZES = {
     "cpu": Size("cpu"),
     "tiny": Size("tiny", text_width=64, text_layers=1, embed=64, channels=32, width=64, blocks=1, batch=8, shards=2, shard=64,
-                 text_minutes=0.1, unet_minutes=0.2),
+                 text_pictures=64, unet_minutes=0.2),
 }
 
 
