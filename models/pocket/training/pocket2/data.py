@@ -1,4 +1,4 @@
-"""Shards of training scenes: `python -m pocket2.data` writes those that are not there yet, in a process of its own.
+"""Shards of training scenes: `python -m pocket2.data [COUNT [TURN TURNS]]` writes those that are not there yet, in processes of their own.
 
 An .npz holds latents f16[N,C,16,16], mask u8[N,16,16], cells i16[N,8,8], thumb u8[N,64,64,3], ids i16[N,4,64], labels i16[N,17],
 boxes f32[N,3,3]; every tenth also the pixels u8[N,256,256,3], for the decoder.
@@ -14,6 +14,7 @@ import torch
 
 import tokenizer
 from pocket2.captions import Captioner
+from pocket2.compose import Composer
 from pocket2.labels import boxes, cells, labels
 from pocket2.latents import Encoder, basis
 from pocket2.scenes import Renderer
@@ -27,12 +28,22 @@ def vocabulary() -> tokenizer.Encoder:
     return tokenizer.Encoder(MODEL / "tokenizer")
 
 
+def drawn(seeds: range, renderer):
+    """Picture, mask, who and spec of each seed: drawn here, or composed on the GPU where there is one."""
+    if size().device == "cpu":
+        yield from (renderer.render(seed) for seed in seeds)
+        return
+    specs = [renderer.renderer.spec(seed) for seed in seeds]
+    for k in range(0, len(specs), 64):
+        pictures, masks, who = (v.cpu().numpy() for v in renderer(specs[k:k + 64]))
+        yield from zip(pictures.transpose(0, 2, 3, 1), masks, who, specs[k:k + 64])
+
+
 def write(k: int, renderer, captioner, encode, encoder) -> dict:
     """The arrays of shard k."""
     rng, out, s = random.Random(f"captions/{k}"), {}, size()
     put = lambda name, value: out.setdefault(name, []).append(value)
-    for seed in range(k * s.shard, (k + 1) * s.shard):
-        picture, mask, who, spec = renderer.render(seed)
+    for picture, mask, who, spec in drawn(range(k * s.shard, (k + 1) * s.shard), renderer):
         put("pixels", picture)
         put("mask", (mask.reshape(16, 16, 16, 16).mean((1, 3)) * 255).astype(np.uint8))
         put("cells", cells(spec, who))
@@ -49,11 +60,13 @@ def write(k: int, renderer, captioner, encode, encoder) -> dict:
     return out
 
 
-def main(count: int) -> None:
+def main(count: int, turn: int = 0, turns: int = 1) -> None:
+    """Writes every `turns`-th of `count` shards."""
     torch.set_num_threads(1)
-    renderer, captioner, encode, encoder = Renderer(), Captioner(), vocabulary(), Encoder(basis())
+    renderer = Renderer() if size().device == "cpu" else Composer(size().device)
+    captioner, encode, encoder = Captioner(), vocabulary(), Encoder(basis())
     (WORK / "shards").mkdir(parents=True, exist_ok=True)
-    for k in range(count):
+    for k in range(turn, count, turns):
         path, start = WORK / "shards" / f"{k:05d}.npz", time.time()
         if not path.exists():
             np.savez(path.with_suffix(".tmp.npz"), **write(k, renderer, captioner, encode, encoder))
@@ -62,4 +75,5 @@ def main(count: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else size().shards)
+    numbers = [int(v) for v in sys.argv[1:]]
+    main(*(numbers or [size().shards]))

@@ -59,10 +59,10 @@ def run() -> None:
     s, end = size(), until()
     torch.manual_seed(4)
     found = basis()
-    encoder, decoder = Encoder(found), Decoder(found).to(memory_format=torch.channels_last)
+    encoder, decoder = Encoder(found).to(s.device), Decoder(found).to(s.device, memory_format=torch.channels_last)
     opts, average, step, seen = optimizers(decoder, 1e-3, plain=("linear",)), Average(decoder), 0, 0
     if STATE.exists():
-        state = torch.load(STATE)
+        state = torch.load(STATE, map_location=s.device)
         decoder.load_state_dict(state["model"])
         average.shadow, step, seen = state["average"], state["step"], state["seen"]
         for opt, kept in zip(opts, state["optimizers"]):
@@ -75,20 +75,22 @@ def run() -> None:
         torch.save({"model": decoder.state_dict(), "average": average.shadow, "step": step, "seen": seen, "optimizers": [o.state_dict() for o in opts]}, STATE.with_suffix(".tmp"))
         os.replace(STATE.with_suffix(".tmp"), STATE)
 
-    spoil = found["std"][None, :, None, None] * torch.linspace(0.12, 0.6, len(found["std"]))[None, :, None, None]
+    spoil = (found["std"] * torch.linspace(0.12, 0.6, len(found["std"])))[None, :, None, None].to(s.device)
     while time.time() < end and (spent := (time.process_time() - begun) / 60) < minutes:
         if step % 150 == 0 or not seen:
             pixels = source.next()
         for opt in opts:
             for group in opt.param_groups:
                 group["lr"] = 2e-3 * min(1, (step + 1) / 50) * max(0.05, min(1, 2 * (1 - spent / minutes)))
-        which, y, x = torch.from_numpy(rng.integers(len(pixels), size=16)), *(CELL * int(v) for v in rng.integers(9, size=2))
-        wanted = (pixels[which, :, y:y + 128, x:x + 128].float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
+        which, y, x = torch.from_numpy(rng.integers(len(pixels), size=s.crops)), *(CELL * int(v) for v in rng.integers(9, size=2))
+        wanted = (pixels[which, :, y:y + 128, x:x + 128].to(s.device).float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
         with torch.no_grad():
             latent = encoder.mean(wanted)
-            latent = latent + torch.randn_like(latent) * spoil * torch.rand(len(latent), 1, 1, 1) ** 2
+            latent = latent + torch.randn_like(latent) * spoil * torch.rand(len(latent), 1, 1, 1, device=s.device) ** 2
             coarse = decoder.coarse(latent)
-        painted = coarse + decoder.detail(latent, coarse)
+        with torch.autocast(s.device, torch.bfloat16, enabled=s.device != "cpu"):
+            painted = decoder.detail(latent, coarse)
+        painted = coarse + painted.float()
         loss = (painted - wanted).abs().mean() + 0.5 * (edges(painted) - edges(wanted)).abs().mean()
         loss.backward()
         for opt in opts:
@@ -98,7 +100,7 @@ def run() -> None:
         average.update(decoder, min(0.995, (1 + step) / (20 + step)))
         if step % 50 == 0:
             print(json.dumps({"step": step, "loss": round(loss.item(), 4), "psnr": round(psnr(painted.detach(), wanted), 2), "linear": round(psnr(coarse, wanted), 2), "cpu_minutes": round(spent, 1)}), flush=True)
-        if time.time() - saved > 200:
+        if time.time() - saved > float(os.environ.get("POCKET_SAVE", 200)):
             save()
             saved = time.time()
     save()

@@ -69,3 +69,7 @@ class Encoder(nn.Module):
     def forward(self, sample: torch.Tensor) -> torch.Tensor:
         mean = self.conv(sample)
         return torch.cat([mean, torch.zeros_like(mean) - 30.0], 1)
+
+
+if __name__ == "__main__":
+    basis()

@@ -17,6 +17,7 @@ from muon import Average, optimizers
 from pocket2 import shipped
 from pocket2.data import CAPTIONS, vocabulary
 from pocket2.nets.unet import Cells, UNet
+from pocket2.pack import unpack
 from pocket2.settings import WORK, size
 from pocket2.text import STATE, Aids, begin as begin_text
 
@@ -30,7 +31,7 @@ def build(s) -> UNet:
 def begin(s) -> torch.nn.ModuleDict:
     """A U-Net that paints what pocket 1 does, into the latents' first channels, and a text tower it understands."""
     unet, (text, reader) = build(s), begin_text()
-    if s.name == "cpu" and not os.environ.get("POCKET_COLD"):
+    if s.name != "tiny" and not os.environ.get("POCKET_COLD"):
         old = {k: v for k, v in shipped.unet().state_dict().items() if not k.startswith("condense.")}
         for name in ("stem.weight", "head.weight", "head.bias"):
             whole = torch.zeros_like(unet.state_dict()[name])
@@ -68,10 +69,10 @@ class Scenes:
 
 
 def until() -> float:
-    """When to stop, seconds since the epoch; never without POCKET_UNTIL."""
+    """When to stop, seconds since the epoch; never without POCKET_UNTIL=HH:MM (or POCKET_END, in those seconds)."""
     clock = os.environ.get("POCKET_UNTIL")
     if not clock:
-        return float("inf")
+        return float(os.environ.get("POCKET_END", "inf"))
     hour, minute = map(int, clock.split(":"))
     end = datetime.datetime.now().replace(hour=hour, minute=minute, second=0)
     return end.timestamp()
@@ -80,6 +81,7 @@ def until() -> float:
 def run() -> None:
     s, end = size(), until()
     torch.manual_seed(2)
+    every = float(os.environ.get("POCKET_SAVE", 200))  # seconds between checkpoints
     data, encode = Scenes(), vocabulary()
     data.refresh(most=1000)
     model = begin(s).to(s.device)
@@ -98,6 +100,12 @@ def run() -> None:
         for opt, saved in zip(opts, state["optimizers"]):
             opt.load_state_dict(saved)
         torch.manual_seed(2 + step)
+    elif (WORK / "packed").exists():  # a run somewhere else goes on from its averaged weights
+        whole = unpack(WORK / "packed")
+        model.load_state_dict(whole["average"])
+        average.shadow, step, seen = {k: v.clone() for k, v in model.state_dict().items()}, 100, whole["seen"]
+        for part, module in (("cells", cells), ("aids", aids)):
+            module.load_state_dict(whole[part])
     bars = alphas_cumprod().to(s.device)
     rng, offset, begun, saved, sums, marked = np.random.default_rng(1000 + step), spent, time.process_time(), time.time(), [], (time.time(), seen)
     peak, decay = float(os.environ.get("POCKET_LR", 1.2e-3)), float(os.environ.get("POCKET_DECAY", 0))
@@ -149,7 +157,7 @@ def run() -> None:
             print(json.dumps({"step": step, "seen": seen, "loss": round(float(a), 4), "cells": round(float(b), 3), "said": round(float(c), 2), "embedded": round(float(d), 2), **aids.told(slots, rows[named]), "lr": round(lr, 6), "cpu_minutes": round(spent, 1),
                               "per_second": round((seen - marked[1]) / (now - marked[0]), 1), "shards": len(data.shards), "clock": time.strftime("%H:%M:%S")}), flush=True)
             marked = (now, seen)
-        if time.time() - saved > 200:
+        if time.time() - saved > every:
             save()
             saved = time.time()
     save()

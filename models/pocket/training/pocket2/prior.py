@@ -76,11 +76,11 @@ def components(z: torch.Tensor, kept: int) -> dict:
 @torch.no_grad()
 def draw(prior: Prior, z_t, states, empty: tuple, generator, steps: int = 25, guidance: float = 2.0) -> torch.Tensor:
     """Components [B,K] by ancestral steps of the cosine schedule; `empty` is (z_t, states) of no words."""
-    bars, b = alphas_cumprod(), len(z_t)
+    bars, b, device = alphas_cumprod(), len(z_t), z_t.device
     times = [round(v) for v in np.linspace(999, 0, steps)]
-    x = torch.randn(b, prior.out.out_features, generator=generator)
+    x = torch.randn(b, prior.out.out_features, generator=generator).to(device)
     for i, t in enumerate(times):
-        at = torch.full((b, 1), t)
+        at = torch.full((b, 1), t, device=device)
         x0 = prior(x[:, None], at, z_t, states)[:, 0]
         if guidance != 1:
             blank = prior(x[:, None], at, empty[0].expand(b, -1), empty[1].expand(b, -1, -1))[:, 0]
@@ -91,21 +91,23 @@ def draw(prior: Prior, z_t, states, empty: tuple, generator, steps: int = 25, gu
         bar, prev = bars[t], bars[times[i + 1]]
         alpha = bar / prev
         mean = prev.sqrt() * (1 - alpha) / (1 - bar) * x0 + alpha.sqrt() * (1 - prev) / (1 - bar) * x
-        x = mean + ((1 - prev) / (1 - bar) * (1 - alpha)).sqrt() * torch.randn(x.shape, generator=generator)
+        x = mean + ((1 - prev) / (1 - bar) * (1 - alpha)).sqrt() * torch.randn(x.shape, generator=generator).to(device)
     return x0
 
 
 @torch.no_grad()
 def embeddings(clip: Clip, part: dict) -> torch.Tensor:
-    return torch.cat([clip.tower(pixels(p)) for p in part["thumb"].split(256)])
+    device = clip.scale.device
+    return torch.cat([clip.tower(pixels(p.to(device))) for p in part["thumb"].split(256)])
 
 
 @torch.no_grad()
 def measure(prior, text, clip, held: dict, pca: dict, eos: int, bos: int, count: int = 400) -> dict:
     """Of unseen captions: cosine to the true embedding, and nouns as told by the tower's own heads, by the drawn and the true one."""
-    ids, rows = held["ids"][:count, 1].long(), held["labels"][:count].long()
+    device = clip.scale.device
+    ids, rows = held["ids"][:count, 1].long().to(device), held["labels"][:count].long().to(device)
     z_i, (states, z_t) = embeddings(clip, {"thumb": held["thumb"][:count]}), text(ids)
-    blank = torch.full((1, ids.shape[1]), eos)
+    blank = torch.full((1, ids.shape[1]), eos, device=device)
     blank[:, 0] = bos
     found = draw(prior, z_t, states, text(blank)[::-1], torch.Generator().manual_seed(0))
     z = F.normalize(found * pca["deviation"] @ pca["basis"] + pca["mean"], dim=-1)
@@ -120,9 +122,9 @@ def measure(prior, text, clip, held: dict, pca: dict, eos: int, bos: int, count:
 def run() -> None:
     s, end, minutes = size(), until(), float(os.environ.get("POCKET_MINUTES", 25 if size().name != "tiny" else 0.1))
     torch.manual_seed(8)
-    text, clip, encode, rng = load(), Clip(s.embed), vocabulary(), np.random.default_rng(9)
-    clip.load_state_dict(torch.load(CLIP)["clip"])
-    clip.eval().requires_grad_(False)
+    text, clip, encode, rng = load(s.device), Clip(s.embed), vocabulary(), np.random.default_rng(9)
+    clip.load_state_dict(torch.load(CLIP, map_location="cpu")["clip"])
+    clip.eval().requires_grad_(False).to(s.device)
     data = Thumbs()
     z = torch.cat([embeddings(clip, p) for p in data.parts])
     ids, rows = torch.cat([p["ids"] for p in data.parts]), torch.cat([p["labels"] for p in data.parts]).long()
@@ -131,9 +133,9 @@ def run() -> None:
     target = (z - pca["mean"]) @ pca["basis"].T / pca["deviation"]
     single, several = (rows[:, 3] == SIZES[0] - 1).nonzero()[:, 0].numpy(), (rows[:, 3] < SIZES[0] - 1).nonzero()[:, 0].numpy()
     print(json.dumps({"pictures": len(z), "kept": kept, "variance": round(pca["share"][kept - 1].item(), 4), "for99": int((pca["share"] < 0.99).sum()) + 1}), flush=True)
-    prior, bars, step, seen, spent, begun, saved = Prior(s.text_width, s.embed, kept), alphas_cumprod(), 0, 0, 0.0, time.process_time(), time.time()
+    prior, bars, step, seen, spent, begun, saved = Prior(s.text_width, s.embed, kept).to(s.device), alphas_cumprod().to(s.device), 0, 0, 0.0, time.process_time(), time.time()
     opts, average = optimizers(prior, 1e-3, plain=("query", "kinds")), Average(prior)
-    if STATE.exists() and (state := torch.load(STATE))["pca"]["mean"].equal(pca["mean"]):
+    if STATE.exists() and (state := torch.load(STATE, map_location=s.device))["pca"]["mean"].equal(pca["mean"]):
         prior.load_state_dict(state["model"])
         average.shadow, step, seen = state["average"], state["step"], state["seen"]
         for opt, kept_state in zip(opts, state["optimizers"]):
@@ -150,12 +152,12 @@ def run() -> None:
             for group in opt.param_groups:
                 group["lr"] = 1.5e-3 * min(1, (step + 1) / 60) * (0.5 + 0.5 * math.cos(math.pi * min(1, spent / minutes)))
         pick = torch.from_numpy(np.concatenate([rng.choice(single, half), rng.choice(several, half)]))
-        words = ids[pick, torch.from_numpy(rng.integers(CAPTIONS, size=len(pick)))].long()
-        words[torch.from_numpy(rng.random(len(words)) < 0.1), 1:] = encode.eos
+        words = ids[pick, torch.from_numpy(rng.integers(CAPTIONS, size=len(pick)))].long().to(s.device)
+        words[torch.from_numpy(rng.random(len(words)) < 0.1).to(s.device), 1:] = encode.eos
         words = words[:, : min(40, int((words != encode.eos).sum(1).max()) + 1)]
         with torch.no_grad():
             states, z_t = text(words)
-        x0, t = target[pick][:, None].expand(-1, LEVELS, -1), torch.randint(0, 1000, (len(pick), LEVELS))
+        x0, t = target[pick.to(s.device)][:, None].expand(-1, LEVELS, -1), torch.randint(0, 1000, (len(pick), LEVELS), device=s.device)
         bar = bars[t][..., None]
         guess = prior(bar.sqrt() * x0 + (1 - bar).sqrt() * torch.randn_like(x0), t, z_t, states)
         # Errors count as much as their component varies: the plain squared error of the whole embedding.
@@ -168,11 +170,11 @@ def run() -> None:
         step, seen = step + 1, seen + len(pick)
         average.update(prior, min(0.995, (1 + step) / (20 + step)))
         if step % 200 == 0:
-            told = Prior(s.text_width, s.embed, kept)
+            told = Prior(s.text_width, s.embed, kept).to(s.device)
             told.load_state_dict(average.shadow)
             print(json.dumps({"step": step, "captions": seen, "loss": round(loss.item(), 4), **{k: round(v, 3) for k, v in measure(told.eval(), text, clip, data.held, pca, encode.eos, encode.bos).items()},
                               "cpu_minutes": round(spent, 1)}), flush=True)
-        if time.time() - saved > 200:
+        if time.time() - saved > float(os.environ.get("POCKET_SAVE", 200)):
             save()
             saved = time.time()
     save()

@@ -71,7 +71,7 @@ def measure(clip: Clip, text, held: dict, eos: int) -> dict:
     one, two = rows[:, 3] == SIZES[0] - 1, rows[:, 3] < SIZES[0] - 1
     right = (said[0].argmax(-1) == rows[:, 0]), (said[3].argmax(-1) == rows[:, 3])
     words = F.normalize(clip.match(text(ids)[1]), dim=-1)
-    hundred = torch.stack([(z[k:k + 100] @ words[k:k + 100].T).argmax(1) == torch.arange(100) for k in range(0, 500, 100)]).float().mean()
+    hundred = torch.stack([(z[k:k + 100] @ words[k:k + 100].T).argmax(1) == torch.arange(100, device=z.device) for k in range(0, 500, 100)]).float().mean()
     return {"noun": right[0][one].float().mean().item(), "both": (right[0] & right[1])[two].float().mean().item(), "place": (said[10].argmax(-1) == rows[:, 10]).float().mean().item(),
             "style": (said[14].argmax(-1) == rows[:, 14]).float().mean().item(), "cos": (z * words).sum(-1).mean().item(), "of100": hundred.item()}
 
@@ -79,12 +79,12 @@ def measure(clip: Clip, text, held: dict, eos: int) -> dict:
 def run() -> None:
     s, end, minutes = size(), until(), float(os.environ.get("POCKET_MINUTES", 25 if size().name != "tiny" else 0.1))
     torch.manual_seed(6)
-    text, data, rng, eos = load(), Thumbs(), np.random.default_rng(7), vocabulary().eos
+    text, data, rng, eos = load(s.device), Thumbs(), np.random.default_rng(7), vocabulary().eos
     clip, step, seen, spent, begun, saved = Clip(s.embed), 0, 0, 0.0, time.process_time(), time.time()
-    clip.to(memory_format=torch.channels_last)
+    clip.to(s.device, memory_format=torch.channels_last)
     opts = optimizers(clip, 1e-3, plain=("tower.project", "heads", "match", "scale"))
     if STATE.exists():
-        state = torch.load(STATE)
+        state = torch.load(STATE, map_location=s.device)
         clip.load_state_dict(state["clip"])
         step, seen = state["step"], state["seen"]
         for opt, kept in zip(opts, state["optimizers"]):
@@ -100,12 +100,12 @@ def run() -> None:
         for opt in opts:
             for group in opt.param_groups:
                 group["lr"] = 2e-3 * min(1, (step + 1) / 40) * max(0.03, 1 - spent / minutes)
-        x, ids, rows = data.batch(count, rng)
+        x, ids, rows = (v.to(s.device) for v in data.batch(count, rng))
         with torch.no_grad():
             words = text(ids[:, : min(40, int((ids != eos).sum(1).max()) + 1)])[1]
-        z = clip.tower((x + torch.randn_like(x) * 0.08 * torch.rand(len(x), 1, 1, 1)).contiguous(memory_format=torch.channels_last))
+        z = clip.tower((x + torch.randn_like(x) * 0.08 * torch.rand(len(x), 1, 1, 1, device=s.device)).contiguous(memory_format=torch.channels_last))
         logits = clip.scale.exp().clamp(max=60) * z @ F.normalize(clip.match(words), dim=-1).T
-        truth = torch.arange(len(x))
+        truth = torch.arange(len(x), device=s.device)
         contrast = (F.cross_entropy(logits, truth) + F.cross_entropy(logits.T, truth)) / 2
         judged = clip.heads.loss(z, rows)
         (contrast + 0.4 * judged).backward()
@@ -115,10 +115,10 @@ def run() -> None:
         step, seen = step + 1, seen + len(x)
         if step % 50 == 0:
             data.refresh()
-            found = {k: round(v, 3) for k, v in measure(clip.eval(), text, data.held, eos).items()}
+            found = {k: round(v, 3) for k, v in measure(clip.eval(), text, {k: v.to(s.device) for k, v in data.held.items()}, eos).items()}
             clip.train()
             print(json.dumps({"step": step, "seen": seen, "contrast": round(contrast.item(), 3), **found, "cpu_minutes": round(spent, 1)}), flush=True)
-        if time.time() - saved > 200:
+        if time.time() - saved > float(os.environ.get("POCKET_SAVE", 200)):
             save()
             saved = time.time()
     save()

@@ -27,6 +27,7 @@ class Size:
     context: int = 16           # condensed text, as pocket 1 has it
     slots: int = 8              # text read as a scene: subjects, then what holds of the whole
     batch: int = 64
+    crops: int = 16             # of 128 px, the decoder's batch
     shards: int = 40
     shard: int = 1024
     text_pictures: int = 120_000    # so many in, the text tower is frozen
@@ -36,6 +37,8 @@ class Size:
 
 SIZES = {
     "cpu": Size("cpu"),
+    # The same networks, so that a GPU's minutes and a CPU's hours train one and the same model, and what is painted costs no more.
+    "gpu": Size("gpu", batch=768, crops=256, shards=600, device="cuda"),
     "tiny": Size("tiny", text_width=64, text_layers=1, embed=64, channels=32, width=64, blocks=1, batch=8, shards=2, shard=64,
                  text_pictures=64, unet_minutes=0.2),
 }
