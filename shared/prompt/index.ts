@@ -4,12 +4,13 @@ import type { ModelCard, Params } from '../queue/job.ts';
 import { takeLinks } from './links.ts';
 import { concat, type Mapped, mapped, placed } from './mapped.ts';
 import { expandOptions, suffixOf } from './options.ts';
-import { readParameters, type Typed } from './parameters.ts';
+import { readParameters } from './parameters.ts';
 import { expand, MAX_PERMUTATIONS } from './permutations.ts';
 import { printPrompt } from './print.ts';
 import { applyEdits, distinct, type Finding, type Problem, toProblem } from './problems.ts';
 import { MAX_INPUT, MAX_LENGTH, sanitise } from './sanitise.ts';
 import { tokenise } from './tokenise.ts';
+import type { Typed } from './typed.ts';
 import { weigh } from './weights.ts';
 
 export { caretLines } from './caret.ts';
