@@ -80,6 +80,15 @@ const mend = (input: string, options: ParseOptions): string | undefined => {
   return read(text, options).findings.length === 0 ? text : undefined;
 };
 
+/** `--sref random` with a number in its place, so that everybody sees which style it was. @param draw 0..2^32 − 1 */
+export const drawStyle = (parsed: ParsedPrompt, draw: () => number): ParsedPrompt => {
+  const { sref } = parsed.params;
+  if (!sref?.includes('random')) return parsed;
+  const params = { ...parsed.params, sref: sref.map((code) => (code === 'random' ? draw() : code)) };
+  const drawn = { ...parsed, params };
+  return { ...drawn, text: printPrompt(drawn) };
+};
+
 interface Reading {
   prompts: ParsedPrompt[];
   findings: Finding[];

@@ -1,5 +1,5 @@
 import { type EffectiveParameter, parameterFor, parameterNames, parameterOf } from '../picture/params.ts';
-import type { ModelCard, Params } from '../queue/job.ts';
+import type { ModelCard } from '../queue/job.ts';
 import { badLink, linkOf } from './links.ts';
 import { type Mapped, spanOf, type Word, wordsOf } from './mapped.ts';
 import type { Finding } from './problems.ts';
