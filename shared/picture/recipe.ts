@@ -75,6 +75,8 @@ export interface Recipe {
   /** Fraction of the schedule that is painted, (0, 1]. */
   stop: number;
   tile: boolean;
+  /** A sketch: fewer steps, and the tiny decoder where the model has one. */
+  draft?: true | undefined;
   image?: { key: string; strength: number } | undefined;
   cells?: number | undefined;
   zoom?: number | undefined;
@@ -103,6 +105,7 @@ export const recipeSchema: z.ZodType<Recipe> = z.strictObject({
   weird: z.number().min(0).max(1),
   stop: z.number().gt(0).max(1),
   tile: z.boolean(),
+  draft: z.literal(true).optional(),
   image: z.strictObject({ key: storeKeySchema, strength: z.number().gt(0).max(1) }).optional(),
   cells: cellsSchema.optional(),
   zoom: zoomSchema.optional(),
@@ -110,7 +113,7 @@ export const recipeSchema: z.ZodType<Recipe> = z.strictObject({
   style: z
     .strictObject({
       codes: z.array(z.int().min(0).max(0xffffffff)).min(1).max(4),
-      strength: z.number().min(0).max(2),
+      strength: z.number().min(0).max(4),
     })
     .optional(),
   parent: z

@@ -43,6 +43,7 @@ export const resolveRecipe = (request: RenderRequest, card: ModelCard): Recipe =
     weird: params.weird / 3000,
     stop: params.stop / 100,
     tile: (params.tile ?? false) && !isEdit(action),
+    ...(params.draft && !isUpscale(action) ? { draft: true } : {}),
     ...(image === undefined ? {} : { image }),
     ...(action === 'vary-region' ? { cells: request.cells ?? 0xffff } : {}),
     ...(action === 'zoom-out' ? { zoom: request.zoom ?? 2 } : {}),
