@@ -10,7 +10,14 @@ export { checkSchedule } from './checkSchedule.ts';
 export { EngineError, type EngineErrorCode } from './errors.ts';
 export { builderVersion, type ElementType, type Network, type Weight } from './graph/index.ts';
 export { optimise, optimisedDir } from './onnx/optimised.ts';
-export { buildNetwork, buildStored, indexOf, type NetworkKind, weightIndexFile } from './onnx/ownGraph.ts';
+export {
+  buildNetwork,
+  buildStored,
+  graphIsSound,
+  indexOf,
+  type NetworkKind,
+  weightIndexFile,
+} from './onnx/ownGraph.ts';
 export { findScheduler, schedulerNames } from './schedulers/index.ts';
 export { type Trial, tryModel } from './trial.ts';
 export type * from './types.ts';

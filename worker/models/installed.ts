@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { createReadStream, type Stats } from 'node:fs';
 import { mkdir, readdir, readFile, realpath, rename, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
 import type { ModelCard } from '../../shared/queue/job.ts';
@@ -112,7 +112,7 @@ async function checkFiles(dir: string, manifest: Manifest, memory: Checks): Prom
 }
 
 interface Checks {
-  sha256(path: string, info: { mtimeMs: number; size: number }): Promise<string>;
+  sha256(path: string, info: Pick<Stats, 'mtimeMs' | 'size' | 'dev' | 'ino'>): Promise<string>;
   save(): Promise<void>;
 }
 
@@ -127,11 +127,15 @@ async function openChecks(file: string | undefined): Promise<Checks> {
     }
   }
   const seen: Record<string, string> = {};
+  // A file that several parts of a model link to is read once.
+  const linked = new Map<string, string>();
   return {
-    sha256: async (path, { mtimeMs, size }) => {
+    sha256: async (path, { mtimeMs, size, dev, ino }) => {
       const key = `${path}|${mtimeMs}|${size}`;
+      const own = `${dev}|${ino}|${mtimeMs}|${size}`;
       const before = known[key];
-      const hash = typeof before === 'string' ? before : await hashFile(path);
+      const hash = typeof before === 'string' ? before : (linked.get(own) ?? (await hashFile(path)));
+      linked.set(own, hash);
       seen[key] = hash;
       return hash;
     },

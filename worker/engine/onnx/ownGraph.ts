@@ -22,7 +22,7 @@ import {
   type Weights,
 } from '../graph/index.ts';
 import type { Json } from './folder.ts';
-import type { OnnxFile } from './onnx.ts';
+import { type OnnxFile, readOnnx } from './onnx.ts';
 
 /** The builders by the name that weights.json gives. */
 const builders = {
@@ -113,6 +113,18 @@ export function refreshGraph(file: string, { builder }: OnnxFile): boolean {
     return false;
   } finally {
     rmSync(temporary, { force: true });
+  }
+}
+
+/** Whether an own graph is what its builder writes; one by another version of the builder is not compared. */
+export function graphIsSound(file: string): boolean {
+  try {
+    const { builder } = readOnnx(file);
+    if (builder !== builderVersion) return builder !== undefined;
+    return Buffer.compare(readFileSync(file), buildStored(path.dirname(file)).bytes) === 0;
+  } catch (error) {
+    if (error instanceof EngineError || (error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw error;
   }
 }
 

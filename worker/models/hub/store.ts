@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
+import type { Stats } from 'node:fs';
 import { lstat, readdir, readFile, rename, rm, stat, unlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { messageOf } from '../../../shared/service/errors.ts';
+import { graphIsSound, weightIndexFile } from '../../engine/index.ts';
 import { deriveManifest, type Manifest, parseManifest } from '../manifest.ts';
 import { fileNames, hashFile } from './describeModel.ts';
 import { StoreError } from './errors.ts';
@@ -55,9 +57,9 @@ async function readModel(models: string, name: string): Promise<StoredModel | un
         ? await deriveManifest(dir, name)
         : parseManifest(join(dir, 'manifest.json'), text, name);
     const problem = await firstProblem(dir, manifest);
-    const named = Object.values(manifest.files);
+    const named = Object.keys(manifest.files);
     // What lies beside the files of the model (pocket's training data, say) is not the model.
-    const own = named.length > 0 ? named.reduce((total, file) => total + file.bytes, 0) : bytes;
+    const own = named.length > 0 && problem === undefined ? await bytesOf(dir, named) : bytes;
     return { ...found, bytes: own, manifest, ...(problem ? { problem } : {}) };
   } catch (error) {
     return { ...found, problem: messageOf(error) };
@@ -88,10 +90,18 @@ async function readUnfinished(models: string, name: string): Promise<StoredModel
   };
 }
 
-async function bytesBelow(dir: string): Promise<number> {
-  let total = 0;
-  for (const name of await fileNames(dir).catch(() => [])) total += (await stat(join(dir, name))).size;
-  return total;
+/** What a folder takes on the disk: a file that several parts link to is counted once. */
+export async function bytesBelow(dir: string): Promise<number> {
+  return bytesOf(dir, await fileNames(dir).catch(() => []));
+}
+
+async function bytesOf(dir: string, names: readonly string[]): Promise<number> {
+  const sizes = new Map<string, number>();
+  for (const name of names) {
+    const { dev, ino, size } = await stat(join(dir, name));
+    sizes.set(`${dev}:${ino}`, size);
+  }
+  return [...sizes.values()].reduce((sum, size) => sum + size, 0);
 }
 
 export interface Verdict {
@@ -106,18 +116,38 @@ export interface Verdict {
 export async function verifyModel(model: StoredModel, onBytes?: (n: number) => void): Promise<Verdict> {
   const problems: string[] = [];
   const files = Object.entries(model.manifest?.files ?? {});
+  const hashed = new Map<string, string>();
+  const hashOnce = async (path: string, { dev, ino }: Stats): Promise<string> => {
+    const key = `${dev}:${ino}`;
+    const sha256 = hashed.get(key) ?? (await hashFile(path, onBytes)).sha256;
+    hashed.set(key, sha256);
+    return sha256;
+  };
   if (model.manifest === undefined) problems.push(model.problem ?? 'it has no manifest that can be read');
   for (const [name, { sha256, bytes }] of files) {
     const path = join(model.dir, name);
     const info = await stat(path).catch(() => undefined);
     if (!info?.isFile()) problems.push(`${path} is missing`);
     else if (info.size !== bytes) problems.push(`${path} has ${info.size} bytes instead of ${bytes}`);
-    else if ((await hashFile(path, onBytes)).sha256 !== sha256) {
+    else if ((await hashOnce(path, info)) !== sha256) {
       problems.push(`${path} is damaged (its sha256 is another)`);
     }
   }
+  if (problems.length === 0) problems.push(...(await changedGraphs(model.dir)));
   if (problems.length === 0) await checkLayout(model.dir).catch((error) => problems.push(messageOf(error)));
   return { name: model.name, checked: files.length, problems };
+}
+
+/** Graphs of ours are in no manifest: the builder is asked what they ought to be. */
+async function changedGraphs(dir: string): Promise<string[]> {
+  const problems: string[] = [];
+  for (const name of await fileNames(dir)) {
+    if (basename(name) !== weightIndexFile) continue;
+    const file = join(dir, dirname(name), 'model.onnx');
+    if (!graphIsSound(file))
+      problems.push(`${file} is not what is built from ${weightIndexFile} beside it: add the model again`);
+  }
+  return problems;
 }
 
 /** @returns where a damaged model can be had again, as a command. */
