@@ -1,5 +1,5 @@
 # One image recipe, three targets: bot, worker (CPU), worker-gpu (CUDA 12 + cuDNN 9).
-FROM node:20-bookworm-slim AS build
+FROM node:22-bookworm-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci
@@ -9,7 +9,7 @@ COPY bot bot
 COPY worker worker
 RUN npm run build
 
-FROM node:20-bookworm-slim AS packages
+FROM node:22-bookworm-slim AS packages
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 # onnxruntime-node ships every operating system: keep this one's (minus 240 MB).
@@ -19,7 +19,7 @@ RUN npm ci --omit=dev \
  && find linux -mindepth 1 -maxdepth 1 ! -name "$(node -p process.arch)" -exec rm -rf {} +
 
 # Bot and workers share the volume at /data, so all of them are user 1000, whatever its name is.
-FROM node:20-bookworm-slim AS base
+FROM node:22-bookworm-slim AS base
 ENV NODE_ENV=production
 WORKDIR /app
 COPY package.json ./

@@ -76,6 +76,13 @@ function wantChromium() {
     say('No chromium here: the browser tests will be skipped.');
 }
 
+/** A real server of S3's API for the tests of the bucket; they say that they were skipped where it cannot be had. */
+function wantSwift() {
+  const there = () => spawnSync('/usr/bin/python3', ['-c', 'import swift.proxy.server']).status === 0;
+  if (process.platform !== 'linux' || there()) return;
+  if (!aptInstall(['python3-swift'])) say('No OpenStack Swift here: buckets are tried on s3rver alone.');
+}
+
 // --- 2. Processes ------------------------------------------------------------------------------------------
 
 const children = new Map(); // name → { process, stopping }
@@ -409,6 +416,7 @@ function prepareTests() {
   needPackages();
   needRedis();
   wantChromium();
+  wantSwift();
 }
 
 /** Pure and engine tests: neither Redis nor a browser. */

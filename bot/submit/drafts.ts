@@ -8,8 +8,9 @@ export type Draft = Omit<RenderRequest, 'v' | 'jobId' | 'user' | 'createdAt' | '
   seed?: number | undefined;
 };
 
-/** Wishes out of prompts, and out of pictures that exist: pure. */
+/** Wishes out of prompts, and out of pictures that exist: pure. A grid has this many where nobody says. */
 export const GRID = 4;
+const countOf = ({ count = GRID }: Params): number => count;
 
 /** Every prompt as often as its `--repeat` says; each is a job of its own. */
 export function draftsOf(
@@ -22,7 +23,7 @@ export function draftsOf(
     const draft: Draft = {
       action: 'imagine',
       ...wishOf(parsed, defaultModel),
-      count: GRID,
+      count: countOf(parsed.params),
       ...(image === undefined ? {} : { image }),
     };
     return Array.from({ length: repeat }, () => draft);
@@ -49,16 +50,24 @@ function wishOf(
 /** The same wish in other words. */
 export const remixOf = (draft: Draft, parsed: ParsedPrompt): Draft => {
   const { seed: _, ...old } = draft;
-  return { ...old, ...wishOf(parsed, draft.model) };
+  const { count = draft.count } = parsed.params;
+  return {
+    ...old,
+    ...wishOf(parsed, draft.model),
+    count: draft.action.startsWith('upscale') ? draft.count : count,
+  };
 };
 
-/** Four variations of one picture, with a seed of their own. */
+/** Variations of one picture, with a seed of their own. */
 export const variationOf = (
   jobId: string,
   index: number,
   recipe: Recipe,
   action: 'vary-subtle' | 'vary-strong',
-): Draft => ({ ...again(recipe), action, count: GRID, parent: parentOf(jobId, index, recipe) });
+): Draft => {
+  const wish = again(recipe);
+  return { ...wish, action, count: countOf(wish.params), parent: parentOf(jobId, index, recipe) };
+};
 
 /** One picture, larger. It keeps the picture's seed, so that the same U gives the same bytes. */
 export const upscaleOf = (
@@ -83,14 +92,17 @@ export const editOf = (
   index: number,
   recipe: Recipe,
   { action, cells, zoom }: { action: Edit; cells?: number; zoom?: number },
-): Draft => ({
-  ...again(recipe, withoutShape),
-  action,
-  count: GRID,
-  ...(cells === undefined ? {} : { cells }),
-  ...(zoom === undefined ? {} : { zoom }),
-  parent: parentOf(jobId, index, recipe),
-});
+): Draft => {
+  const wish = again(recipe, withoutShape);
+  return {
+    ...wish,
+    action,
+    count: countOf(wish.params),
+    ...(cells === undefined ? {} : { cells }),
+    ...(zoom === undefined ? {} : { zoom }),
+    parent: parentOf(jobId, index, recipe),
+  };
+};
 
 const withoutDice = ({ seed: _seed, repeat: _repeat, ...params }: Params): Params => params;
 const withoutShape = ({ aspect: _aspect, ...params }: Params): Params => withoutDice(params);

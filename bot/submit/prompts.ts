@@ -1,6 +1,7 @@
+import { randomInt } from 'node:crypto';
 import { readOptions } from '../../shared/memory/options.ts';
 import { readSettings, type Settings } from '../../shared/memory/settings.ts';
-import { type ParsedPrompt, parsePrompt } from '../../shared/prompt/index.ts';
+import { drawStyle, type ParsedPrompt, parsePrompt } from '../../shared/prompt/index.ts';
 import type { ModelCard, Params } from '../../shared/queue/job.ts';
 import { UserError } from '../../shared/service/errors.ts';
 import type { App, Asker } from '../app.ts';
@@ -49,7 +50,11 @@ export async function readPrompts(
     defaults: defaultsOf(settings, models),
     maxPermutations: MAX_JOBS,
   });
-  if (parsed.ok) return { prompts: parsed.prompts, defaultModel };
+  if (parsed.ok)
+    return {
+      prompts: parsed.prompts.map((prompt) => drawStyle(prompt, () => randomInt(2 ** 32))),
+      defaultModel,
+    };
   const only = parsed.problems.length === 1 ? parsed.problems[0]?.code : undefined;
   if (only === 'empty-prompt') throw new UserError('empty');
   const text = (parsed.fixed ?? typed).trim();

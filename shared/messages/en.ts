@@ -396,6 +396,12 @@ export const en = {
 
   // what to do instead of a parameter that is not taken here
   'instead.image-link': 'Put the link in front of the prompt and use --iw.',
+  'instead.image-weight': 'Put a link in front of the prompt and say how closely it is followed with --iw.',
+  'instead.one-version': 'Leave it out: a style number is the same style always.',
+  'instead.own-option': 'Keep words of your own with /prefer option set, and type them as `--name`.',
+  'instead.stylize': 'Use --stylize for a bolder picture.',
+  'instead.region': 'Use Vary (Region) under a picture, or Remix.',
+  'instead.no-film': 'Leave it out: pictures do not move here.',
   'instead.model': 'Choose an installed model with --model.',
   'instead.upscale': 'Use the Upscale buttons under a picture.',
   'instead.native-size': 'Leave it out: grids have the size that the model was made for.',

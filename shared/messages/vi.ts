@@ -372,6 +372,12 @@ export const vi = {
   'problem.suggestion': 'Ý bạn là `{suggestion}`?',
 
   'instead.image-link': 'Hãy đặt liên kết ở đầu lời mô tả và dùng --iw.',
+  'instead.image-weight': 'Đặt liên kết ở đầu câu lệnh và dùng --iw để chỉnh mức bám theo.',
+  'instead.one-version': 'Bỏ nó đi: một số phong cách luôn là cùng một phong cách.',
+  'instead.own-option': 'Lưu từ ngữ riêng bằng /prefer option set rồi gõ `--tên`.',
+  'instead.stylize': 'Dùng --stylize để ảnh mạnh hơn.',
+  'instead.region': 'Dùng Vary (Region) dưới ảnh, hoặc Remix.',
+  'instead.no-film': 'Bỏ nó đi: ảnh ở đây không chuyển động.',
   'instead.model': 'Hãy chọn một mô hình đã cài bằng --model.',
   'instead.upscale': 'Hãy dùng các nút Phóng to dưới bức ảnh.',
   'instead.native-size': 'Hãy bỏ đi: lưới ảnh có kích thước mà mô hình được tạo ra cho nó.',

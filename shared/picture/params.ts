@@ -13,8 +13,10 @@ export type ParameterKind =
   | 'number' // decimal
   | 'integer'
   | 'flag' // takes no value
+  | 'word' // one word, of a parameter that is known and does nothing here
   | 'list' // words up to the next parameter, separated by commas
   | 'links' // https links, separated by spaces
+  | 'styles' // style codes (whole numbers, `random`), or links where the model looks at pictures
   | 'model' // an installed model, by name or by its place in the list
   | 'sampler'
   | 'style'; // --style raw, kept for Midjourney's sake
@@ -185,22 +187,71 @@ export const PARAMETERS = [
     help: 'The method that turns noise into a picture, such as euler-a or dpmpp-2m-karras.',
   },
   {
+    name: 'count',
+    aliases: ['n'],
+    kind: 'integer',
+    field: 'count',
+    min: 1,
+    max: 4,
+    step: 1,
+    default: 4,
+    help: 'How many pictures, one to four.',
+  },
+  {
     name: 'sref',
     aliases: [],
-    kind: 'links',
-    help: 'Pictures whose style is taken over.',
-    instead: 'image-link',
+    kind: 'styles',
+    field: 'sref',
+    min: 0,
+    max: 4294967295,
+    default: 'none',
+    help: 'A style by its number, the same for every prompt; `random` draws one.',
   },
   {
     name: 'sw',
     aliases: [],
     kind: 'number',
+    field: 'sw',
     min: 0,
     max: 1000,
+    step: 1,
     default: 100,
     help: 'How strongly --sref counts.',
+  },
+  {
+    name: 'sv',
+    aliases: [],
+    kind: 'number',
+    help: "Version of Midjourney's styles.",
+    instead: 'one-version',
+  },
+  {
+    name: 'oref',
+    aliases: [],
+    kind: 'links',
+    help: 'A picture of the thing to paint.',
     instead: 'image-link',
   },
+  { name: 'ow', aliases: [], kind: 'number', help: 'How strongly --oref counts.', instead: 'image-weight' },
+  { name: 'cref', aliases: [], kind: 'links', help: 'A picture of the one to paint.', instead: 'image-link' },
+  { name: 'cw', aliases: [], kind: 'number', help: 'How strongly --cref counts.', instead: 'image-weight' },
+  { name: 'dref', aliases: [], kind: 'links', help: 'A picture for the depth.', instead: 'image-link' },
+  { name: 'dw', aliases: [], kind: 'number', help: 'How strongly --dref counts.', instead: 'image-weight' },
+  {
+    name: 'profile',
+    aliases: ['p', 'personalize'],
+    print: 'p',
+    kind: 'word',
+    help: 'What one member likes.',
+    instead: 'own-option',
+  },
+  { name: 'exp', aliases: [], kind: 'number', help: 'More detail and contrast.', instead: 'stylize' },
+  { name: 'edit', aliases: [], kind: 'flag', help: 'Changes a picture by words.', instead: 'region' },
+  { name: 'video', aliases: [], kind: 'flag', help: 'A film.', instead: 'no-film' },
+  { name: 'motion', aliases: [], kind: 'word', help: 'How much moves.', instead: 'no-film' },
+  { name: 'loop', aliases: [], kind: 'flag', help: 'A film that ends as it begins.', instead: 'no-film' },
+  { name: 'end', aliases: [], kind: 'word', help: 'The last picture of a film.', instead: 'no-film' },
+  { name: 'bs', aliases: [], kind: 'number', help: 'How many films.', instead: 'no-film' },
   {
     name: 'niji',
     aliases: [],

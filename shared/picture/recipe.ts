@@ -79,6 +79,8 @@ export interface Recipe {
   cells?: number | undefined;
   zoom?: number | undefined;
   blend?: { key: string }[] | undefined;
+  /** Style numbers and how far the words are moved their way; see style.ts. */
+  style?: { codes: number[]; strength: number } | undefined;
   parent?: { jobId: string; index: number; recipe: Recipe } | undefined;
 }
 
@@ -105,6 +107,12 @@ export const recipeSchema: z.ZodType<Recipe> = z.strictObject({
   cells: cellsSchema.optional(),
   zoom: zoomSchema.optional(),
   blend: blendSchema.optional(),
+  style: z
+    .strictObject({
+      codes: z.array(z.int().min(0).max(0xffffffff)).min(1).max(4),
+      strength: z.number().min(0).max(2),
+    })
+    .optional(),
   parent: z
     .strictObject({
       jobId: jobIdSchema,

@@ -3,6 +3,7 @@ import { UserError } from '../service/errors.ts';
 import { bucketFor, frameSize, isEdit, paintable, type Size } from './frame.ts';
 import { PARAMETERS, type ParameterSpec, parameterFor, parameterOf, SAMPLERS, samplerOf } from './params.ts';
 import { type Action, lineage, MAX_LINEAGE, type Recipe, seedOf } from './recipe.ts';
+import { styleStrength } from './style.ts';
 
 /**
  * What each parameter means on a diffusion model. Pure and deterministic: the same request and card give the
@@ -46,11 +47,12 @@ export const resolveRecipe = (request: RenderRequest, card: ModelCard): Recipe =
     ...(action === 'vary-region' ? { cells: request.cells ?? 0xffff } : {}),
     ...(action === 'zoom-out' ? { zoom: request.zoom ?? 2 } : {}),
     ...(action === 'blend' && request.blend ? { blend: request.blend } : {}),
+    ...styleFor(params),
     ...(request.parent === undefined ? {} : { parent: shortened(request.parent) }),
   };
 };
 
-const NUMBERS = ['chaos', 'stylize', 'weird', 'quality', 'stop', 'iw'] as const;
+const NUMBERS = ['chaos', 'stylize', 'weird', 'quality', 'stop', 'iw', 'sw'] as const;
 type Complete = Params & Record<(typeof NUMBERS)[number], number>;
 
 /** What is absent has the card's own default, or the table's. */
@@ -58,6 +60,12 @@ const withDefaults = (params: Params, card: ModelCard): Complete => {
   const complete: Record<string, unknown> = { ...params };
   for (const name of NUMBERS) complete[name] ??= parameterFor(parameterOf(name)!, card).default;
   return complete as Complete;
+};
+
+/** A `random` that nobody drew a number for is none. */
+const styleFor = ({ sref = [], sw }: Complete): Pick<Recipe, 'style'> => {
+  const codes = sref.filter((code) => code !== 'random');
+  return codes.length === 0 || sw === 0 ? {} : { style: { codes, strength: styleStrength(sw) } };
 };
 
 const isUpscale = (action: Action): boolean => action === 'upscale-subtle' || action === 'upscale-creative';

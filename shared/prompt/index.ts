@@ -4,12 +4,13 @@ import type { ModelCard, Params } from '../queue/job.ts';
 import { takeLinks } from './links.ts';
 import { concat, type Mapped, mapped, placed } from './mapped.ts';
 import { expandOptions, suffixOf } from './options.ts';
-import { readParameters, type Typed } from './parameters.ts';
+import { readParameters } from './parameters.ts';
 import { expand, MAX_PERMUTATIONS } from './permutations.ts';
 import { printPrompt } from './print.ts';
 import { applyEdits, distinct, type Finding, type Problem, toProblem } from './problems.ts';
 import { MAX_INPUT, MAX_LENGTH, sanitise } from './sanitise.ts';
 import { tokenise } from './tokenise.ts';
+import type { Typed } from './typed.ts';
 import { weigh } from './weights.ts';
 
 export { caretLines } from './caret.ts';
@@ -77,6 +78,15 @@ const mend = (input: string, options: ParseOptions): string | undefined => {
     text = next.trim().replace(/ +/g, ' ');
   }
   return read(text, options).findings.length === 0 ? text : undefined;
+};
+
+/** `--sref random` with a number in its place, so that everybody sees which style it was. @param draw 0..2^32 − 1 */
+export const drawStyle = (parsed: ParsedPrompt, draw: () => number): ParsedPrompt => {
+  const { sref } = parsed.params;
+  if (!sref?.includes('random')) return parsed;
+  const params = { ...parsed.params, sref: sref.map((code) => (code === 'random' ? draw() : code)) };
+  const drawn = { ...parsed, params };
+  return { ...drawn, text: printPrompt(drawn) };
 };
 
 interface Reading {

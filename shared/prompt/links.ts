@@ -4,9 +4,17 @@ import type { Finding } from './problems.ts';
 const LINK = /^<?https?:\/\//i;
 const MAX_LINK = 2048;
 
-/** The link in a word, without the `<>` that keeps Discord from showing it; undefined where it is unusable. */
+/** Signs that end a sentence or close what was opened before the link. */
+const END = /[,，.。;；!！>»”'"]+$/;
+const bareLink = (word: string): string => {
+  const open = word.replace(/^<(?=https?:)/i, '').replace(END, '');
+  // A bracket that closes nothing inside of the link closes something before it.
+  return /[)\]]$/.test(open) && !/[([]/.test(open) ? open.replace(/[)\]]+$/, '') : open;
+};
+
+/** The link in a word, without the `<>` that keeps Discord from showing it and the signs behind it; undefined where it is unusable. */
 export const linkOf = (word: string): string | undefined => {
-  const bare = word.replace(/^<(.*)>$/, '$1');
+  const bare = bareLink(word);
   if (bare.length > MAX_LINK || !/^https:\/\//i.test(bare) || /[<>"`\\]|::/.test(bare)) return undefined;
   if (!URL.canParse(bare)) return undefined;
   const url = new URL(bare);
@@ -15,7 +23,9 @@ export const linkOf = (word: string): string | undefined => {
 
 export const badLink = (m: Mapped, word: Word): Finding => {
   const span = spanOf(m, word.start, word.end);
-  const mended = word.text.replace(/^<|>$|::.*$/g, '').replace(/^http:/i, 'https:');
+  const mended = bareLink(word.text)
+    .replace(/::.*$/g, '')
+    .replace(/^http:/i, 'https:');
   const usable = linkOf(mended) === undefined ? undefined : mended;
   return {
     code: 'bad-link',
@@ -49,7 +59,7 @@ export const takeLinks = (body: Mapped): { images: string[]; words: Mapped; find
       params: { link: word.text.slice(0, 100) },
       edits: [
         { ...span, text: '' },
-        { start: head, end: head, text: `${word.text} ` },
+        { start: head, end: head, text: `${linkOf(word.text) ?? word.text} ` },
       ],
     });
   }

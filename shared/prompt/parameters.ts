@@ -1,25 +1,14 @@
 import { type EffectiveParameter, parameterFor, parameterNames, parameterOf } from '../picture/params.ts';
-import type { ModelCard, Params } from '../queue/job.ts';
+import type { ModelCard } from '../queue/job.ts';
 import { badLink, linkOf } from './links.ts';
 import { type Mapped, spanOf, type Word, wordsOf } from './mapped.ts';
 import type { Finding } from './problems.ts';
+import { linkEdits, readStyles } from './references.ts';
 import { distance, nearest } from './suggest.ts';
 import { type Segment, type Tokens, valueWords } from './tokenise.ts';
+import type { Models, Typed } from './typed.ts';
 import { readValue } from './values.ts';
-
-export interface Typed {
-  params: Params;
-  /** What stood after `--no`, item by item. */
-  without: string[];
-  srefs: string[];
-  findings: Finding[];
-}
-
-export interface Models {
-  readonly models?: ReadonlyMap<string, ModelCard> | undefined;
-  /** The model of a prompt that names none. */
-  readonly fallback?: string | undefined;
-}
+import { joined, ownWords, wordsTaken } from './valueWords.ts';
 
 /** Names worth proposing: those the model takes, one spelling each, and `--style` only to whom means raw. */
 const proposals = (card: ModelCard | undefined, value: string | undefined): string[] => {
@@ -30,20 +19,36 @@ const proposals = (card: ModelCard | undefined, value: string | undefined): stri
   return value === 'raw' ? ['style', ...names] : names;
 };
 
-const unknown = (m: Mapped, segment: Segment, card: ModelCard | undefined): Finding => {
+/** A name of one or two letters is near to many: only two that changed places are taken for another. */
+const nearName = (name: string, names: readonly string[]): string | undefined =>
+  name.length > 2
+    ? nearest(name, names)
+    : names.find((other) => other.length === 2 && other !== name && other === [...name].reverse().join(''));
+
+const unknown = (m: Mapped, segment: Segment, card: ModelCard | undefined, context: Models): Finding => {
   const span = spanOf(m, segment.start, segment.nameEnd);
   const params = { parameter: `--${segment.name}` };
   const glued = /^([a-z]+)([-.\d].*)$/.exec(segment.name);
   const split = glued && parameterOf(glued[1]!) ? `${glued[1]} ${glued[2]}` : undefined;
   const first = valueWords(m, segment)[0];
-  const near = split ?? nearest(segment.name, proposals(card, first?.text.toLowerCase()));
-  if (near !== undefined) {
+  const near = split ?? nearName(segment.name, proposals(card, first?.text.toLowerCase()));
+  if (near !== undefined && (split !== undefined || mayTake(near, first?.text, context))) {
     const suggestion = `--${near}`;
     return { code: 'unknown-parameter', ...span, params, suggestion, edits: [{ ...span, text: suggestion }] };
   }
   const end = first !== undefined && /^[-.\d:]+$/.test(first.text) ? first.end : segment.nameEnd;
   const edits = [{ ...spanOf(m, segment.start, end), text: '' }];
   return { code: 'unknown-parameter', ...span, params, edits };
+};
+
+/** Whether what was typed behind the unknown name could be a value of the known one. */
+const mayTake = (name: string, word: string | undefined, context: Models): boolean => {
+  const spec = parameterOf(name)!;
+  const isNumber = spec.kind === 'number' || spec.kind === 'integer';
+  if (spec.kind === 'flag') return word === undefined || !/^[-+.\d]/.test(word);
+  if (!isNumber || word === undefined) return true;
+  const reading = readValue(word, parameterFor(spec), context.models);
+  return 'value' in reading || reading.code !== 'not-a-number' || reading.suggestion !== undefined;
 };
 
 /** `-ar 3:2` among the words: one dash short of a parameter. Words that only look so have no value that fits. */
@@ -69,7 +74,7 @@ const stray = (m: Mapped, body: Mapped, words: Word[], name: string): Finding[] 
   const span = spanOf(m, words[0]!.start, words.at(-1)!.end);
   const text = m.text.slice(words[0]!.start, words.at(-1)!.end);
   const params = { parameter: `--${name}`, text: text.slice(0, 100) };
-  if (/^(?:[-+.\d:]+|true|false|on|off)$/i.test(text))
+  if (/^(?:[-+.\d:]+|true|false|on|off|yes|no|low|high)$/i.test(text))
     return [{ code: 'unexpected-value', ...span, params, edits: [{ ...span, text: '' }] }];
   const at = spanOf(body, body.text.length, body.text.length).end;
   const edits = [
@@ -86,7 +91,7 @@ export const readParameters = (m: Mapped, tokens: Tokens, context: Models): Type
   const card = context.models?.get(chosenModel(m, tokens, context) ?? '');
   for (const segment of tokens.segments) {
     const spec = parameterOf(segment.name);
-    if (spec === undefined) typed.findings.push(unknown(m, segment, card));
+    if (spec === undefined) typed.findings.push(unknown(m, segment, card, context));
     else known.push({ segment, spec: parameterFor(spec, card) });
   }
   for (const { segment, spec } of known) readOne(m, tokens.body, segment, spec, card, context, typed);
@@ -118,16 +123,16 @@ const readOne = (
   const parameter = `--${spec.print ?? spec.name}`;
   const ofModel: Record<string, string> = card === undefined ? {} : { model: card.name };
   const takesWords = spec.kind === 'list' || spec.kind === 'links';
-  const taken = takesWords ? words.length : spec.kind === 'flag' ? 0 : 1;
+  const taken = takesWords ? words.length : wordsTaken(m, spec, words);
 
   if (!spec.supported) {
-    const numeric = spec.kind === 'number' && !/^[-+.\d]/.test(words[0]?.text ?? '');
-    const own = numeric ? 0 : Math.min(taken, words.length);
+    const own = ownWords(spec, words);
     const end = own === 0 ? segment.nameEnd : words[own - 1]!.end;
     const span = spanOf(m, segment.start, end);
     const { instead = 'leave-out' } = spec;
     const params = { parameter, instead, ...ofModel };
-    typed.findings.push({ code: 'unsupported-parameter', ...span, params, edits: [{ ...span, text: '' }] });
+    const edits = linkEdits(m, body, span, spec.kind === 'links' ? words.slice(0, own) : [], typed);
+    typed.findings.push({ code: 'unsupported-parameter', ...span, params, edits });
     typed.findings.push(...stray(m, body, words.slice(own), segment.name));
     return;
   }
@@ -138,12 +143,13 @@ const readOne = (
   }
   typed.findings.push(...stray(m, body, words.slice(taken), segment.name));
 
-  if (spec.kind === 'flag') Object.assign(typed.params, { [spec.field!]: spec.value ?? true });
+  if (spec.kind === 'styles') readStyles(m, body, segment, spec, words.slice(0, taken), card, typed);
+  else if (spec.kind === 'flag') Object.assign(typed.params, { [spec.field!]: spec.value ?? true });
   else if (spec.kind === 'list') {
     const text = m.text.slice(words[0]!.start, words.at(-1)!.end);
     typed.without.push(
       ...text
-        .split(',')
+        .split(/[,，、﹐､]/)
         .map((item) => item.trim())
         .filter((item) => item !== ''),
     );
@@ -154,7 +160,11 @@ const readOne = (
       else typed.srefs.push(link);
     }
   } else {
-    const word = words[0]!;
+    const word = joined(m, words.slice(0, taken));
+    if (spec.name === 'seed' && /^(?:-1|random)$/i.test(word.text)) {
+      delete typed.params.seed;
+      return;
+    }
     const reading = readValue(word.text, spec, context.models);
     if ('value' in reading) {
       const field = spec.kind === 'style' ? 'raw' : spec.field;

@@ -20,6 +20,9 @@ interface Open {
 const countOf = (sequence: readonly Node[]): number =>
   sequence.reduce((product, node) => product * ('options' in node ? node.count : 1), 1);
 
+/** Also as the keyboards of East Asia make it. */
+const isComma = (unit: string | undefined): boolean => unit === ',' || unit === '，';
+
 /** Reads braces into a tree. `\{`, `\}` are braces, and inside a group `\,` is a comma. */
 const read = (m: Mapped): { tree: Node[]; findings: Finding[] } => {
   const findings: Finding[] = [];
@@ -46,7 +49,7 @@ const read = (m: Mapped): { tree: Node[]; findings: Finding[] } => {
     const unit = m.text[i]!;
     const inside = stack.length > 1;
     const next = m.text[i + 1];
-    if (unit === '\\' && (next === '{' || next === '}' || (inside && next === ','))) {
+    if (unit === '\\' && (next === '{' || next === '}' || (inside && isComma(next)))) {
       flush(i);
       done = ++i;
     } else if (unit === '{' && stack.length > MAX_DEPTH) {
@@ -56,7 +59,7 @@ const read = (m: Mapped): { tree: Node[]; findings: Finding[] } => {
       flush(i);
       done = i + 1;
       stack.push({ options: [[]], at: i });
-    } else if (unit === ',' && inside) {
+    } else if (inside && isComma(unit)) {
       flush(i);
       done = i + 1;
       stack.at(-1)!.options.push([]);

@@ -13,7 +13,10 @@ const protect = (text: string): string => text.replace(/[{}]/g, '\\$&');
 
 const printParameter = (spec: ParameterSpec, p: Printable): string | undefined => {
   if (spec.name === 'no') return p.negative ? `--no ${protect(p.negative)}` : undefined;
-  if (spec.name === 'sref') return p.srefs?.length ? `--sref ${p.srefs.map(protect).join(' ')}` : undefined;
+  if (spec.name === 'sref') {
+    const styles = [...(p.params.sref ?? []), ...(p.srefs ?? []).map(protect)];
+    return styles.length === 0 ? undefined : `--sref ${styles.join(' ')}`;
+  }
   const value = spec.field === undefined ? undefined : p.params[spec.field];
   if (value === undefined || value === false) return undefined;
   const name = `--${spec.print ?? spec.name}`;

@@ -42,8 +42,14 @@ const compose = (cluster: string): string => {
 };
 
 /** Dashes at the start of a word: what phones make of `--`. A single hyphen stays what it is. */
-const DASHES = /(?<=^|[\s{},])[-‐‑‒–—―−﹘﹣-]+(?=\p{L})/gu;
-const HYPHENS = /^[-‐‑−﹣]$/u;
+const DASHES = /(?<=^|[\s{},])[-‐‑‒–—―−﹘﹣－ー-]+(?=\p{L})/gu;
+const HYPHENS = /^[-‐‑−﹣－ー]$/u;
+/** Names, numbers and weights as the keyboards of East Asia make them: `－－ａｒ　１６：９`, `：：２`. */
+const WIDE_PARAMETER = /(?<=--)[Ａ-Ｚａ-ｚ]+|(?<=--[a-z]+[ =])[＋-９Ａ-Ｚａ-ｚ\d:.]+|(?<=::)[－．０-９]+/giu;
+const narrow = (wide: string): string =>
+  wide.replace(/[！-～]/g, (sign) => String.fromCharCode(sign.charCodeAt(0) - 0xfee0));
+/** Midjourney's command, pasted along with its prompt. */
+const PASTED = /^\/imagine(?: prompt(?: ?[:：]|(?= )))? ?/giu;
 
 /**
  * One clean line: nothing invisible, letters composed (NFC), one space between words, `--` and quotes as the
@@ -57,7 +63,12 @@ export const sanitise = (input: Mapped): Mapped => {
   m = replace(m, /[\t\n\v\f\r\x85\u2028\u2029\p{Zs}]+/gu, () => ' ');
   m = replace(m, /[“”„‟″"]/gu, () => '"');
   m = replace(m, /[‘’‚‛′]/gu, () => "'");
-  m = replace(m, /[:︓]{2,}|(?<=\d):(?=\d)/gu, (colons) => ':'.repeat(colons.length));
+  m = replace(m, /[:：︓﹕]{2,}|(?<=[\d０-９])[：︓﹕](?=[\d０-９])/gu, (colons) =>
+    ':'.repeat(colons.length),
+  );
+  m = replace(m, /[｛｝]/gu, narrow);
   m = replace(m, DASHES, (dashes) => (HYPHENS.test(dashes) ? dashes : '--'));
+  m = replace(m, WIDE_PARAMETER, narrow);
+  m = replace(trim(m), PASTED, () => '');
   return trim(m);
 };

@@ -24,6 +24,10 @@ export const rangeOf = ({ kind, min, max, unit = '' }: ParameterSpec): string =>
       return 'words, with commas';
     case 'links':
       return 'https links';
+    case 'styles':
+      return 'numbers or random';
+    case 'word':
+      return 'word';
     case 'model':
       return 'name or number';
     case 'sampler':

@@ -1,7 +1,7 @@
 import { type EffectiveParameter, SAMPLERS, samplerOf } from '../picture/params.ts';
 import type { ModelCard, Params } from '../queue/job.ts';
 import type { ProblemCode } from './problems.ts';
-import { nearest } from './suggest.ts';
+import { distance, nearest } from './suggest.ts';
 
 /** A value that was read, or why not. */
 export type Reading =
@@ -27,9 +27,9 @@ const rational = (ratio: number, max: number): [number, number] => {
   return best;
 };
 
-/** `16:9` in lowest terms; also `16x9` and `16/9`. `1.39:1` is refused with `139:100`, as Midjourney does. */
+/** `16:9` in lowest terms; also `16x9`, `16/9` and `16 : 9`. `1.39:1` is refused with `139:100`, as Midjourney does. */
 const readRatio = (word: string, { max = 999 }: EffectiveParameter): Reading => {
-  const match = /^(\d*\.?\d+)[:x/×](\d*\.?\d+)$/i.exec(word);
+  const match = /^(\d*\.?\d+) ?[:x/×] ?(\d*\.?\d+)$/i.exec(word);
   const [w, h] = [Number(match?.[1]), Number(match?.[2])];
   if (!(w > 0 && h > 0 && Number.isFinite(w / h) && w / h > 0)) return { code: 'bad-aspect' };
   if (Number.isSafeInteger(w) && Number.isSafeInteger(h)) {
@@ -106,7 +106,10 @@ const readExactly = (
     case 'sampler':
       return readSampler(word);
     case 'style':
-      return word.toLowerCase() === 'raw' ? { value: true } : { code: 'unknown-style', suggestion: 'raw' };
+      if (word.toLowerCase() === 'raw') return { value: true };
+      return distance(word.toLowerCase(), 'raw') <= 1
+        ? { code: 'unknown-style', suggestion: 'raw' }
+        : { code: 'unknown-style' };
     default:
       return readNumber(word, spec);
   }

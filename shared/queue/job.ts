@@ -33,6 +33,15 @@ export const paramsSchema = z.strictObject({
   seed: z.int().min(0).max(0xffffffff).optional(),
   stop: z.number().min(10).max(100).optional(),
   repeat: z.int().min(1).max(40).optional(),
+  /** Pictures of one grid. */
+  count: z.int().min(1).max(4).optional(),
+  /** Style codes; 'random' only between the parser and the queue, where a number is drawn for it. */
+  sref: z
+    .array(z.union([z.int().min(0).max(0xffffffff), z.literal('random')]))
+    .min(1)
+    .max(4)
+    .optional(),
+  sw: z.number().min(0).max(1000).optional(),
   tile: z.boolean().optional(),
   raw: z.boolean().optional(),
   draft: z.boolean().optional(),

@@ -10,7 +10,7 @@ import { startRedis } from '../support/redis.ts';
 const STEP_MS = Number(process.env['CLUSTER_STEP_MS'] ?? 400);
 const STEPS = 4;
 /** Grids for each figure. */
-const GRIDS = Number(process.env['CLUSTER_GRIDS'] ?? 30);
+const GRIDS = Number(process.env['CLUSTER_GRIDS'] ?? 20);
 const CUT_MS = 60_000;
 const QUEUE_JOBS = 4_000;
 

@@ -12,6 +12,8 @@ const elsewhere = [
   'HF_TOKEN',
   'COMPOSE_PROFILES',
   'PLAYGROUND_HOST',
+  'PRIVATE_ADDRESS',
+  'BUCKET_JOBS',
 ];
 
 describe.each(['security.md', 'operations.md'])('docs/%s', (name) => {
@@ -37,7 +39,11 @@ describe.each(['security.md', 'operations.md'])('docs/%s', (name) => {
 
   it('counts on rows of faults that have a test', () => {
     const folder = join(root, 'test/faults');
-    const sources = [...readdirSync(folder), '../shared/image.test.ts', '../shared/fairness.test.ts']
+    const sources = [
+      ...readdirSync(folder),
+      '../shared/picture/image.test.ts',
+      '../shared/queue/fairness.test.ts',
+    ]
       .filter((file) => file.endsWith('.test.ts'))
       .map((file) => readFileSync(join(folder, file), 'utf8'))
       .join('\n');

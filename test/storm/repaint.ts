@@ -1,9 +1,9 @@
-import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { MessageView } from '../../playground/index.ts';
 import { readRecipe } from '../../shared/picture/png.ts';
-import { openFolderStore } from '../../shared/picture/store.ts';
+import { openFolderStore, type Store } from '../../shared/picture/store.ts';
 import { readModels } from '../../worker/models/installed.ts';
 import { composeGrid, encodePng } from '../../worker/paint/grid.ts';
 import { paint } from '../../worker/paint/paint.ts';
@@ -11,20 +11,22 @@ import { openEngine } from '../../worker/process/host.ts';
 
 /**
  * Paints each message's picture again, from the recipe in its own file and what people uploaded, and nothing else.
- * @param dataDir the storm's store @returns which differ
+ * @param from the storm's store @returns which differ
  */
 export async function repaint(
   modelsRoot: string,
-  dataDir: string,
+  from: Store,
   messages: readonly MessageView[],
 ): Promise<string[]> {
   const folder = await mkdtemp(join(tmpdir(), 'dreamgrid-repaint-'));
-  await cp(join(dataDir, 'uploads'), join(folder, 'uploads'), { recursive: true }).catch(() => undefined);
+  const store = await openFolderStore(folder);
+  for await (const { key } of from.list('uploads/'))
+    await store.put(key, (await from.get(key)) ?? Buffer.alloc(0));
   const models = await readModels(modelsRoot);
   const engine = openEngine({ providers: ['cpu'], threads: 1, deadlineMs: 60_000 });
   const wrong: string[] = [];
   try {
-    const deps = { engine, store: await openFolderStore(folder), model: models.get };
+    const deps = { engine, store, model: models.get };
     for (const { id, attachments } of messages) {
       const file = attachments[0];
       const recipe = file && readRecipe(file.data);

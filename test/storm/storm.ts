@@ -1,11 +1,14 @@
 import { utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { InteractionHandle, MessageView } from '../../playground/index.ts';
+import { openStore } from '../../shared/picture/openStore.ts';
 import { readRecipe } from '../../shared/picture/png.ts';
+import { readEnv } from '../../shared/service/env.ts';
 import { CANARY, countOpen, ENGLISH, startFaultStack, until } from '../support/faults.ts';
 import { startProxy } from '../support/proxy.ts';
 import { openRandom, type Random } from '../support/random.ts';
 import { startRelay } from '../support/relay.ts';
+import { startS3rver } from '../support/s3.ts';
 import { isGrid, isSingle } from '../support/stack.ts';
 import { type Entry, isFinal, judge } from './model.ts';
 import { type Asked, act, type Channel } from './people.ts';
@@ -21,6 +24,8 @@ export interface StormOptions {
   workers?: number;
   /** Processes of `npm run build` instead of the sources: they start faster. */
   built?: boolean;
+  /** Pictures in a bucket that comes and goes, instead of a folder. */
+  bucket?: boolean;
   /** Also the troubles that take long to pass. */
   long?: boolean;
   /** Pictures that are painted again and compared. */
@@ -52,14 +57,22 @@ export async function playStorm(options: StormOptions): Promise<StormReport> {
     minutes = Infinity,
     workers = 2,
     built = false,
+    bucket = false,
     long = false,
     samples = 8,
     log = () => undefined,
   } = options;
   const began = performance.now();
   const random = openRandom(seed);
+  const s3 = bucket ? await startS3rver() : undefined;
+  const bucketProxy = s3 && (await startProxy(s3.port));
   const stack = await startFaultStack({
-    env: { MAX_OPEN_JOBS: '40', MAX_RUNNING_JOBS: '40', SLOW_MODE_WAIT_S: '0' },
+    env: {
+      ...(s3 && bucketProxy ? { ...s3.env, S3_ENDPOINT: `http://127.0.0.1:${bucketProxy.port}` } : {}),
+      MAX_OPEN_JOBS: '40',
+      MAX_RUNNING_JOBS: '40',
+      SLOW_MODE_WAIT_S: '0',
+    },
     startMs: 300_000,
   });
   const relay = await startRelay(stack.playground.url);
@@ -75,6 +88,7 @@ export async function playStorm(options: StormOptions): Promise<StormReport> {
         stack,
         relay,
         proxies: { bot: botProxy, workers: workerProxy },
+        bucket: bucketProxy,
         workers,
         startBot: () =>
           stack.start(program('bot'), 'bot ready', {
@@ -214,7 +228,9 @@ export async function playStorm(options: StormOptions): Promise<StormReport> {
     const drawn = shuffle(pictures, random).slice(0, samples);
     log(`painting ${drawn.length} of ${pictures.length} pictures again`);
     const repainting = performance.now();
-    wrong.push(...(await repaint(stack.env['MODELS_DIR'] as string, stack.dataDir, drawn)));
+    wrong.push(
+      ...(await repaint(stack.env['MODELS_DIR'] as string, await openStore(readEnv(stack.env)), drawn)),
+    );
     log(`that took ${((performance.now() - repainting) / 1000).toFixed(0)} s`);
     const counted = (match: (message: MessageView) => boolean): number => messages.filter(match).length;
     return {
@@ -245,7 +261,7 @@ export async function playStorm(options: StormOptions): Promise<StormReport> {
   } finally {
     await stack.close();
     await relay.close();
-    await Promise.all([botProxy.close(), workerProxy.close()]);
+    await Promise.all([botProxy.close(), workerProxy.close(), bucketProxy?.close(), s3?.close()]);
   }
 }
 

@@ -21,6 +21,8 @@ export interface Place {
   relay: Relay;
   /** In front of Redis, for the bot and for the workers. */
   proxies: { bot: FaultProxy; workers: FaultProxy };
+  /** In front of the bucket, where pictures are in one. */
+  bucket?: FaultProxy | undefined;
   workers: number;
   startBot(): Promise<TestProcess>;
   startWorker(): Promise<TestProcess>;
@@ -38,6 +40,7 @@ const KINDS = {
   'bot cut off from Redis': 4,
   'silence between workers and Redis': 1,
   'silence between bot and Redis': 1,
+  'bucket away': 8,
   'gateway dropped': 4,
   'Discord answers 429': 10,
   'Discord answers 500': 10,
@@ -138,6 +141,15 @@ export async function openWeather(place: Place, silence: boolean): Promise<Weath
       cut(proxies.workers, 'worker proxy', 'blackhole', random.between(500, 3_000)),
     'silence between bot and Redis': (random) =>
       cut(proxies.bot, 'bot proxy', 'blackhole', random.between(500, 3_000)),
+    'bucket away': (random) => {
+      const { bucket } = place;
+      if (!bucket) return;
+      inTurn('bucket', async () => {
+        bucket.set(random.pick(['reset', 'blackhole'] as const));
+        await lasting(random.between(500, 6_000));
+        bucket.set('pass');
+      });
+    },
     'gateway dropped': () => trouble.dropGateway(),
     'Discord answers 429': (random) => spoil('429', random),
     'Discord answers 500': (random) => spoil('500', random),
@@ -161,9 +173,11 @@ export async function openWeather(place: Place, silence: boolean): Promise<Weath
     },
   };
 
-  const weights = silence
-    ? KINDS
-    : { ...KINDS, 'silence between workers and Redis': 0, 'silence between bot and Redis': 0 };
+  const weights = {
+    ...KINDS,
+    ...(silence ? {} : { 'silence between workers and Redis': 0, 'silence between bot and Redis': 0 }),
+    ...(place.bucket ? {} : { 'bucket away': 0 }),
+  };
   return {
     counts,
     kills,

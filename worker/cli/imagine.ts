@@ -5,7 +5,13 @@ import { type MessageKey, say, sayError, withInstead } from '../../shared/messag
 import type { Recipe } from '../../shared/picture/recipe.ts';
 import { resolveRecipe } from '../../shared/picture/resolve.ts';
 import { pictureKeys, type Store } from '../../shared/picture/store.ts';
-import { caretLines, type ParsedPrompt, type Problem, parsePrompt } from '../../shared/prompt/index.ts';
+import {
+  caretLines,
+  drawStyle,
+  type ParsedPrompt,
+  type Problem,
+  parsePrompt,
+} from '../../shared/prompt/index.ts';
 import type { ModelCard, RenderRequest } from '../../shared/queue/job.ts';
 import { readEnv } from '../../shared/service/env.ts';
 import { ConfigError, messageOf, PermanentError, UserError } from '../../shared/service/errors.ts';
@@ -82,7 +88,7 @@ function parse(text: string, models: Models, defaultModel: string): ParsedPrompt
   const link = parsed.prompts.flatMap((prompt) => [...prompt.images, ...prompt.srefs])[0];
   if (link !== undefined)
     throw new UsageError('Links to pictures work on Discord only; here use --image FILE.');
-  return parsed.prompts;
+  return parsed.prompts.map((prompt) => drawStyle(prompt, () => randomInt(2 ** 32)));
 }
 
 function describe({ code, params, suggestion }: Problem): string {
@@ -103,7 +109,7 @@ function toRequest(prompt: ParsedPrompt, model: string, image: string | undefine
     params: prompt.params,
     model,
     seed: prompt.params.seed ?? randomInt(2 ** 32),
-    count: 4,
+    count: prompt.params.count ?? 4,
     ...(image ? { image: { key: image } } : {}),
     user: { id: '100000000000000000', name: 'cli' },
     createdAt: Date.now(),

@@ -24,6 +24,10 @@ const commands: Record<string, { help: string; run: (args: string[]) => Promise<
     help: 'check Redis, models, engine, Discord token and store, one line each: doctor [--json]',
     run: async (args) => (await import('./doctor.ts')).doctor(args),
   },
+  plan: {
+    help: 'how many workers, how long a wait, how much memory: plan --users N --per-day M [--model NAME] [--seconds S]',
+    run: async (args) => (await import('./plan.ts')).plan(args),
+  },
   store: {
     help: 'move pictures: store copy <folder | s3://bucket/prefix> <the other> [--compare] [--mirror] [--json]',
     run: async (args) => (await import('./store.ts')).store(args),

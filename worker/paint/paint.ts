@@ -2,6 +2,7 @@ import { type Edit, frameOf, isEdit, paintable } from '../../shared/picture/fram
 import { lineage, type Recipe } from '../../shared/picture/recipe.ts';
 import { engineSettings } from '../../shared/picture/resolve.ts';
 import { pictureKeys, type Store } from '../../shared/picture/store.ts';
+import { styledParts } from '../../shared/picture/style.ts';
 import { PermanentError } from '../../shared/service/errors.ts';
 import type { InstalledModel } from '../models/installed.ts';
 import type { Engine, PaintOptions } from '../process/host.ts';
@@ -162,7 +163,7 @@ const WEIRD_SEED = 3000;
 function engineRequests(recipe: Recipe): PaintRequest[] {
   const { seeds, guidances, sharedNoise, perturb, perturbs } = engineSettings(recipe);
   const common = {
-    prompt: recipe.parts,
+    prompt: styledParts(recipe.parts, recipe.style),
     negative: recipe.negative,
     width: recipe.width,
     height: recipe.height,

@@ -5,17 +5,26 @@ import torch
 
 @torch.no_grad()
 def orthogonal(g: torch.Tensor, steps: int = 5) -> torch.Tensor:
-    """Newton-Schulz towards the nearest orthogonal matrix; g [K,m,n] is a stack."""
+    """Newton-Schulz towards the nearest orthogonal matrix; g [K,m,n] is a stack.
+
+    All factors are polynomials of x xT, so only that small square is iterated on; bfloat16 is too coarse for it, and on a CPU
+    without instructions for bfloat16 float32 is faster anyway.
+    """
     a, b, c = 3.4445, -4.7750, 2.0315
-    x = g.bfloat16()
+    x = g.float()
     tall = x.shape[1] > x.shape[2]
     if tall:
         x = x.transpose(1, 2)
     x = x / (x.flatten(1).norm(dim=1)[:, None, None] + 1e-7)
-    for _ in range(steps):
-        s = x @ x.transpose(1, 2)
-        x = a * x + (b * s + c * (s @ s)) @ x
-    return (x.transpose(1, 2) if tall else x).float()
+    gram, one = x @ x.transpose(1, 2), torch.eye(x.shape[1], device=x.device)
+    factor = None
+    for k in range(steps):
+        turn = a * one + b * gram + c * (gram @ gram)
+        factor = turn if factor is None else turn @ factor
+        if k + 1 < steps:
+            gram = turn @ turn @ gram
+    x = factor @ x
+    return x.transpose(1, 2) if tall else x
 
 
 class Muon(torch.optim.Optimizer):

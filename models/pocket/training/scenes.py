@@ -7,6 +7,7 @@ stands: that is what lets a small U-Net learn it in minutes.
 
 import dataclasses
 import functools
+import os
 import random
 
 import numpy as np
@@ -16,7 +17,7 @@ import places
 import styles
 from nouns import nouns
 
-FONT = "/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf"
+FONT = os.environ.get("POCKET_FONT") or "/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf"
 RELATIONS = ["one", "two", "three", "left of", "on top of", "and"]
 BUCKETS = [(128, 128), (192, 128), (128, 192), (160, 128), (128, 160), (256, 128), (128, 256)]
 

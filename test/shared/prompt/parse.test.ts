@@ -236,7 +236,7 @@ describe('options, suffix and settings', () => {
   const customOptions = new Map([
     ['mine', 'in oil —ar 3:2 --s 50'],
     ['colour', '{red, green}'],
-    ['loop', '--loop --mine'],
+    ['again', '--again --mine'],
   ]);
   it('expands own options once, anywhere', () => {
     expect(parsePrompt('a fox --mine', { customOptions })).toMatchObject({
@@ -244,11 +244,11 @@ describe('options, suffix and settings', () => {
       prompts: [{ text: 'a fox in oil --ar 3:2 --stylize 50' }],
     });
     expect(texts('a --colour fox', { customOptions })).toEqual(['a red fox', 'a green fox']);
-    expect(parsePrompt('a fox --loop', { customOptions })).toMatchObject({
+    expect(parsePrompt('a fox --again', { customOptions })).toMatchObject({
       ok: false,
       problems: [
-        { code: 'unknown-parameter', start: 6, end: 12 },
-        { code: 'unknown-parameter', start: 6, end: 12 },
+        { code: 'unknown-parameter', start: 6, end: 13 },
+        { code: 'unknown-parameter', start: 6, end: 13 },
       ],
     });
   });

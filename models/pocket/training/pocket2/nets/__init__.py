@@ -1,0 +1,1 @@
+"""Networks of pocket 2 that pocket 1 does not have."""
