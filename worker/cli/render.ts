@@ -12,12 +12,13 @@ import { parsePythonJson } from '../engine/schedulers/config.ts';
 import { checkFolder } from '../models/installed.ts';
 import { resizeLanczos } from '../paint/lanczos.ts';
 import { toFloats } from '../paint/pixels.ts';
+import { readEmbeddingArgument, readLoraArgument, WrongAdapter } from './adapterArguments.ts';
 import { openProgressBar } from './progressBar.ts';
 import { pathFromUser } from './usage.ts';
 
 const usage = `dreamgrid render --model-dir DIR --prompt TEXT --out DIR [--negative TEXT] [--seed N] [--steps N]
   [--guidance X] [--scheduler NAME] [--scheduler-config JSON] [--width W] [--height H] [--count N]
-  [--init FILE --strength S] [--mask FILE] [--provider NAME,…] [--threads N] [--raw] [--json]`;
+  [--init FILE --strength S] [--mask FILE] [--lora FILE:W]… [--embedding TOKEN=FILE]… [--provider NAME,…] [--threads N] [--raw] [--json]`;
 
 const options = {
   'model-dir': { type: 'string' },
@@ -34,6 +35,8 @@ const options = {
   init: { type: 'string' },
   strength: { type: 'string' },
   mask: { type: 'string' },
+  lora: { type: 'string', multiple: true },
+  embedding: { type: 'string', multiple: true },
   provider: { type: 'string' },
   threads: { type: 'string' },
   out: { type: 'string' },
@@ -68,7 +71,10 @@ export async function render(args: string[]): Promise<number> {
     const request = await makeRequest(values, model);
     const bar = openProgressBar();
     const started = performance.now();
-    const result = await model.generate(request, { onStep: ({ step, steps }) => bar.update(step, steps) });
+    const result = await model.generate(request, {
+      onStep: ({ step, steps }) => bar.update(step, steps),
+      onPrepare: (file) => console.error(`dreamgrid render: merging ${path.basename(file)} (once) …`),
+    });
     bar.done();
     const files = await write(out, result.pictures, values.raw === true);
     const seconds = (performance.now() - started) / 1000;
@@ -81,7 +87,9 @@ export async function render(args: string[]): Promise<number> {
     return 0;
   } catch (error) {
     const wrong =
-      error instanceof WrongArguments || (error instanceof EngineError && error.code === 'bad-request');
+      error instanceof WrongArguments ||
+      error instanceof WrongAdapter ||
+      (error instanceof EngineError && error.code === 'bad-request');
     console.error(`dreamgrid render: ${error instanceof Error ? error.message : String(error)}`);
     return wrong ? 2 : 1;
   } finally {
@@ -152,6 +160,8 @@ async function makeRequest(values: Values, model: Model): Promise<GenerateReques
           },
         }
       : {}),
+    loras: [await Promise.all((values.lora ?? []).map(readLoraArgument))],
+    embeddings: await Promise.all((values.embedding ?? []).map(readEmbeddingArgument)),
     ...(values.mask === undefined ? {} : { mask: await readPicture(values.mask, width, height) }),
   };
 }

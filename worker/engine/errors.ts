@@ -3,6 +3,7 @@ export type EngineErrorCode =
   | 'bad-request'
   | 'unsupported'
   | 'bad-model'
+  | 'bad-adapter'
   | 'missing-file'
   | 'out-of-memory'
   | 'not-a-number'

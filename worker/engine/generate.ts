@@ -1,7 +1,8 @@
 /** From a request to pictures, in numbered steps; the same for every family. */
 
+import type { Adapters, PartAdaptation } from './adapters/index.ts';
 import { badRequest, EngineError } from './errors.ts';
-import type { Condition, Family } from './families/family.ts';
+import type { Condition, Conditions, Family } from './families/family.ts';
 import { advance, type Canvas, makeCanvas, type Prediction } from './latents/canvas.ts';
 import type { Denoiser, DenoiserRow } from './latents/denoiser.ts';
 import { rolled, rollOf } from './latents/seamless.ts';
@@ -22,6 +23,7 @@ export interface Parts {
   readonly info: ModelInfo;
   readonly encoders: readonly TextEncoder[];
   readonly denoiser: Denoiser;
+  readonly adapters: Adapters;
   readonly vae: Vae;
   readonly schedulerConfig: Readonly<Record<string, unknown>>;
   readonly sessions: readonly Session[];
@@ -48,17 +50,7 @@ export async function generate(
   const size = vae.channels * height * width;
 
   // 2. Tell the model what to show.
-  const { positive, negative } = await family.condition({
-    folder: parts.folder,
-    encoders: parts.encoders,
-    denoiser,
-    prompt: typeof request.prompt === 'string' ? [{ text: request.prompt, weight: 1 }] : request.prompt,
-    negative: request.negative,
-    emphasis: request.emphasis ?? true,
-    width: request.width,
-    height: request.height,
-    perturb: { amount: request.noise?.perturb ?? 0, seed: request.noise?.seed ?? 0 },
-  });
+  const told = await tellPictures(parts, request, hooks);
   const encodeMs = performance.now() - started;
 
   // 3. Which noise levels, and where on them to start and to stop.
@@ -92,7 +84,7 @@ export async function generate(
     for (let from = 0; from < canvases.length; from += maxBatch) {
       const batch = canvases.slice(from, from + maxBatch);
       const roll = request.tile ? rollOf(call, height, width) : undefined;
-      const said = await predict(parts, batch, plan, index, { positive, negative }, height, width, roll);
+      const said = await predict(parts, batch, plan, index, told, from, height, width, roll);
       batch.forEach((canvas, i) => {
         advance(canvas, said[i]!, plan, index, size, (call + 1) / calls);
       });
@@ -161,19 +153,74 @@ function startIndex(steps: number, strength: number): number {
   return Math.max(steps - Math.min(Math.trunc(steps * strength), steps), 0);
 }
 
+/** What one picture shows, and the network that shows it. */
+interface Told extends Conditions {
+  readonly adaptation: PartAdaptation | undefined;
+}
+
+/** One for each picture; pictures with the same LoRAs share what is computed. */
+async function tellPictures(parts: Parts, request: GenerateRequest, hooks: GenerateHooks): Promise<Told[]> {
+  const { adapters, family, folder, denoiser } = parts;
+  const { loras = [], embeddings = [], prompt } = request;
+  const words = embeddings.map((use) =>
+    adapters.readEmbedding(
+      use,
+      parts.encoders.map((each) => each.width),
+    ),
+  );
+  const wordsKey = await adapters.keyOf(embeddings);
+  const known = new Map<string, Told>();
+  const told: Told[] = [];
+  for (const i of request.seeds.keys()) {
+    throwIfAborted(hooks);
+    const own = await adapters.adapt(loras[loras.length === 1 ? 0 : i] ?? [], hooks.onPrepare);
+    const key = `${own?.key ?? ''}/${wordsKey}`;
+    const before = known.get(key);
+    const one = before ?? {
+      ...(await family.condition({
+        folder,
+        encoders:
+          own || words.length > 0
+            ? parts.encoders.map((encoder, e) => {
+                const part = adapters.textParts[e]!;
+                const change = own?.parts.get(part);
+                return encoder.adapted({
+                  key,
+                  words: words.map((word) => word[e]!),
+                  ...(change ? { open: () => adapters.open(part, [change]) } : {}),
+                });
+              })
+            : parts.encoders,
+        denoiser,
+        prompt: typeof prompt === 'string' ? [{ text: prompt, weight: 1 }] : prompt,
+        negative: request.negative,
+        emphasis: request.emphasis ?? true,
+        width: request.width,
+        height: request.height,
+        perturb: { amount: request.noise?.perturb ?? 0, seed: request.noise?.seed ?? 0 },
+      })),
+      adaptation: own?.parts.get('unet'),
+    };
+    known.set(key, one);
+    told.push(one);
+  }
+  return told;
+}
+
 async function predict(
   parts: Parts,
   batch: readonly Canvas[],
   plan: Plan,
   index: number,
-  conditions: { positive: Condition; negative: Condition | undefined },
+  told: readonly Told[],
+  first: number,
   height: number,
   width: number,
   roll: readonly [number, number] | undefined,
 ): Promise<Prediction[]> {
   const { denoiser, family } = parts;
-  const { positive, negative } = conditions;
-  const guided = (canvas: Canvas): boolean => negative !== undefined && canvas.guidance > 1;
+  const toldTo = (canvas: Canvas): Told => told[first + batch.indexOf(canvas)]!;
+  const guided = (canvas: Canvas): boolean => toldTo(canvas).negative !== undefined && canvas.guidance > 1;
   const row = (canvas: Canvas, condition: Condition): DenoiserRow => {
     const scaled = plan.scaleInput(canvas.x, index);
     const sample = canvas.inpaint?.channels ? concat([scaled, canvas.inpaint.channels]) : scaled;
@@ -184,13 +231,14 @@ async function predict(
       tokens: condition.tokens,
       extras: { ...condition.extras, ...family.guidanceInputs?.(canvas.guidance, denoiser) },
       only: !guided(canvas),
+      adaptation: toldTo(canvas).adaptation,
     };
   };
   const pairs = batch.filter(guided);
   const order = [...pairs, ...batch.filter((canvas) => !guided(canvas))];
   const rows = [
-    ...pairs.map((canvas) => row(canvas, negative!)),
-    ...order.map((canvas) => row(canvas, positive)),
+    ...pairs.map((canvas) => row(canvas, toldTo(canvas).negative!)),
+    ...order.map((canvas) => row(canvas, toldTo(canvas).positive)),
   ];
   const raw = await denoiser.predict(rows, height, width);
   const outputs = roll ? raw.map((output) => rolled(output, height, width, -roll[0], -roll[1])) : raw;
@@ -212,4 +260,5 @@ const notANumber = (seed: number, what: string): EngineError =>
     `seed ${seed}: ${what} came out as not-a-number (half floats overflow in some models; use a float32 one)`,
   );
 
-const runMs = (parts: Parts): number => parts.sessions.reduce((total, session) => total + session.runMs, 0);
+const runMs = (parts: Parts): number =>
+  [...parts.sessions, ...parts.adapters.sessions].reduce((total, session) => total + session.runMs, 0);

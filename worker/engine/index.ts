@@ -45,6 +45,7 @@ export async function loadModel(dir: string, options: LoadOptions = {}): Promise
     tokenCount: (text) => encoders[0]!.tokenizer.encode(text).length,
     async release() {
       for (const session of parts.sessions) await session.release();
+      await parts.adapters.release();
     },
   };
 }

@@ -1,6 +1,7 @@
 /** Opens a model's folder part by part, and refuses what does not fit together, by the file's name. */
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
+import { type AdaptedPart, Adapters } from './adapters/index.ts';
 import { EngineError } from './errors.ts';
 import type { Family } from './families/family.ts';
 import { chooseFamily } from './families/index.ts';
@@ -53,7 +54,13 @@ export async function loadParts(dir: string, options: LoadOptions): Promise<Part
       );
       return makeTextEncoder(sessions.get(part)!, loaded, layer);
     });
-    const denoiser = makeDenoiser(sessions.get('unet')!);
+    const adaptedParts = [...encoderParts.map(({ part }) => part), 'unet'] as AdaptedPart[];
+    const adapters = new Adapters(dir, adaptedParts, folder.config('unet'), {
+      session: settings,
+      overlayBytes: options.overlayBytes ?? defaultOverlayBytes,
+      factorBytes: defaultFactorBytes,
+    });
+    const denoiser = makeDenoiser(sessions.get('unet')!, (rows) => adapters.open('unet', rows));
     const vae = makeVae(folder, sessions.get('vae_decoder')!, sessions.get('vae_encoder'));
     checkFit(family, encoders, denoiser, vae, sessions.get('vae_encoder'));
     const given = options.imageEncoder ?? imageSettings(folder);
@@ -78,6 +85,7 @@ export async function loadParts(dir: string, options: LoadOptions): Promise<Part
       info: describe(folder, family, denoiser, vae, schedulerConfig, sessions),
       encoders,
       denoiser,
+      adapters,
       vae,
       schedulerConfig,
       sessions: [...sessions.values()],
@@ -107,6 +115,10 @@ function checkTimesteps(denoiser: Denoiser, config: Json): void {
     { file },
   );
 }
+
+/** Disk that merged weights of a model may take, and memory for LoRAs' factors that wait to be used again. */
+const defaultOverlayBytes = 16e9;
+const defaultFactorBytes = 1e9;
 
 /** The parts that a model may do without, where they are there. */
 function extraFiles(

@@ -21,6 +21,11 @@ export function checkRequest(request: GenerateRequest, info: ModelInfo, vae: Vae
   if (typeof request.guidance !== 'number' && request.guidance.length !== seeds.length) {
     throw badRequest(`${request.guidance.length} guidance scales for ${seeds.length} pictures`);
   }
+  const lists = request.loras?.length ?? 0;
+  if (lists > 1 && lists !== seeds.length)
+    throw badRequest(`${lists} lists of LoRAs for ${seeds.length} pictures`);
+  for (const { weight } of request.loras?.flat() ?? [])
+    if (!Number.isFinite(weight)) throw badRequest(`a LoRA's weight of ${weight} must be a number`);
   if (typeof request.prompt !== 'string' && request.prompt.length === 0)
     throw badRequest('a prompt of no parts');
   if (stop !== undefined && !(stop > 0 && stop <= 1))

@@ -1,4 +1,7 @@
 /** The engine's public words. */
+import type { EmbeddingUse, LoraUse } from './adapters/index.ts';
+
+export type { EmbeddingUse, LoraUse, StoredTensor, TensorSource } from './adapters/index.ts';
 
 /** Height × width × RGB, 0..1. */
 export interface Picture {
@@ -30,6 +33,8 @@ export interface LoadOptions {
   };
   /** false leaves the safety checker out, where the model has one. */
   readonly safetyChecker?: boolean;
+  /** Disk in the model's folder for weights that LoRAs were merged into; 16 GB where left out. */
+  readonly overlayBytes?: number;
   readonly onProgress?: (part: string, index: number, total: number) => void;
 }
 
@@ -49,6 +54,10 @@ export interface GenerateRequest {
   readonly height: number;
   readonly steps: number;
   readonly guidance: number | readonly number[];
+  /** LoRAs: one list for all pictures, or one a picture. */
+  readonly loras?: readonly (readonly LoraUse[])[];
+  /** Words in prompt and negative that stand for vectors of their own. */
+  readonly embeddings?: readonly EmbeddingUse[];
   readonly scheduler?: { readonly name?: string; readonly config?: Readonly<Record<string, unknown>> };
   /** Reads (word:1.2), [word] and BREAK; true where left out. */
   readonly emphasis?: boolean;
@@ -142,6 +151,8 @@ export interface ModelInfo {
 export interface GenerateHooks {
   readonly signal?: AbortSignal;
   readonly onStep?: (step: Step) => void | Promise<void>;
+  /** Before a LoRA is merged into weights, which takes seconds, once: its file. */
+  readonly onPrepare?: (file: string) => void;
 }
 
 export interface Embeddings {

@@ -2,6 +2,7 @@
  * The network that predicts noise: rows of different pictures go in together and come out apart. What the file
  * calls its inputs, and the type and rank of its timestep, are read from its metadata.
  */
+import type { PartAdaptation } from '../adapters/index.ts';
 import { EngineError } from '../errors.ts';
 import type { Session, Value } from '../onnx/session.ts';
 import { concat } from '../onnx/tensor.ts';
@@ -17,7 +18,14 @@ export interface DenoiserRow {
   readonly extras: Readonly<Record<string, Float32Array>>;
   /** The picture has no other row in this call, so it must not depend on whether other pictures have. */
   readonly only: boolean;
+  /** What the picture's LoRAs do to the network. */
+  readonly adaptation?: PartAdaptation | undefined;
 }
+
+/** Opens the network that rows with LoRAs need, and what it is fed beyond the plain one's inputs. */
+export type OpenAdapted = (
+  rows: readonly (PartAdaptation | undefined)[],
+) => Promise<{ session: Session; feeds: Readonly<Record<string, Value>> }>;
 
 export interface Denoiser {
   readonly session: Session;
@@ -34,7 +42,7 @@ export interface Denoiser {
   predict(rows: readonly DenoiserRow[], height: number, width: number): Promise<Float32Array[]>;
 }
 
-export function makeDenoiser(session: Session): Denoiser {
+export function makeDenoiser(session: Session, openAdapted?: OpenAdapted): Denoiser {
   const inputs = [...session.inputs.values()];
   const byName = (name: string, fallback: (rank: number) => boolean): string => {
     const found = session.inputs.has(name) ? name : inputs.find((port) => fallback(port.shape.length))?.name;
@@ -84,7 +92,12 @@ export function makeDenoiser(session: Session): Denoiser {
       const data = concat(rows.map((row) => row.extras[name]!));
       feeds[name] = { data, dims: [count, data.length / count] };
     }
-    const output = (await session.run(feeds, [outputName])).get(outputName)!;
+    const adaptations = rows.map((row) => row.adaptation);
+    const adapted = adaptations.some((each) => each !== undefined)
+      ? await openAdapted?.(adaptations)
+      : undefined;
+    const running = adapted?.session ?? session;
+    const output = (await running.run({ ...feeds, ...adapted?.feeds }, [outputName])).get(outputName)!;
     const size = output.data.length / count;
     return rows.map((_, i) => output.data.subarray(i * size, (i + 1) * size));
   }
@@ -134,7 +147,9 @@ function groups(
   for (const row of rows) {
     const group = result.at(-1);
     const joins = (first: DenoiserRow): boolean =>
-      (timestepPerRow || first.timestep === row.timestep) && !(apart && (first.only || row.only));
+      (timestepPerRow || first.timestep === row.timestep) &&
+      first.adaptation?.overlay === row.adaptation?.overlay &&
+      !(apart && (first.only || row.only));
     if (group && group.length < size && joins(group[0]!)) group.push(row);
     else result.push([row]);
   }

@@ -11,6 +11,8 @@ import type { Tokenizer } from './tokenizer.ts';
 export interface Piece {
   readonly text: string;
   readonly weight: number;
+  /** A textual inversion: what stands in for the text's own tokens, one vector each. */
+  readonly vectors?: readonly Float32Array[];
 }
 
 /** Marks a forced new row between two pieces. */
@@ -58,15 +60,19 @@ function merge(pieces: readonly Piece[]): Piece[] {
   return merged.length > 0 ? merged : [{ text: '', weight: 1 }];
 }
 
-const isBreak = (piece: Piece): boolean => Number.isNaN(piece.weight);
+export const isBreak = (piece: Piece): boolean => Number.isNaN(piece.weight);
 
 /** One row for the text encoder: its ids, marks and padding included, and a weight for each. */
 export interface Row {
   readonly ids: readonly number[];
   readonly weights: readonly number[];
+  /** Vectors that take the place of tokens' own, by the token's place; its id means nothing then. */
+  readonly vectors?: ReadonlyMap<number, Float32Array>;
 }
 
 const commaBacktrack = 20;
+/** Any id that is no mark: CLIP's first character. */
+const placeholder = 0;
 
 export function layOut(pieces: readonly Piece[], tokenizer: Tokenizer): Row[] {
   const room = tokenizer.length - 2;
@@ -74,16 +80,28 @@ export function layOut(pieces: readonly Piece[], tokenizer: Tokenizer): Row[] {
   const rows: Row[] = [];
   let ids: number[] = [];
   let weights: number[] = [];
+  let vectors: (Float32Array | undefined)[] = [];
   let lastComma = -1;
   const close = (length: number): void => {
-    rows.push(makeRow(ids.slice(0, length), weights.slice(0, length), tokenizer));
+    rows.push(makeRow(ids.slice(0, length), weights.slice(0, length), tokenizer, vectors.slice(0, length)));
     ids = ids.slice(length);
     weights = weights.slice(length);
+    vectors = vectors.slice(length);
     lastComma = -1;
   };
   for (const piece of pieces) {
     if (isBreak(piece)) {
       close(ids.length);
+      continue;
+    }
+    if (piece.vectors) {
+      // The vectors of one word stay together.
+      if (ids.length + piece.vectors.length > room && ids.length > 0) close(ids.length);
+      for (const vector of piece.vectors.slice(0, room)) {
+        ids.push(placeholder);
+        weights.push(piece.weight);
+        vectors.push(vector);
+      }
       continue;
     }
     for (const id of tokenizer.encode(piece.text)) {
@@ -94,6 +112,7 @@ export function layOut(pieces: readonly Piece[], tokenizer: Tokenizer): Row[] {
       if (id === comma) lastComma = ids.length;
       ids.push(id);
       weights.push(piece.weight);
+      vectors.push(undefined);
     }
   }
   if (ids.length > 0 || rows.length === 0) close(ids.length);
@@ -102,10 +121,18 @@ export function layOut(pieces: readonly Piece[], tokenizer: Tokenizer): Row[] {
 
 export const emptyRow = (tokenizer: Tokenizer): Row => makeRow([], [], tokenizer);
 
-function makeRow(ids: readonly number[], weights: readonly number[], tokenizer: Tokenizer): Row {
+function makeRow(
+  ids: readonly number[],
+  weights: readonly number[],
+  tokenizer: Tokenizer,
+  vectors: readonly (Float32Array | undefined)[] = [],
+): Row {
   const padding = tokenizer.length - 2 - ids.length;
+  // The begin mark stands before them.
+  const placed = vectors.flatMap((vector, i): [number, Float32Array][] => (vector ? [[i + 1, vector]] : []));
   return {
     ids: [tokenizer.begin, ...ids, tokenizer.end, ...Array<number>(padding).fill(tokenizer.pad)],
     weights: [1, ...weights, ...Array<number>(padding + 1).fill(1)],
+    ...(placed.length > 0 ? { vectors: new Map(placed) } : {}),
   };
 }

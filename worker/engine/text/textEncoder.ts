@@ -1,8 +1,9 @@
 /** A text encoder: rows of token ids to hidden states, weighted, joined and remembered. */
+import { cutAtWords, type WordEmbedding } from '../adapters/embeddings.ts';
 import { EngineError } from '../errors.ts';
 import type { Session, Value } from '../onnx/session.ts';
 import { concat } from '../onnx/tensor.ts';
-import { emptyRow, layOut, type Piece, parseEmphasis, type Row } from './prompt.ts';
+import { emptyRow, isBreak, layOut, type Piece, parseEmphasis, type Row } from './prompt.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
 export interface Encoded {
@@ -25,6 +26,16 @@ export interface TextEncoder {
   readonly session: Session;
   /** Length of a token's vector, where the file says. */
   readonly width: number | undefined;
+  /** The same encoder as LoRAs change it, with words that stand for vectors. */
+  adapted(adaptation: TextAdaptation): TextEncoder;
+}
+
+export interface TextAdaptation {
+  /** Of everything below: texts encoded under one key are remembered together. */
+  readonly key: string;
+  readonly words: readonly WordEmbedding[];
+  /** The session that LoRAs need, and what it is fed beyond the plain one's inputs; undefined without LoRAs. */
+  readonly open?: () => Promise<{ session: Session; feeds: Readonly<Record<string, Value>> }>;
 }
 
 /** Which hidden state conditions the picture: the last one (SD 1 and 2), or the one before it (SDXL). */
@@ -40,11 +51,13 @@ export function makeTextEncoder(session: Session, tokenizer: Tokenizer, layer: L
   );
   const fetch = pooledName === undefined ? [hiddenName] : [hiddenName, pooledName];
   const idsName = session.inputs.has('input_ids') ? 'input_ids' : [...session.inputs.keys()][0]!;
-  const placeholders = noEmbeddings(session);
+  const placeholders = embeddingFeeds(session, undefined);
+  const plain: TextAdaptation = { key: '', words: [] };
   const cache = new Map<string, { hidden: Float32Array; width: number; pooled: Float32Array }>();
 
-  async function encodeRow(row: Row) {
-    const key = row.ids.join();
+  async function encodeRow(row: Row, { key: adaptation, open }: TextAdaptation = plain) {
+    const places = row.vectors ? [...row.vectors.keys()].join() : '';
+    const key = `${adaptation}#${row.ids.join()}#${places}`;
     const known = cache.get(key);
     if (known) {
       cache.delete(key);
@@ -54,8 +67,14 @@ export function makeTextEncoder(session: Session, tokenizer: Tokenizer, layer: L
     const dims = [1, row.ids.length];
     const lastReal = row.ids.indexOf(tokenizer.end, 1);
     const mask = row.ids.map((_, i) => (i <= lastReal ? 1 : 0));
-    const output = await session.run(
-      { [idsName]: { data: row.ids, dims }, attention_mask: { data: mask, dims }, ...placeholders },
+    const adapted = await open?.();
+    const output = await (adapted?.session ?? session).run(
+      {
+        [idsName]: { data: row.ids, dims },
+        attention_mask: { data: mask, dims },
+        ...embeddingFeeds(session, row.vectors),
+        ...adapted?.feeds,
+      },
       fetch,
     );
     const hidden = output.get(hiddenName)!;
@@ -71,13 +90,21 @@ export function makeTextEncoder(session: Session, tokenizer: Tokenizer, layer: L
     return result;
   }
 
-  return {
+  const encoderFor = (adaptation: TextAdaptation): TextEncoder => ({
     tokenizer,
     session,
     width: typeof fileWidth === 'number' ? fileWidth : undefined,
+    adapted: encoderFor,
     rows: (text, emphasis) => {
       const pieces: Piece[] = emphasis ? parseEmphasis(text) : [{ text, weight: 1 }];
-      return layOut(pieces, tokenizer);
+      return layOut(
+        pieces.flatMap((piece) =>
+          isBreak(piece)
+            ? piece
+            : cutAtWords(piece.text, adaptation.words).map((cut) => ({ ...piece, ...cut })),
+        ),
+        tokenizer,
+      );
     },
     async pool(rows) {
       const batch = session.inputs.get(idsName)?.shape[0];
@@ -96,21 +123,34 @@ export function makeTextEncoder(session: Session, tokenizer: Tokenizer, layer: L
       while (filled.length < count) filled.push(emptyRow(tokenizer));
       const parts = [];
       for (const row of filled) {
-        const { hidden, width, pooled } = await encodeRow(row);
+        const { hidden, width, pooled } = await encodeRow(row, adaptation);
         parts.push({ hidden: weigh(hidden, row.weights, width), width, pooled });
       }
       const { width, pooled } = parts[0]!;
       const hidden = concat(parts.map((part) => part.hidden));
       return { hidden, width, tokens: hidden.length / width, pooled };
     },
-  };
+  });
+  return encoderFor(plain);
 }
 
-/** Our own graphs take embeddings that stand in for tokens' own; here are none. */
-function noEmbeddings(session: Session): Readonly<Record<string, Value>> {
+/** Our own graphs take vectors that stand in for tokens' own. @param vectors by the token's place in a single row */
+function embeddingFeeds(session: Session, vectors: Row['vectors']): Readonly<Record<string, Value>> {
   const width = session.inputs.get('embedding_rows')?.shape[1];
-  if (typeof width !== 'number') return {};
-  return { embedding_places: { data: [], dims: [0, 2] }, embedding_rows: { data: [], dims: [0, width] } };
+  if (typeof width !== 'number') {
+    if (vectors === undefined) return {};
+    throw new EngineError(
+      'unsupported',
+      `${session.file} takes no embeddings: they need a model that was added from .safetensors`,
+      { file: session.file },
+    );
+  }
+  const places = [...(vectors?.keys() ?? [])].flatMap((place) => [0, place]);
+  const rows = concat([...(vectors?.values() ?? [])]);
+  return {
+    embedding_places: { data: places, dims: [places.length / 2, 2] },
+    embedding_rows: { data: rows, dims: [rows.length / width, width] },
+  };
 }
 
 function hiddenOutput(session: Session, layer: Layer): string {

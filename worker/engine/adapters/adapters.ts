@@ -1,0 +1,347 @@
+/**
+ * A model's LoRAs: read once, fed as factors or merged into an overlay, and opened beside the plain networks when
+ * they are first needed. Weights are mapped, so another graph over them costs little memory.
+ */
+import { createHash } from 'node:crypto';
+import { createReadStream, renameSync, statSync, writeFileSync } from 'node:fs';
+import { access } from 'node:fs/promises';
+import path from 'node:path';
+import { EngineError, reason } from '../errors.ts';
+import { buildStored } from '../onnx/ownGraph.ts';
+import { openSession, type Session, type SessionSettings, type Value } from '../onnx/session.ts';
+import { type Base, baseOfModel } from './base.ts';
+import { type EmbeddingUse, readEmbedding, type WordEmbedding } from './embeddings.ts';
+import { bytesOf, type FactorSet, factorFeeds, joinFactors, lowRankOf, type Weighted } from './factors.ts';
+import type { AdaptedPart } from './names.ts';
+import { type AdaptedModule, type AdaptedNetwork, readNetwork } from './network.ts';
+import { findOverlay, limitOverlays, type Merge, makeOverlay } from './overlay.ts';
+import { type Changes, readChanges } from './read.ts';
+import type { TensorSource } from './tensors.ts';
+
+export interface LoraUse {
+  readonly source: TensorSource;
+  /** Of the file, in hex; computed where it is left out. */
+  readonly sha256?: string;
+  /** How strongly; negative turns it around. */
+  readonly weight: number;
+}
+
+/** What a picture's LoRAs do to one network. */
+export interface PartAdaptation {
+  /** Folder of the network with merged weights; the model's own where undefined. */
+  readonly overlay: string | undefined;
+  readonly factors: FactorSet;
+}
+
+export interface Adaptation {
+  /** The same for the same files at the same strengths in the same order. */
+  readonly key: string;
+  readonly parts: ReadonlyMap<AdaptedPart, PartAdaptation>;
+}
+
+export interface AdapterSettings {
+  readonly session: SessionSettings;
+  /** Disk for overlays. */
+  readonly overlayBytes: number;
+  /** Memory for factors that are not in use at the moment. */
+  readonly factorBytes: number;
+}
+
+/** Sessions over overlays that stay open. */
+const mostOverlaysOpen = 4;
+
+export class Adapters {
+  readonly #dir: string;
+  readonly #parts: readonly AdaptedPart[];
+  /** Its name and base, for what is said of a file that does not fit. */
+  readonly #model: { readonly name: string; readonly base: Base };
+  readonly #settings: AdapterSettings;
+  readonly #networks = new Map<AdaptedPart, AdaptedNetwork>();
+  readonly #changes = new Map<string, Changes>();
+  readonly #adaptations = new Map<string, Adaptation>();
+  readonly #sessions = new Map<string, Session>();
+
+  constructor(
+    dir: string,
+    parts: readonly AdaptedPart[],
+    unet: Readonly<Record<string, unknown>>,
+    settings: AdapterSettings,
+  ) {
+    this.#dir = dir;
+    this.#parts = parts;
+    this.#model = { name: path.basename(dir), base: baseOfModel(unet, parts.includes('text_encoder_2')) };
+    this.#settings = settings;
+  }
+
+  /** Every session that was opened, for those who release or count. */
+  get sessions(): readonly Session[] {
+    return [...this.#sessions.values()];
+  }
+
+  /** The text encoders among the networks, in the family's order. */
+  get textParts(): readonly AdaptedPart[] {
+    return this.#parts.filter((part) => part !== 'unet');
+  }
+
+  /**
+   * A word's vectors for each text encoder.
+   * @param widths of the encoders' vectors
+   */
+  readEmbedding(use: EmbeddingUse, widths: readonly (number | undefined)[]): WordEmbedding[] {
+    const known = widths.filter((width) => width !== undefined);
+    return readEmbedding(use, known, this.#model);
+  }
+
+  /** Tells embeddings apart by word and content. */
+  async keyOf(embeddings: readonly EmbeddingUse[]): Promise<string> {
+    const keys: string[] = [];
+    for (const { token, source, sha256 } of embeddings)
+      keys.push(`${JSON.stringify(token)}:${sha256 ?? (await hashOf(source.file))}`);
+    return keys.join('|');
+  }
+
+  /**
+   * Reads what is not known yet, and makes the overlays that are missing.
+   * @param onPrepare called with a LoRA's file before an overlay is made, which takes seconds
+   * @throws EngineError('bad-adapter') for a file that does not fit, 'unsupported' for a model without names
+   */
+  async adapt(
+    loras: readonly LoraUse[],
+    onPrepare?: (file: string) => void,
+  ): Promise<Adaptation | undefined> {
+    if (loras.length === 0) return undefined;
+    const known: { readonly changes: Changes; readonly id: string; readonly use: LoraUse }[] = [];
+    for (const use of loras) {
+      const id = use.sha256 ?? (await hashOf(use.source.file));
+      known.push({ changes: this.#read(id, use.source), id, use });
+    }
+    const key = known.map(({ id, use }) => `${id}:${use.weight}`).join('|');
+    const before = this.#adaptations.get(key);
+    if (before && (await stillThere(before))) {
+      this.#adaptations.delete(key);
+      this.#adaptations.set(key, before);
+      return before;
+    }
+    const parts = new Map<AdaptedPart, PartAdaptation>();
+    for (const part of this.#parts) {
+      const network = this.#network(part);
+      const own = known.flatMap(({ changes, id, use }) => {
+        const modules = changes.get(part);
+        return modules ? [{ modules, id, use }] : [];
+      });
+      if (own.length === 0) continue;
+      const factors = new Map<string, Weighted[]>();
+      const merges = new Map<string, { module: AdaptedModule; parts: Merge['parts'][number][] }>();
+      const merged = new Set<string>();
+      for (const { modules, id, use } of own)
+        for (const [name, change] of modules) {
+          const module = network.modules.get(name)!;
+          const low = lowRankOf(change, module);
+          if (low) {
+            const weighted = low.map((each) => ({ change: each, strength: use.weight }));
+            factors.set(name, [...(factors.get(name) ?? []), ...weighted]);
+            continue;
+          }
+          const merge = merges.get(name) ?? { module, parts: [] };
+          merge.parts.push({ change, strength: use.weight });
+          merges.set(name, merge);
+          merged.add(`${id}:${use.weight}`);
+        }
+      const overlay =
+        merges.size === 0
+          ? undefined
+          : await this.#overlay(network, [...merges.values()], [...merged], () =>
+              onPrepare?.(own.find(({ id, use }) => merged.has(`${id}:${use.weight}`))!.use.source.file),
+            );
+      const joined = new Map<string, Awaited<ReturnType<typeof joinFactors>>>();
+      for (const [name, each] of factors)
+        joined.set(name, await joinFactors(network.modules.get(name)!, each));
+      parts.set(part, { overlay, factors: joined });
+    }
+    const adaptation = { key, parts };
+    this.#adaptations.set(key, adaptation);
+    this.#forget();
+    return adaptation;
+  }
+
+  /**
+   * The session for rows of pictures with LoRAs and without, and what it must be fed beyond the plain one's inputs.
+   * All rows have the same overlay.
+   */
+  async open(
+    part: AdaptedPart,
+    rows: readonly (PartAdaptation | undefined)[],
+  ): Promise<{ session: Session; feeds: Readonly<Record<string, Value>> }> {
+    const network = this.#network(part);
+    const overlay = rows.find((row) => row?.overlay !== undefined)?.overlay;
+    const used = new Set(rows.flatMap((row) => [...(row?.factors.keys() ?? [])]));
+    const kinds = new Set([...used].map((name) => network.modules.get(name)!.port!));
+    const session = await this.#open(network, overlay, kinds);
+    const inputs = new Set(session.inputs.keys());
+    const sets = rows.map((row) => row?.factors);
+    return { session, feeds: this.#feeds(network, session, inputs, sets) };
+  }
+
+  /** Steps of one painting ask for the same feeds again and again. */
+  #lastFeeds = new Map<
+    AdaptedPart,
+    { session: Session; sets: readonly (FactorSet | undefined)[]; feeds: Readonly<Record<string, Value>> }
+  >();
+
+  #feeds(
+    network: AdaptedNetwork,
+    session: Session,
+    inputs: ReadonlySet<string>,
+    sets: readonly (FactorSet | undefined)[],
+  ): Readonly<Record<string, Value>> {
+    const last = this.#lastFeeds.get(network.part);
+    const same =
+      last?.session === session &&
+      last.sets.length === sets.length &&
+      last.sets.every((set, i) => set === sets[i]);
+    if (same) return last.feeds;
+    const feeds = factorFeeds(network, inputs, sets);
+    this.#lastFeeds.set(network.part, { session, sets, feeds });
+    return feeds;
+  }
+
+  async release(): Promise<void> {
+    const sessions = this.sessions;
+    this.#sessions.clear();
+    for (const session of sessions) await session.release();
+  }
+
+  #network(part: AdaptedPart): AdaptedNetwork {
+    const known =
+      this.#networks.get(part) ?? readNetwork(this.#dir, part, this.#parts.includes('text_encoder_2'));
+    this.#networks.set(part, known);
+    return known;
+  }
+
+  #read(id: string, source: TensorSource): Changes {
+    const before = this.#changes.get(id);
+    if (before) return before;
+    const changes = readChanges(
+      source,
+      this.#parts.map((part) => this.#network(part)),
+      this.#model,
+    );
+    this.#changes.set(id, changes);
+    return changes;
+  }
+
+  async #overlay(
+    network: AdaptedNetwork,
+    merges: readonly Merge[],
+    sources: readonly string[],
+    onMake: () => void,
+  ): Promise<string> {
+    const key = createHash('sha256').update(sources.join('|')).digest('hex').slice(0, 32);
+    const found = findOverlay(this.#dir, key, network.part);
+    if (found) return found;
+    onMake();
+    const folder = await makeOverlay(this.#dir, key, network, merges);
+    const inUse = new Set(
+      [...this.#sessions.keys()].map((name) => path.basename(path.dirname(folderOf(name)))),
+    );
+    await limitOverlays(this.#dir, this.#settings.overlayBytes, new Set([...inUse, key]));
+    return folder;
+  }
+
+  async #open(
+    network: AdaptedNetwork,
+    overlay: string | undefined,
+    kinds: ReadonlySet<'linear' | 'convolution'>,
+  ): Promise<Session> {
+    const folder = overlay ?? network.folder;
+    // What is fed to convolutions is rare, and costs a little even where nothing is fed.
+    const ports = kinds.has('convolution') ? 'all' : kinds.has('linear') ? 'linear' : 'none';
+    const name = sessionName(folder, ports);
+    const before = this.#sessions.get(name);
+    if (before) {
+      this.#sessions.delete(name);
+      this.#sessions.set(name, before);
+      return before;
+    }
+    const { bytes } = buildStored(folder, {
+      lora: ({ kind }) => ports === 'all' || (ports === 'linear' && kind === 'linear'),
+    });
+    const file = path.join(folder, `adapted-${ports}.onnx`);
+    writeWhole(file, bytes);
+    const session = await openSession(file, { ...this.#settings.session, own: true, asIs: true });
+    this.#sessions.set(name, session);
+    await this.#closeOldest();
+    return session;
+  }
+
+  async #closeOldest(): Promise<void> {
+    const ofOverlays = [...this.#sessions].filter(([name]) => !this.#isOwn(folderOf(name)));
+    for (const [name, session] of ofOverlays.slice(0, -mostOverlaysOpen * this.#parts.length)) {
+      this.#sessions.delete(name);
+      await session.release();
+    }
+  }
+
+  #isOwn(folder: string): boolean {
+    return path.dirname(folder) === path.normalize(this.#dir);
+  }
+
+  /** Factors are read again from the file in less time than a step takes. */
+  #forget(): void {
+    const sizes = [...this.#adaptations].map(([key, { parts }]) => ({
+      key,
+      bytes: [...parts.values()].reduce((sum, { factors }) => sum + bytesOf(factors), 0),
+    }));
+    let total = sizes.reduce((sum, { bytes }) => sum + bytes, 0);
+    for (const { key, bytes } of sizes.slice(0, -1)) {
+      if (total <= this.#settings.factorBytes) return;
+      this.#adaptations.delete(key);
+      total -= bytes;
+    }
+  }
+}
+
+const sessionName = (folder: string, ports: string): string => `${ports}:${folder}`;
+const folderOf = (name: string): string => name.slice(name.indexOf(':') + 1);
+
+/** Another worker may have thrown an overlay away. */
+async function stillThere({ parts }: Adaptation): Promise<boolean> {
+  for (const { overlay } of parts.values()) {
+    if (overlay === undefined) continue;
+    const there = await access(path.join(overlay, 'weights.json')).then(
+      () => true,
+      () => false,
+    );
+    if (!there) return false;
+  }
+  return true;
+}
+
+function writeWhole(file: string, bytes: Uint8Array): void {
+  const temporary = `${file}.${process.pid}`;
+  try {
+    writeFileSync(temporary, bytes);
+    renameSync(temporary, file);
+  } catch (error) {
+    throw new EngineError(
+      'bad-adapter',
+      `${file} cannot be written, so no LoRA can be used with this model: ${reason(error)}`,
+      { file, cause: error },
+    );
+  }
+}
+
+const hashes = new Map<string, string>();
+
+/** A file that did not change is hashed once. */
+async function hashOf(file: string): Promise<string> {
+  const { mtimeMs, size } = statSync(file);
+  const name = `${file}|${mtimeMs}|${size}`;
+  const known = hashes.get(name);
+  if (known) return known;
+  const hash = createHash('sha256');
+  for await (const bytes of createReadStream(file, { highWaterMark: 1 << 20 })) hash.update(bytes as Buffer);
+  const hex = hash.digest('hex');
+  hashes.set(name, hex);
+  return hex;
+}
