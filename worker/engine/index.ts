@@ -3,8 +3,11 @@
 import { EngineError } from './errors.ts';
 import { generate } from './generate.ts';
 import { loadParts } from './load.ts';
+import { openFolder } from './onnx/folder.ts';
 import { embed } from './text/embed.ts';
 import type { LoadOptions, Model } from './types.ts';
+import { unclipLayout } from './unclip/layout.ts';
+import { loadUnclip } from './unclip/load.ts';
 
 export { checkSchedule } from './checkSchedule.ts';
 export { EngineError, type EngineErrorCode } from './errors.ts';
@@ -23,6 +26,9 @@ export { type Trial, tryModel } from './trial.ts';
 export type * from './types.ts';
 
 export async function loadModel(dir: string, options: LoadOptions = {}): Promise<Model> {
+  const folder = openFolder(dir);
+  const layout = unclipLayout(folder);
+  if (layout) return loadUnclip(folder, layout, options);
   const parts = await loadParts(dir, options);
   const { encoders, family, info } = parts;
   return {

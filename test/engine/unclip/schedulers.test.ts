@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { createGenerator } from '../../../worker/engine/rng.ts';
+import { createGenerator } from '../../../worker/engine/latents/rng.ts';
 import { planSchedule } from '../../../worker/engine/schedulers/index.ts';
 
 /** test/data/unclip/README.md says how it was made; its own `definitions` say what start, network and noise are. */
@@ -33,7 +33,7 @@ describe('UnCLIPScheduler and DDIMInverseScheduler, as diffusers runs them', () 
       const generator = createGenerator(seed);
       const sampler = plan.sampler();
       const sums: number[] = [];
-      let x = start;
+      let x: Float32Array = start;
       plan.timesteps.forEach((t, i) => {
         const shown = x;
         const share = Math.fround(t / (t + 1));

@@ -37,7 +37,12 @@ export const unclip: SchedulerDefinition = {
     const trained = betas(schedule);
     const cumprod = alphasCumprod(schedule);
     // Both ends are among them. One step alone, which diffusers cannot do, goes from pure noise to its end.
-    const timesteps = steps === 1 ? [train - 1] : linspace(0, train - 1, steps).map(roundHalfEven).reverse();
+    const timesteps =
+      steps === 1
+        ? [train - 1]
+        : linspace(0, train - 1, steps)
+            .map(roundHalfEven)
+            .reverse();
     return {
       timesteps,
       order: 1,
