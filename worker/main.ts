@@ -111,7 +111,14 @@ async function main(): Promise<void> {
     warm: engine.loaded,
     free: () => jobs.current() === undefined,
   });
-  const jobs: Jobs = openJobs({ ...deps, model: models.get, maxRunning: env.MAX_RUNNING_JOBS, placement });
+  const rewords = models.all.some(({ manifest }) => manifest.pictureEmbedding === true);
+  const jobs: Jobs = openJobs({
+    ...deps,
+    model: models.get,
+    rewords,
+    maxRunning: env.MAX_RUNNING_JOBS,
+    placement,
+  });
   const renders = openRenderWorker(connection, jobs.onRender);
   const delivers = openDeliverWorker(connection, jobs.onDeliver);
   const asks = openAskWorker(connection, openAsk({ ...deps, model: models.get }));

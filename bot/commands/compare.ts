@@ -1,7 +1,10 @@
 import { randomInt } from 'node:crypto';
 import { ApplicationCommandOptionType } from 'discord.js';
+import { say } from '../../shared/messages/index.ts';
 import { SAMPLERS, samplerOf } from '../../shared/picture/params.ts';
+import { type WayOfPainting, wayOfPainting } from '../../shared/picture/wayOfPainting.ts';
 import { MAX_LENGTH, printPrompt } from '../../shared/prompt/index.ts';
+import type { ModelCard } from '../../shared/queue/job.ts';
 import { UserError } from '../../shared/service/errors.ts';
 import { onRedis } from '../interaction/redisAway.ts';
 import { draftsOf } from '../submit/drafts.ts';
@@ -52,7 +55,10 @@ export const compareCommand: Command = {
     if (wrong)
       throw new UserError('unknown-sampler', { value: wrong, samplers: Object.keys(SAMPLERS).join(', ') });
     const { model = defaultModel, scheduler, seed = randomInt(2 ** 32), ...params } = only.params;
-    const pairs = (models.length > 0 ? models : [model]).flatMap((name) =>
+    // Without names: one model of each way of painting.
+    const ways = models.length + samplers.length === 0 ? waysFrom(model, installed) : undefined;
+    const names = ways ? ways.map(({ name }) => name) : models.length > 0 ? models : [model];
+    const pairs = names.flatMap((name) =>
       (samplers.length > 0 ? samplers.map(samplerOf) : [scheduler]).map(
         (sampler) => [name, sampler] as const,
       ),
@@ -72,7 +78,9 @@ export const compareCommand: Command = {
     const shared = { ...params, seed };
     const compare = {
       prompt: printPrompt({ ...only, params: shared }),
-      labels: pairs.map(([name, sampler]) => labelOf(models.length > 1, name, sampler)),
+      labels: ways
+        ? ways.map(({ name, way }) => `${name} · ${say(asker.locale, `way.${way}`)}`)
+        : pairs.map(([name, sampler]) => labelOf(models.length > 1, name, sampler)),
     };
     const drafts = draftsOf(wishes, defaultModel).map((draft) => ({ ...draft, count: 1, compare }));
     await submit(app, asker, answer, drafts);
@@ -92,6 +100,20 @@ export const compareCommand: Command = {
       });
   },
 };
+
+/** The model that would have painted, and the first of every other way. */
+function waysFrom(
+  first: string,
+  installed: ReadonlyMap<string, ModelCard>,
+): { name: string; way: WayOfPainting }[] {
+  const found = new Map<WayOfPainting, string>();
+  const own = installed.get(first);
+  for (const card of [...(own ? [own] : []), ...installed.values()]) {
+    const way = wayOfPainting(card.family);
+    if (!found.has(way)) found.set(way, card.name);
+  }
+  return [...found].map(([way, name]) => ({ name, way }));
+}
 
 /** What differs: the sampler, the model, or both. */
 const labelOf = (byModel: boolean, model: string, sampler: string | undefined): string => {

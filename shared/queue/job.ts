@@ -8,6 +8,7 @@ import {
   promptPartSchema,
   type Recipe,
   recipeSchema,
+  rewordSchema,
   storeKeySchema,
   zoomSchema,
 } from '../picture/recipe.ts';
@@ -78,6 +79,7 @@ export const renderRequestSchema = z.strictObject({
   cells: cellsSchema.optional(),
   zoom: zoomSchema.optional(),
   blend: blendSchema.optional(),
+  reword: rewordSchema.optional(),
   parent: z
     .strictObject({ jobId: jobIdSchema, index: z.int().min(0).max(3), recipe: recipeSchema })
     .optional(),
@@ -134,6 +136,8 @@ export const renderResultSchema = z.strictObject({
   /** Which pictures the safety checker flagged, and what was done about it. */
   flagged: z.array(z.int().min(0).max(3)).max(4).optional(),
   safety: z.enum(SAFETIES).optional(),
+  /** Whether a model of this worker can reword it. */
+  reword: z.boolean().optional(),
   /** Size of the file that is shown, pixels. */
   width: z.int(),
   height: z.int(),
@@ -216,6 +220,8 @@ export const modelCardSchema = z.object({
   /** It brings a safety checker. */
   checked: z.boolean().optional(),
   upscale: z.boolean(),
+  /** It reads pictures as what they are about: varies, blends and rewords them so. */
+  pictureEmbedding: z.boolean().optional(),
   /** Where this model differs from the table in `params.ts`: its own range and default, or not at all. */
   parameters: z
     .record(

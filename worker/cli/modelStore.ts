@@ -19,6 +19,7 @@ import {
 } from '../models/hub/store.ts';
 import type { Variant } from '../models/hub/variant.ts';
 import { importModel, isImportable } from '../models/import/importModel.ts';
+import { isUnclipSource } from '../models/import/unclip.ts';
 import type { Manifest } from '../models/manifest.ts';
 import { importSettings } from './importSettings.ts';
 import { agree, command, one, stoppable } from './modelCall.ts';
@@ -34,6 +35,7 @@ dreamgrid models add FILE|DIR [--as NAME]        take in a .safetensors, a diffu
                  [--vae FILE]                    files; with another autoencoder than the model's own
                  [--steps N] [--guidance X] [--scheduler NAME] [--prediction epsilon|v_prediction]
                  [--link] [--no-load]            ONNX: hard links instead of copies; without trying to load it
+                 [--prior DIR]                   Kandinsky 2.2: the folder of its prior
 dreamgrid models verify [NAME …]                 compare every byte with the manifest
 dreamgrid models optimise NAME [--undo]          once, for the processor: loads in a fraction of the time, and
                                                  workers on one machine share the weights
@@ -133,6 +135,7 @@ const addOptions = {
   link: { type: 'boolean' },
   'no-load': { type: 'boolean' },
   ...settingOptions,
+  prior: { type: 'string' },
 } as const;
 
 export const add = command(modelUsage, addOptions, async ({ models, words, flags, say, note }) => {
@@ -146,7 +149,7 @@ export const add = command(modelUsage, addOptions, async ({ models, words, flags
   const notes: string[] = [];
   const common = { ...(flags['no-load'] ? {} : { load }), onBytes };
   const settings = importSettings(flags);
-  const importable = await isImportable(from);
+  const importable = (await isImportable(from)) && !(await isUnclipSource(from));
   if (!importable && Object.keys(settings).length > 0)
     throw new StoreError('usage', `${from} is no .safetensors: --${Object.keys(settings)[0]} is for those.`);
   const manifest = await stoppable((signal) =>
@@ -155,6 +158,7 @@ export const add = command(modelUsage, addOptions, async ({ models, words, flags
       : addModel(models, from, name, {
           ...common,
           link: flags['link'] === true,
+          ...(flags['prior'] === undefined ? {} : { prior: pathFromUser(flags['prior'] as string) }),
           onNote: (text) => notes.push(text),
         }),
   ).finally(bar.end);

@@ -183,6 +183,7 @@ export function toCard({ name, hash, manifest }: InstalledModel): ModelCard {
     draft: { steps: manifest.draft.steps },
     hash,
     upscale: manifest.upscaler !== undefined,
+    ...(manifest.pictureEmbedding ? { pictureEmbedding: true } : {}),
     ...(manifest.parameters ? { parameters: manifest.parameters } : {}),
     checked: hasChecker({ manifest }),
   };

@@ -1,4 +1,4 @@
-import type { Embeddings, GenerateRequest, LoadOptions, ModelInfo } from '../engine/types.ts';
+import type { Embeddings, GenerateRequest, LoadOptions, Meaning, ModelInfo, Stage } from '../engine/types.ts';
 import type { Pixels } from '../paint/pixels.ts';
 
 /** What parent and engine process say to each other: structured clones, pictures as bytes. */
@@ -12,15 +12,18 @@ export type Ask =
 export type ToChild = { id: number; ask: Ask } | { id: number; abort: true };
 
 /** As the engine takes it, with pictures in 8 bits, so that a stored PNG and a fresh picture are the same. */
-export type PaintRequest = Omit<GenerateRequest, 'init' | 'mask' | 'check'> & {
+export type PaintRequest = Omit<GenerateRequest, 'init' | 'mask' | 'check' | 'meaning'> & {
   init?: { image?: Pixels; images?: readonly Pixels[]; latents?: readonly Float32Array[]; strength: number };
   /** Of the request's size: 255 = painted anew, 0 = kept, between = kept at first (see the engine's softMask). */
   mask?: Uint8Array;
+  meaning?: Omit<Meaning, 'pictures'> & { readonly pictures: readonly Pixels[] };
 };
 
 export interface StepNews {
   step: number;
   steps: number;
+  /** Of models that paint in stages. */
+  stage?: Stage;
   /** At latent resolution; only every `previewEveryMs`. */
   previews?: Pixels[];
 }

@@ -63,8 +63,8 @@ export interface MovqConfig {
 }
 
 /** @throws EngineError('unsupported') which names the field */
-export function readPixelUNetConfig(json: Json, part: string): PixelUNetConfig {
-  const at = reader(json, part);
+export function readPixelUNetConfig(json: Json): PixelUNetConfig {
+  const at = reader(json, 'unet');
   const conditional = json['_class_name'] !== 'UNet2DModel';
   at.only('act_fn', ['silu', 'swish']);
   at.only('time_embedding_type', ['positional']);

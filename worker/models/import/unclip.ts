@@ -1,21 +1,6 @@
 import { link, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import {
-  buildMovqDecoder,
-  buildMovqEncoder,
-  buildPixelUNet,
-  buildPrior,
-  buildTextEncoder,
-  buildTextProjection,
-  buildVision,
-  type Network,
-  readMovqConfig,
-  readPixelUNetConfig,
-  readPriorConfig,
-  readTextConfig,
-  readVisionConfig,
-  type Weights,
-} from '../../engine/graph/index.ts';
+import { buildNetwork, indexOf, type NetworkKind, type Weight, weightIndexFile } from '../../engine/index.ts';
 import { parsePythonJson } from '../../engine/schedulers/config.ts';
 import { StoreError } from '../hub/errors.ts';
 import { type PartWeights, readNumbers, readPartWeights } from './partWeights.ts';
@@ -26,34 +11,29 @@ type Json = Readonly<Record<string, unknown>>;
 interface Part {
   readonly from: string;
   readonly to: string;
-  readonly build: (config: Json, weights: Weights) => Network;
+  readonly network: NetworkKind;
   /** Weights that the engine wants as numbers in the part's config. */
   readonly numbers?: Readonly<Record<string, string>>;
   readonly optional?: boolean;
+  /** A weight without which it is taken not to be there: some files hold one half of an autoencoder. */
+  readonly sign?: string;
 }
 
-const text = (config: Json, weights: Weights): Network => buildTextEncoder(readTextConfig(config), weights);
-const prior = (config: Json, weights: Weights): Network => buildPrior(readPriorConfig(config), weights);
-const vision = (config: Json, weights: Weights): Network => buildVision(readVisionConfig(config), weights);
-const pixels =
-  (part: string) =>
-  (config: Json, weights: Weights): Network =>
-    buildPixelUNet(readPixelUNetConfig(config, part), weights);
 const clipNumbers = { clip_mean: 'clip_mean', clip_std: 'clip_std' };
 
 const karlo: readonly Part[] = [
-  { from: 'text_encoder', to: 'text_encoder', build: text },
-  { from: 'prior', to: 'prior', build: prior, numbers: clipNumbers, optional: true },
+  { from: 'text_encoder', to: 'text_encoder', network: 'text_encoder' },
+  { from: 'prior', to: 'prior', network: 'prior', numbers: clipNumbers, optional: true },
   {
     from: 'text_proj',
     to: 'text_proj',
-    build: buildTextProjection,
+    network: 'text_projection',
     numbers: { null_image_embedding: 'learned_classifier_free_guidance_embeddings' },
   },
-  { from: 'decoder', to: 'decoder', build: pixels('decoder') },
-  { from: 'super_res_first', to: 'super_res_first', build: pixels('super_res_first') },
-  { from: 'super_res_last', to: 'super_res_last', build: pixels('super_res_last') },
-  { from: 'image_encoder', to: 'image_encoder', build: vision, optional: true },
+  { from: 'decoder', to: 'decoder', network: 'pixel_unet' },
+  { from: 'super_res_first', to: 'super_res_first', network: 'pixel_unet' },
+  { from: 'super_res_last', to: 'super_res_last', network: 'pixel_unet' },
+  { from: 'image_encoder', to: 'image_encoder', network: 'vision', optional: true },
 ];
 const karloFolders = [
   'tokenizer',
@@ -65,21 +45,22 @@ const karloFolders = [
 
 /** @param before what stands before the names of the prior's parts: nothing in a repository of its own */
 const kandinskyPrior = (before: string): readonly Part[] => [
-  { from: `${before}text_encoder`, to: 'prior_text_encoder', build: text },
-  { from: `${before}prior`, to: 'prior_prior', build: prior, numbers: clipNumbers },
-  { from: `${before}image_encoder`, to: 'prior_image_encoder', build: vision, optional: true },
+  { from: `${before}text_encoder`, to: 'prior_text_encoder', network: 'text_encoder' },
+  { from: `${before}prior`, to: 'prior_prior', network: 'prior', numbers: clipNumbers },
+  { from: `${before}image_encoder`, to: 'prior_image_encoder', network: 'vision', optional: true },
 ];
 const kandinskyDecoder: readonly Part[] = [
-  { from: 'unet', to: 'unet', build: pixels('unet') },
+  { from: 'unet', to: 'unet', network: 'pixel_unet' },
   {
     from: 'movq',
     to: 'movq_decoder',
-    build: (config, weights) => buildMovqDecoder(readMovqConfig(config), weights),
+    network: 'movq_decoder',
   },
   {
     from: 'movq',
     to: 'movq_encoder',
-    build: (config, weights) => buildMovqEncoder(readMovqConfig(config), weights),
+    sign: 'encoder.conv_in.weight',
+    network: 'movq_encoder',
   },
 ];
 
@@ -148,11 +129,12 @@ async function takeParts(
   take: (from: string, to: string) => Promise<void>,
 ): Promise<void> {
   const taken = new Map<string, string>();
-  for (const { from, to, build, numbers, optional } of parts) {
+  for (const { from, to, network, numbers, optional, sign } of parts) {
     const source = join(folder, from);
     if (optional && !(await has(folder, from))) continue;
     const config = await readJson(join(source, 'config.json'));
     const weights = await readPartWeights(source);
+    if (sign !== undefined && !weights.find(sign)) continue;
     const own = join(target, to);
     await mkdir(own, { recursive: true });
     for (const file of weights.files) {
@@ -163,7 +145,14 @@ async function takeParts(
       else await take(path, join(own, file));
       taken.set(path, join(own, file));
     }
-    await writeFile(join(own, 'model.onnx'), build(config, weights.find).bytes);
+    const used = new Map<string, Weight>();
+    const find = (name: string): Weight | undefined => {
+      const weight = weights.find(name);
+      if (weight) used.set(name, weight);
+      return weight;
+    };
+    await writeFile(join(own, 'model.onnx'), buildNetwork(network, config, find).bytes);
+    await writeFile(join(own, weightIndexFile), JSON.stringify(indexOf(network, used)));
     const written = await numbersOf(weights, numbers ?? {});
     await writeFile(join(own, 'config.json'), `${JSON.stringify({ ...config, ...written }, null, 1)}\n`);
   }
