@@ -1,7 +1,7 @@
 """Paints what people ask (`asked.jsonl`, written before pocket 2 was trained on anything): `python asked.py [--second] [--pictures 2] [--out SHEET]`.
 
 Without --second the ONNX files that ship paint, with it pocket 2's checkpoint in training/work. The sheet shows every prompt, none left out or
-chosen, with what must be seen below it; `eye.json` holds what was seen by eye: 1 what was asked, 0.5 half of it, 0 not.
+chosen, with what must be seen below it; `eye.json` holds what was seen by eye in one picture each: 1 all that was asked, quarters for parts of it, 0 nothing.
 """
 
 import argparse
@@ -55,11 +55,27 @@ def by_eye(name: str) -> dict[str, float]:
     return {word: round(float(np.mean(values)), 3) for word, values in rows.items() if values}
 
 
+def judged(entries: list[dict], tiles: np.ndarray, pictures: int) -> None:
+    """Prints what share of the questions the judge answers with yes."""
+    import torch
+    from answers import answer, table
+    from pocket2 import judge
+    network, found = judge.load(), []
+    for tile in tiles:
+        x = torch.from_numpy(tile)[None].permute(0, 3, 1, 2).float() / 127.5 - 1
+        with torch.no_grad():
+            nouns, colours, *whole = network(torch.nn.functional.interpolate(x, (128, 128), mode="area"))
+        found.append(answer(entries[len(found) // pictures], nouns[0].softmax(0).numpy(), colours[0].softmax(0).numpy(), {n: int(w.argmax()) for n, w in zip(judge.WHOLE, whole)}, tile))
+    for name, (count, share) in table([e for e in entries for _ in range(pictures)], found).items():
+        print(f"| {name} | {count} | {share:.0%} |")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--second", action="store_true")
     parser.add_argument("--pictures", type=int, default=2)
     parser.add_argument("--out", default="asked.webp")
+    parser.add_argument("--judge", action="store_true", help="have the judge in training/work answer, and print the shares")
     parser.add_argument("--eye", action="store_true", help="print the means of eye.json, paint nothing")
     options = parser.parse_args()
     if options.eye:
@@ -75,6 +91,8 @@ def main() -> None:
         from evaluate import Pipeline
         tiles = Pipeline().paint(prompts, seeds)
     sheet(entries, tiles, options.pictures, options.out)
+    if options.judge:
+        judged(entries, tiles, options.pictures)
 
 
 if __name__ == "__main__":
