@@ -1,5 +1,10 @@
 /** Where commands stand, and over how many shards the bot hears of them. */
 import { afterEach, expect, it } from 'vitest';
+import { connect, openClient } from '../../bot/client.ts';
+import { registerCommands } from '../../bot/commands/register.ts';
+import { keys } from '../../shared/queue/redis.ts';
+import { readEnv } from '../../shared/service/env.ts';
+import { openLog } from '../../shared/service/log.ts';
 import { problemsOf, until } from '../support/faults.ts';
 import { isMessage } from '../support/processes.ts';
 import { freePort } from '../support/redis.ts';
@@ -16,21 +21,27 @@ const scopes = () => new Set(stack.playground.commands.map((command) => command[
 
 it('DISCORD_GUILD set later, and removed again: every command stands once, in the scope of now', async () => {
   stack = await startStack();
-  const { guildId } = stack.playground;
-  for (const [env, scope] of [
-    [{}, 'everywhere'],
-    [{ DISCORD_GUILD: guildId }, guildId],
-    [{}, 'everywhere'],
+  const { playground, redis } = stack;
+  const log = openLog('bot', 'silent');
+  const startWith = async (more: Record<string, string>): Promise<void> => {
+    const env = readEnv({ ...stack.env, ...more });
+    const client = openClient(env, log);
+    await registerCommands(await connect(client, env), { env, redis: redis.client, log });
+    await client.destroy();
+  };
+  for (const [more, scope, isRemembered] of [
+    [{}, 'everywhere', true],
+    [{ DISCORD_GUILD: playground.guildId }, playground.guildId, true],
+    [{}, 'everywhere', true],
+    [{ DISCORD_GUILD: playground.guildId }, playground.guildId, true],
     // Nobody remembers: the bot looks at its servers.
-    [{ DISCORD_GUILD: guildId }, guildId],
-    [{}, 'everywhere'],
+    [{}, 'everywhere', false],
   ] as const) {
-    if (stack.processes.length === 4) await stack.redis.client.del('{dreamgrid}:commands');
-    const bot = await stack.startBot(env);
+    if (!isRemembered) await redis.client.del(keys.commands);
+    await startWith(more);
+    expect(names().all).toBeGreaterThan(10);
     expect(names().different).toBe(names().all);
     expect([...scopes()]).toEqual([scope]);
-    bot.signal('SIGTERM');
-    await bot.ended;
   }
 });
 
