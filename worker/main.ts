@@ -1,7 +1,9 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { openStore } from '../shared/picture/openStore.ts';
+import { tellWrongServer } from '../shared/queue/failover.ts';
 import { SCHEMA_VERSION } from '../shared/queue/job.ts';
+import { probeRedis } from '../shared/queue/probe.ts';
 import {
   openAskWorker,
   openDeliverWorker,
@@ -43,8 +45,11 @@ async function main(): Promise<void> {
   const metrics = openMetrics(registry);
 
   // what it needs
-  const connection = workerConnection(env.REDIS_URL, env.REDIS_CA);
+  let rejoin = (): void => undefined;
+  const wrong = tellWrongServer(log, () => rejoin());
+  const connection = workerConnection(env, undefined, wrong);
   const redis = await connectRedis(connection);
+  await probeRedis(redis);
   const unsafe = await checkRedis(redis, {
     production: env.NODE_ENV === 'production',
     unsafe: env.REDIS_UNSAFE,
@@ -127,6 +132,8 @@ async function main(): Promise<void> {
 
   // who hears of it
   const subscriber = redis.duplicate();
+  // Nothing that it says is refused by an old primary, where nobody publishes any more.
+  rejoin = () => void (subscriber.status === 'ready' && subscriber.disconnect(true));
   subscriber.on('error', () => undefined);
   const takeUp = () => void placement.takeUp().catch((err) => log.debug({ err }, 'nothing taken up'));
   subscriber.on('message', (channel, text) => (channel === keys.cancel ? jobs.cancel(text) : takeUp()));
