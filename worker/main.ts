@@ -126,7 +126,7 @@ async function main(): Promise<void> {
   });
   const renders = openRenderWorker(connection, jobs.onRender);
   const delivers = openDeliverWorker(connection, jobs.onDeliver);
-  const asks = openAskWorker(connection, openAsk({ ...deps, model: models.get }));
+  const asks = openAskWorker(connection, openAsk({ ...deps, model: models.get, placement }));
   for (const worker of [renders, delivers, asks])
     worker.on('error', (error) => log.debug({ err: error }, 'queue'));
 
