@@ -1,6 +1,8 @@
+import { existsSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import { basename, join } from 'node:path';
 import { readEnv } from '../../shared/service/env.ts';
+import { weightIndexFile } from '../engine/index.ts';
 import { addModel } from '../models/hub/add.ts';
 import { StoreError } from '../models/hub/errors.ts';
 import { formatBytes } from '../models/hub/format.ts';
@@ -277,6 +279,13 @@ export const optimise = command(modelUsage, { undo: { type: 'boolean' } }, async
   const model = await findModel(call.models, one(call.words, 'model'));
   if (model.problem !== undefined || model.unfinished)
     throw new StoreError('damaged', `${model.name} is not sound: dreamgrid models verify ${model.name}`);
+  if (existsSync(join(model.dir, 'unet', weightIndexFile)) && !call.flags['undo']) {
+    call.say(
+      { name: model.name, bytes: 0, optimised: true },
+      `${model.name} needs none of it: its weights are opened as they lie.`,
+    );
+    return 0;
+  }
   const bar = openBar(process.stderr);
   const bytes = call.flags['undo']
     ? await forgetOptimised(model)
