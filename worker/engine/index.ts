@@ -11,7 +11,7 @@ import { loadUnclip } from './unclip/load.ts';
 
 export { checkSchedule } from './checkSchedule.ts';
 export { EngineError, type EngineErrorCode } from './errors.ts';
-export { builderVersion, type ElementType, type Network, type Weight } from './graph/index.ts';
+export { builderVersion, type ElementType, type Network, type Weight, type Weights } from './graph/index.ts';
 export { optimise, optimisedDir } from './onnx/optimised.ts';
 export {
   buildNetwork,
@@ -21,6 +21,7 @@ export {
   type NetworkKind,
   weightIndexFile,
 } from './onnx/ownGraph.ts';
+export { fromHalf } from './onnx/tensor.ts';
 export { findScheduler, schedulerNames } from './schedulers/index.ts';
 export { type Trial, tryModel } from './trial.ts';
 export type * from './types.ts';

@@ -1,7 +1,6 @@
 import { open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ElementType, Weight, Weights } from '../../engine/graph/index.ts';
-import { fromHalf } from '../../engine/onnx/tensor.ts';
+import { type ElementType, fromHalf, type Weight, type Weights } from '../../engine/index.ts';
 import { StoreError } from '../hub/errors.ts';
 import { type Dtype, readSafetensors, type Tensor } from './safetensors.ts';
 
