@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type ImportOptions, importModel } from '../import/importModel.ts';
 import type { Manifest } from '../manifest.ts';
 import { type Files, fileNames, manifestFor, type Origin, writeManifest } from './describeModel.ts';
-import { needSpace, refuseExisting } from './disk.ts';
+import { isAlive, needSpace, refuseExisting } from './disk.ts';
 import { download, repository, type Source } from './download.ts';
 import { diskError, StoreError } from './errors.ts';
 import type { Hub } from './http.ts';
@@ -202,15 +202,6 @@ async function lock(path: string, name: string): Promise<() => Promise<void>> {
   await rm(path, { force: true });
   await writeFile(path, String(process.pid), { flag: 'wx' });
   return () => unlink(path).catch(() => undefined);
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }
 
 /** Leftovers of a pull of another revision do not become part of this model. */
