@@ -98,7 +98,7 @@ export const en = {
   'command.compare.samplers.name': 'samplers',
   'command.compare.samplers.description': 'Names of samplers, with commas',
   'command.inspect.name': 'inspect',
-  'command.inspect.description': 'How a picture was painted, by Dreamgrid, AUTOMATIC1111 or ComfyUI',
+  'command.inspect.description': 'How a picture was painted, by Dreamgrid or by another program',
   'command.inspect.image.name': 'image',
   'command.inspect.image.description': 'The picture file as it was saved',
   'command.describe.name': 'describe',

@@ -84,7 +84,7 @@ export const vi = {
   'command.compare.samplers.name': 'bộ-lấy-mẫu',
   'command.compare.samplers.description': 'Tên các bộ lấy mẫu, cách nhau bằng dấu phẩy',
   'command.inspect.name': 'xem-ảnh',
-  'command.inspect.description': 'Ảnh được vẽ thế nào, bởi Dreamgrid, AUTOMATIC1111 hoặc ComfyUI',
+  'command.inspect.description': 'Ảnh được vẽ thế nào, bởi Dreamgrid hoặc chương trình khác',
   'command.inspect.image.name': 'ảnh',
   'command.inspect.image.description': 'Tệp ảnh như khi được lưu',
   'command.describe.name': 'mô-tả',
