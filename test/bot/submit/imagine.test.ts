@@ -78,7 +78,7 @@ describe('/imagine', { timeout: 240_000 }, () => {
 
   it('says how another program’s signs were read, to whoever typed them', async () => {
     const asked = await imagine('a {red|blue} fox');
-    await scene.discord.waitFor(() => asked.followups.length > 0);
+    await expect.poll(() => asked.followups.length, { timeout: 60_000 }).toBe(1);
     expect(asked.followups[0]).toMatchObject({
       ephemeral: true,
       content: expect.stringContaining('`{red, blue}`'),
