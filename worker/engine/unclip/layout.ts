@@ -99,7 +99,10 @@ function complete(folder: Folder, layout: Layout): Layout {
   for (const part of layout.needed) {
     if (folder.has(part)) continue;
     const file = folder.at(`${part}/model.onnx`);
-    throw missing(file, `${file} is missing: models of the family ${layout.family} need it. Fetch or export it again.`);
+    throw missing(
+      file,
+      `${file} is missing: models of the family ${layout.family} need it. Fetch or export it again.`,
+    );
   }
   return layout;
 }
