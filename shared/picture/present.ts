@@ -70,13 +70,20 @@ export function presentProgress({
   locale,
   percent,
   preview,
-}: Subject & { percent: number; preview: boolean }): Payload {
+  preparing,
+}: Subject & { percent: number; preview: boolean; preparing?: string }): Payload {
   const shown = Math.max(0, Math.min(99, Math.floor(percent)));
   return {
     content: headline(
       render,
       locale,
-      withLane(say(locale, 'status.percent', { percent: shown }), render, locale),
+      withLane(
+        preparing === undefined
+          ? say(locale, 'status.percent', { percent: shown })
+          : say(locale, 'status.preparing', { name: escapeMarkdown(preparing).slice(0, 80) }),
+        render,
+        locale,
+      ),
     ),
     components: [cancelRow(render, locale)],
     allowed_mentions: { parse: [] },

@@ -6,6 +6,7 @@ import { loadParts } from './load.ts';
 import { embed } from './text/embed.ts';
 import type { LoadOptions, Model } from './types.ts';
 
+export { type Base, baseOfFile } from './adapters/index.ts';
 export { checkSchedule } from './checkSchedule.ts';
 export { EngineError, type EngineErrorCode } from './errors.ts';
 export { builderVersion, type ElementType, type Network, type Weight } from './graph/index.ts';

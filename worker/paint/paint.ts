@@ -4,6 +4,7 @@ import { engineSettings } from '../../shared/picture/resolve.ts';
 import { pictureKeys, type Store } from '../../shared/picture/store.ts';
 import { styledParts } from '../../shared/picture/style.ts';
 import { PermanentError } from '../../shared/service/errors.ts';
+import type { AdapterKind, AdapterStore } from '../models/adapterStore.ts';
 import type { InstalledModel } from '../models/installed.ts';
 import type { Engine, PaintOptions } from '../process/host.ts';
 import type { PaintRequest, StepNews } from '../process/protocol.ts';
@@ -21,6 +22,8 @@ export interface PaintDeps {
   engine: Engine;
   store: Store;
   model(name: string): InstalledModel | undefined;
+  /** Where LoRAs and embeddings lie; a recipe that names one cannot be painted without. */
+  adapters?: Pick<AdapterStore, 'find'> | undefined;
   /** What happens to what the model's safety checker flags; off where left out. */
   safety?: SafetySwitch;
 }
@@ -123,17 +126,19 @@ async function keptPicture(deps: PaintDeps, recipe: Recipe, options: PaintOption
 }
 
 async function generate(
-  { engine }: PaintDeps,
+  { engine, adapters }: PaintDeps,
   model: InstalledModel,
   recipe: Recipe,
   init: Init | undefined,
   options: PaintOptions,
   mask?: Uint8Array,
 ): Promise<Painting> {
+  const adapted = adaptersOf(adapters, recipe);
   const requests = engineRequests(recipe).map((request) => ({
     ...request,
     ...(init ? { init } : {}),
     ...(mask ? { mask } : {}),
+    ...adapted,
   }));
   const painting: Painting = { pictures: [], latents: [], ms: 0 };
   const previews: Pixels[] = [];
@@ -143,10 +148,15 @@ async function generate(
         options.onStep?.(news);
         return;
       }
-      const { step, steps } = news;
+      const { step, steps, preparing } = news;
       if (news.previews?.[0]) previews[i] = news.previews[0];
       const shown = news.previews?.[0] && { previews: padded(previews, requests.length) };
-      options.onStep?.({ step: i * steps + step, steps: requests.length * steps, ...shown });
+      options.onStep?.({
+        step: i * steps + step,
+        steps: requests.length * steps,
+        ...shown,
+        ...(preparing ? { preparing } : {}),
+      });
     };
     const { pictures, latents, ms } = await engine.generate(model, request, { ...options, onStep });
     painting.pictures.push(...pictures);
@@ -154,6 +164,32 @@ async function generate(
     painting.ms += ms;
   }
   return painting;
+}
+
+/** The very files of the recipe: other ones of the same name would paint another picture. */
+function adaptersOf(
+  adapters: PaintDeps['adapters'],
+  { loras = [], embeddings = [] }: Recipe,
+): Pick<PaintRequest, 'loras' | 'embeddings'> {
+  const fileOf = (kind: AdapterKind, name: string, sha256: string): string => {
+    const file = adapters?.find(kind, name, sha256);
+    if (file === undefined) throw new PermanentError('adapter-gone', { name });
+    return file;
+  };
+  return {
+    ...(loras.length > 0
+      ? { loras: loras.map(({ name, ...use }) => ({ ...use, file: fileOf('loras', name, use.sha256) })) }
+      : {}),
+    ...(embeddings.length > 0
+      ? {
+          embeddings: embeddings.map(({ name, sha256 }) => ({
+            token: name,
+            sha256,
+            file: fileOf('embeddings', name, sha256),
+          })),
+        }
+      : {}),
+  };
 }
 
 /** Weird bends every prompt in one direction, so that picture i painted alone with seed S + i is the same. */

@@ -172,6 +172,8 @@ export function explain(error: unknown, deadlineS: number, model: string): unkno
       return new PermanentError('too-large', {}, because);
     case 'unsupported':
       return new PermanentError('not-able', { model }, because);
+    case 'bad-adapter':
+      return new PermanentError('adapter', { model }, because);
     case 'not-a-number':
       return new PermanentError('blank', {}, because);
     default:
