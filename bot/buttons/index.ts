@@ -9,7 +9,7 @@ import { mydataButtons } from '../history/mydata.ts';
 import { findRecipe, findRequest } from '../history/recipes.ts';
 import { onRedis } from '../interaction/redisAway.ts';
 import type { Draft } from '../submit/drafts.ts';
-import { editOf, rerollOf, retryOf, upscaleOf, variationOf } from '../submit/drafts.ts';
+import { editOf, enhanceOf, rerollOf, retryOf, upscaleOf, variationOf } from '../submit/drafts.ts';
 import { imagine } from '../submit/imagine.ts';
 import type { Button, Click } from './button.ts';
 import { cancel } from './cancel.ts';
@@ -158,6 +158,7 @@ export const buttons = {
     ),
   ),
   reroll,
+  enhance: paint(fromPicture((_jobId, _index, recipe) => enhanceOf(recipe))),
   'upscale-subtle': upscaled('upscale-subtle'),
   'upscale-creative': upscaled('upscale-creative'),
   'vary-subtle': varied('vary-subtle'),

@@ -17,7 +17,7 @@ import { describeProblems } from '../submit/promptProblems.ts';
 import { modelFor } from '../submit/prompts.ts';
 import { type Call, type Command, EVERYWHERE, named } from './command.ts';
 
-const { String: TEXT, Subcommand, SubcommandGroup } = ApplicationCommandOptionType;
+const { String: TEXT, Integer, Subcommand, SubcommandGroup } = ApplicationCommandOptionType;
 
 export const preferCommand: Command = {
   kind: 'private',
@@ -54,6 +54,11 @@ export const preferCommand: Command = {
       { ...named('prefer.remix'), type: Subcommand },
       { ...named('prefer.variability'), type: Subcommand },
       { ...named('prefer.auto_dm'), type: Subcommand },
+      {
+        ...named('prefer.count'),
+        type: Subcommand,
+        options: [{ ...named('prefer.count.value'), type: Integer, min_value: 1, max_value: 4 }],
+      },
     ],
   },
   async run(call) {
@@ -111,6 +116,13 @@ const subcommands = {
     say(asker.locale, `prefer.variability.${await toggleVariability(app, asker)}`),
   auto_dm: async ({ app, asker }: Call) =>
     say(asker.locale, (await toggle(app, asker, 'autoDm')) ? 'prefer.auto-dm.on' : 'prefer.auto-dm.off'),
+  count: async ({ app, asker, interaction }: Call) => {
+    const count = interaction.options.getInteger('value') ?? undefined;
+    await choose(app, asker, { count });
+    return count === undefined
+      ? say(asker.locale, 'prefer.count.none')
+      : say(asker.locale, 'prefer.count', { n: count });
+  },
 };
 
 /** Parameters only: words behind every prompt would be a surprise. @throws UserError suffix-words, prompt */

@@ -21,7 +21,7 @@ export interface Shown {
   operator: { model: string; daily: number; safety: string; moderation: string };
 }
 
-export const LIMIT_FIELDS = { daily: 'daily', slow: 'slow' } as const;
+export const LIMIT_FIELDS = { daily: 'daily', slow: 'slow', count: 'count' } as const;
 export const WORDS_FIELD = 'words';
 export const SWITCHES = ['moderation', 'adults', 'pings'] as const;
 /** Stands for "the operator's model" among the values of a menu, none of which may be empty. */
@@ -64,6 +64,7 @@ function summary({ locale, server, blocked, operator, checked }: Shown): APIEmbe
     'setup.daily': daily === 0 ? say(locale, 'setup.no-limit') : String(daily),
     'setup.slow':
       server.slowSeconds === 0 ? onOff(false) : say(locale, 'setup.seconds', { n: server.slowSeconds }),
+    'setup.count': String(server.count),
     'setup.moderation': `${onOff(lists)} · ${say(locale, 'setup.own-words', { n: server.words.length })}`,
     'setup.adults': say(locale, server.adults && !strict ? 'setup.adults.relaxed' : 'setup.adults.strict'),
     'setup.safety': say(locale, safety),
@@ -207,6 +208,10 @@ export const limitsForm = (locale: string, server: ServerSettings): object => ({
     input(LIMIT_FIELDS.slow, say(locale, 'setup.limits.slow'), String(server.slowSeconds), {
       style: TextInputStyle.Short,
       max_length: 5,
+    }),
+    input(LIMIT_FIELDS.count, say(locale, 'setup.limits.count'), String(server.count), {
+      style: TextInputStyle.Short,
+      max_length: 1,
     }),
   ],
 });

@@ -26,6 +26,8 @@ export const serverSchema = z.object({
   daily: z.int().min(0).max(10_000),
   /** Seconds between two requests of one member. */
   slowSeconds: z.int().min(0).max(21_600),
+  /** Pictures in a grid, where neither the prompt nor the member says. */
+  count: z.int().min(1).max(4),
   /** The word lists of `moderation`; a server's own words count in any case. */
   moderation: z.boolean(),
   words: z.array(z.string().min(1).max(OWN_WORD_LENGTH)).max(OWN_WORDS_MAX),
@@ -48,6 +50,7 @@ export const SERVER_DEFAULTS: ServerSettings = {
   model: '',
   daily: 0,
   slowSeconds: 0,
+  count: 4,
   moderation: true,
   words: [],
   adults: true,

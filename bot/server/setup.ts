@@ -2,6 +2,7 @@ import { UserError } from '../../shared/service/errors.ts';
 import type { App, Asker } from '../app.ts';
 import type { Answer, AnswerKind } from '../interaction/answer.ts';
 import { onRedis } from '../interaction/redisAway.ts';
+import { GRID } from '../submit/drafts.ts';
 import type { Control } from './controls.ts';
 import {
   LIMIT_FIELDS,
@@ -111,7 +112,10 @@ function changesOf({ control, values, field }: Touch): Partial<ServerSettings> {
       if (daily === undefined) throw new UserError('setup-daily', { max: DAILY_MAX });
       const slowSeconds = readCount(field?.(LIMIT_FIELDS.slow) ?? '', SLOW_MAX);
       if (slowSeconds === undefined) throw new UserError('setup-slow', { max: SLOW_MAX });
-      return { daily, slowSeconds };
+      // A form that was opened before there was this field has none.
+      const count = readCount(field?.(LIMIT_FIELDS.count) || String(GRID), GRID);
+      if (count === undefined || count === 0) throw new UserError('setup-count', { max: GRID });
+      return { daily, slowSeconds, count };
     }
     case 'words': {
       const read = readWords(field?.(WORDS_FIELD) ?? '');

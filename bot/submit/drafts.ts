@@ -130,6 +130,13 @@ export const repaintOf = (recipe: Recipe): Draft => ({
   seed: recipe.seed,
 });
 
+/** A draft's pictures, the same seed, with all their steps. */
+export const enhanceOf = (recipe: Recipe): Draft => ({
+  ...rerollOf(recipe),
+  ...again(recipe, ({ repeat: _repeat, draft: _draft, ...params }) => params),
+  seed: recipe.seed,
+});
+
 /** A job that failed left no recipe, but its request is still known. */
 export function retryOf(request: RenderRequest): Draft {
   const { v: _v, jobId: _jobId, user: _user, createdAt: _at, compare: _compare, seed, ...rest } = request;

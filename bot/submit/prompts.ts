@@ -7,7 +7,8 @@ import { UserError } from '../../shared/service/errors.ts';
 import type { App, Asker } from '../app.ts';
 import { keepFix, type Pending } from '../buttons/fix.ts';
 import { onRedis } from '../interaction/redisAway.ts';
-import { readServer } from '../server/settings.ts';
+import { readServer, type ServerSettings } from '../server/settings.ts';
+import { GRID } from './drafts.ts';
 import { describeProblems } from './promptProblems.ts';
 
 /** Jobs out of one prompt, by `{a, b}` and `--repeat`. */
@@ -47,7 +48,7 @@ export async function readPrompts(
     defaultModel,
     customOptions,
     suffix: settings.suffix,
-    defaults: defaultsOf(settings, models),
+    defaults: defaultsOf(settings, models, server),
     maxPermutations: MAX_JOBS,
   });
   if (parsed.ok)
@@ -70,13 +71,17 @@ export const modelFor = (models: ReadonlyMap<string, ModelCard>, wanted: string)
 
 /** A chosen model that nobody paints with any more is passed over. */
 function defaultsOf(
-  { model, stylize, quality, raw }: Settings,
+  { model, stylize, quality, raw, count }: Settings,
   models: ReadonlyMap<string, ModelCard>,
+  server: Pick<ServerSettings, 'count'>,
 ): Params {
+  const wanted = count ?? server.count;
   return {
     ...(model !== undefined && models.has(model) ? { model } : {}),
     ...(stylize === undefined ? {} : { stylize }),
     ...(quality === undefined ? {} : { quality }),
     ...(raw ? { raw } : {}),
+    // Nobody needs to be told what everybody has.
+    ...(wanted === GRID ? {} : { count: wanted }),
   };
 }

@@ -22,6 +22,8 @@ export const settingsSchema = z.object({
   stylize: z.number().min(0).max(1000).optional(),
   quality: z.number().min(0.25).max(4).optional(),
   raw: z.boolean().optional(),
+  /** Pictures in a grid. */
+  count: z.int().min(1).max(4).optional(),
   /** V, 🔄 and the like open a form with the prompt first. */
   remix: z.boolean().optional(),
   /** How far V1-V4 go. */

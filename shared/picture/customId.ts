@@ -8,6 +8,7 @@ export const BUTTON_ACTIONS = [
   'upscale', // U1-U4: one picture of the grid
   'vary', // V1-V4
   'reroll', // 🔄
+  'enhance', // under a draft: the same pictures with all their steps
   'upscale-subtle',
   'upscale-creative',
   'vary-subtle',

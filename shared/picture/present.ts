@@ -116,9 +116,7 @@ export function presentResult({
   if (flagged && safety) facts.push(say(locale, `safety.${safety}`, { n: flagged.length }));
   return {
     content: headline(render, locale, withLane('', render, locale), small(facts)),
-    components: single
-      ? singleRows(render.jobId, locale, result)
-      : gridRows(render.jobId, result.pictures.length),
+    components: single ? singleRows(render.jobId, locale, result) : gridRows(render.jobId, locale, result),
     allowed_mentions: mentions(render, ping),
     attachments: [{ id: 0, filename: fileName, description: altText(render.prompt) }],
   };
@@ -269,26 +267,31 @@ const row = (...components: APIButtonComponent[]): Row => ({ type: ComponentType
 const cancelRow = (render: RenderRequest, locale: string): Row =>
   row(button('cancel', 0, render.jobId, { emoji: '❌', label: say(locale, 'button.cancel') }));
 
-function gridRows(jobId: string, count: number): Row[] {
+/** Under a sketch alone. */
+const enhance = (jobId: string, locale: string, { recipe }: RenderResult): APIButtonComponent[] =>
+  recipe.draft === true
+    ? [button('enhance', 0, jobId, { emoji: '✨', label: say(locale, 'button.enhance') })]
+    : [];
+
+function gridRows(jobId: string, locale: string, result: RenderResult): Row[] {
   const each = (action: ButtonAction, letter: string): APIButtonComponent[] =>
-    Array.from({ length: count }, (_, index) =>
-      button(action, index, jobId, { label: `${letter}${index + 1}` }),
-    );
+    result.pictures.map((_, index) => button(action, index, jobId, { label: `${letter}${index + 1}` }));
   return [
     row(...each('upscale', 'U'), button('reroll', 0, jobId, { emoji: '🔄' })),
-    row(...each('vary', 'V')),
+    row(...each('vary', 'V'), ...enhance(jobId, locale, result)),
   ];
 }
 
 type Labelled = Extract<ButtonAction, `${'upscale' | 'vary'}-${string}` | `zoom-${string}` | 'make-square'>;
 
 /** What can be done with one picture, in Midjourney's order. */
-function singleRows(jobId: string, locale: string, { width, height }: RenderResult): Row[] {
+function singleRows(jobId: string, locale: string, result: RenderResult): Row[] {
+  const { width, height } = result;
   const named = (action: Labelled, emoji: string) =>
     button(action, 0, jobId, { emoji, label: say(locale, `button.${action}`) });
   const plain = (action: ButtonAction, emoji: string) => button(action, 0, jobId, { emoji });
   return [
-    row(named('upscale-subtle', '🔍'), named('upscale-creative', '✨')),
+    row(named('upscale-subtle', '🔍'), named('upscale-creative', '✨'), ...enhance(jobId, locale, result)),
     row(named('vary-subtle', '🪄'), named('vary-strong', '🎲'), named('vary-region', '🖌️')),
     row(
       named('zoom-2', '🔎'),

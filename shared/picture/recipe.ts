@@ -80,6 +80,8 @@ export interface Recipe {
   loras?: LoraUse[] | undefined;
   /** Words of prompt and negative that stand for vectors of their own. */
   embeddings?: EmbeddingUse[] | undefined;
+  /** A sketch: fewer steps, and the tiny decoder where the model has one. */
+  draft?: true | undefined;
   image?: { key: string; strength: number } | undefined;
   cells?: number | undefined;
   zoom?: number | undefined;
@@ -110,6 +112,7 @@ export const recipeSchema: z.ZodType<Recipe> = z.strictObject({
   tile: z.boolean(),
   loras: z.array(loraUseSchema).max(MAX_LORAS).optional(),
   embeddings: z.array(embeddingUseSchema).max(32).optional(),
+  draft: z.literal(true).optional(),
   image: z.strictObject({ key: storeKeySchema, strength: z.number().gt(0).max(1) }).optional(),
   cells: cellsSchema.optional(),
   zoom: zoomSchema.optional(),
@@ -117,7 +120,7 @@ export const recipeSchema: z.ZodType<Recipe> = z.strictObject({
   style: z
     .strictObject({
       codes: z.array(z.int().min(0).max(0xffffffff)).min(1).max(4),
-      strength: z.number().min(0).max(2),
+      strength: z.number().min(0).max(4),
     })
     .optional(),
   parent: z

@@ -49,6 +49,7 @@ export const resolveRecipe = (request: RenderRequest, card: ModelCard): Recipe =
     tile: (params.tile ?? false) && !isEdit(action),
     ...(loras.length > 0 ? { loras } : {}),
     ...(embeddings.length > 0 ? { embeddings } : {}),
+    ...(params.draft && !isUpscale(action) ? { draft: true } : {}),
     ...(image === undefined ? {} : { image }),
     ...(action === 'vary-region' ? { cells: request.cells ?? 0xffff } : {}),
     ...(action === 'zoom-out' ? { zoom: request.zoom ?? 2 } : {}),

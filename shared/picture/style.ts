@@ -16,25 +16,9 @@ const MEDIA = [
   'neon',
   'cinematic',
   'flat illustration',
-  'ink wash painting',
-  'woodcut print',
-  'stained glass',
-  'charcoal drawing',
-  'paper cut collage',
-  'art nouveau poster',
-  'clay animation',
-  'comic book',
-  'pastel chalk',
-  'ukiyo-e print',
-  'low poly 3d render',
-  'vintage photograph',
-  'mosaic',
-  'embroidery',
-  'graffiti',
-  'impressionist painting',
-  'blueprint',
 ] as const;
-const COLOURS = [
+/** Finer shades, for models that know many words. */
+const ACCENTS = [
   'pastel colors',
   'vivid colors',
   'muted colors',
@@ -47,6 +31,22 @@ const COLOURS = [
   'hard shadows',
   'high contrast',
   'sepia',
+  'ink wash',
+  'woodcut print',
+  'stained glass',
+  'charcoal',
+  'paper cut',
+  'art nouveau',
+  'clay animation',
+  'comic book',
+  'ukiyo-e',
+  'low poly render',
+  'vintage photograph',
+  'mosaic',
+  'embroidery',
+  'graffiti',
+  'impressionism',
+  'blueprint',
 ] as const;
 
 export interface Style {
@@ -69,24 +69,24 @@ const drawer = (code: number) => {
 
 const rounded = (value: number): number => Math.round(value * 1e6) / 1e6;
 
-/** The phrases of one number by their shares, which add up to 1: two ways to make a picture, and its colours. */
+/** The phrases of one number by their shares, which add up to 1: two ways to make a picture, and an accent. */
 export function mixtureOf(code: number): { phrase: string; share: number }[] {
   const draw = drawer(code);
   const first = Math.floor(draw() * MEDIA.length);
   const second = (first + 1 + Math.floor(draw() * (MEDIA.length - 1))) % MEDIA.length;
-  const colour = COLOURS[Math.floor(draw() * COLOURS.length)] as string;
-  const lead = 0.5 + 0.3 * draw();
-  const tint = 0.1 + 0.15 * draw();
+  const accent = ACCENTS[Math.floor(draw() * ACCENTS.length)] as string;
+  const lead = 0.6 + 0.3 * draw();
+  const tint = 0.08 + 0.12 * draw();
   return [
     { phrase: MEDIA[first] as string, share: rounded(lead * (1 - tint)) },
     { phrase: MEDIA[second] as string, share: rounded((1 - lead) * (1 - tint)) },
-    { phrase: colour, share: rounded(tint) },
+    { phrase: accent, share: rounded(tint) },
   ];
 }
 
-/** `--sw` 0..1000 as a strength: 0.8 at 100, straight below, logarithmic above (1.6 at 1000). */
+/** `--sw` 0..1000 as a strength: 1 at 100, straight below, logarithmic above (3 at 1000). */
 export const styleStrength = (sw: number): number =>
-  rounded(0.8 * (sw <= 100 ? sw / 100 : 1 + Math.log10(sw / 100)));
+  rounded(sw <= 100 ? sw / 100 : 1 + 2 * Math.log10(sw / 100));
 
 /** The words with their style, as parts of a blend whose weights have the same sum; pure. */
 export function styledParts(parts: readonly PromptPart[], style: Style | undefined): PromptPart[] {

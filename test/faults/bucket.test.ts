@@ -1,13 +1,10 @@
-import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { openBucketStore } from '../../shared/picture/bucket.ts';
-import { copyStore } from '../../shared/picture/copy.ts';
-import { openFolderStore, pictureKeys, type Store } from '../../shared/picture/store.ts';
-import { ENGLISH, type FaultStack, problemsOf, startFaultStack, until } from '../support/faults.ts';
+import { pictureKeys, type Store } from '../../shared/picture/store.ts';
+import { type FaultStack, problemsOf, startFaultStack, until } from '../support/faults.ts';
 import { type FaultProxy, startProxy } from '../support/proxy.ts';
 import { freePort } from '../support/redis.ts';
 import { startS3rver, type TestS3 } from '../support/s3.ts';
-import { isSingle } from '../support/stack.ts';
 
 /** BUCKET_JOBS=20 BUCKET_AWAY_S=120: as long as an operator would notice. */
 const JOBS = Number(process.env['BUCKET_JOBS'] ?? 6);
@@ -68,41 +65,6 @@ describe('pictures in a bucket', () => {
     const store = await openBucket();
     for (const handle of handles) expect(await store.has(pictureKeys.result(handle.id))).toBe(true);
     expect(bot.events.filter(({ level }) => level === 'error')).toEqual([]);
-    await stack.expectClean();
-  });
-
-  it('an installation moves from its folder into a bucket: old buttons work, what was erased stays erased', async () => {
-    await begin();
-    const old = await Promise.all([stack.startBot(), stack.startWorker()]);
-    const handle = await stack.imagine('before the move');
-    const grid = await stack.grid(handle);
-    const gone = await stack.imagine('erased between two copies', 'stranger');
-    await stack.grid(gone);
-    const folder = await openFolderStore(stack.dataDir);
-    const bucket = await openBucket();
-    await copyStore(folder, bucket);
-    await folder.remove(gone.id);
-    for (const one of old) one.signal('SIGTERM');
-    await Promise.all(old.map(({ ended }) => ended));
-    await copyStore(folder, bucket, { mirror: true });
-    expect(await bucket.has(pictureKeys.result(gone.id))).toBe(false);
-
-    const elsewhere = { ...inBucket(), DATA_DIR: join(stack.dataDir, 'new') };
-    await Promise.all([
-      stack.start('bot/main.ts', 'bot ready', elsewhere),
-      stack.start('worker/main.ts', 'worker ready', elsewhere),
-    ]);
-    await stack.shown(await stack.press(grid, 'U3'), isSingle);
-    await stack.grid(await stack.press(grid, 'V1'));
-    // The parents came out of the bucket: none was painted again.
-    expect(stack.gpuRuns(handle.id)).toBe(1);
-
-    const { playground } = stack;
-    const { member } = playground.users;
-    const question = (await playground.run(member, 'mydata erase', {}, ENGLISH)).message?.id as string;
-    await playground.click(member, question, 'Erase everything', ENGLISH);
-    await playground.waitFor(() => playground.message(question)?.content.startsWith('Erased'), 60_000);
-    for await (const { key } of bucket.list()) expect(key).toMatch(/^check\//);
     await stack.expectClean();
   });
 });

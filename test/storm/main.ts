@@ -1,13 +1,14 @@
 import { parseArgs } from 'node:util';
 import { playStorm } from './storm.ts';
 
-/** `npm run storm -- [--jobs 1000] [--seed 1] [--minutes 60] [--workers 2] [--built] [--bucket] [--samples 400]`: ends with 1 where anything was lost or doubled. */
+/** `npm run storm -- [--jobs 1000] [--seed 1] [--minutes 60] [--workers 2] [--people 24] [--built] [--bucket] [--samples 400]`: ends with 1 where anything was lost or doubled. */
 const { values } = parseArgs({
   options: {
     jobs: { type: 'string', default: '1000' },
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
     minutes: { type: 'string', default: '1440' },
     workers: { type: 'string', default: '2' },
+    people: { type: 'string', default: '24' },
     built: { type: 'boolean', default: false },
     bucket: { type: 'boolean', default: false },
     samples: { type: 'string', default: '400' },
@@ -27,6 +28,7 @@ const { wrong, figures, troubles } = await playStorm({
   seed,
   minutes: number('minutes'),
   workers: number('workers'),
+  people: number('people'),
   samples: number('samples'),
   built: values.built,
   bucket: values.bucket,

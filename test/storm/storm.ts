@@ -22,6 +22,8 @@ export interface StormOptions {
   /** Nobody asks for more after so long, whatever `jobs` says. */
   minutes?: number;
   workers?: number;
+  /** Who click at the same time: enough to keep the workers busy while one of them is being replaced. */
+  people?: number;
   /** Processes of `npm run build` instead of the sources: they start faster. */
   built?: boolean;
   /** Pictures in a bucket that comes and goes, instead of a folder. */
@@ -39,8 +41,6 @@ export interface StormReport {
   troubles: Record<string, number>;
 }
 
-/** People, each with an account: enough to keep the workers busy while one of them is being replaced. */
-const CROWD = 24;
 /** Acts from one trouble to the next, at most. */
 const LULL = 24;
 /** A job that nothing holds up any more is done by then. */
@@ -56,6 +56,7 @@ export async function playStorm(options: StormOptions): Promise<StormReport> {
     seed,
     minutes = Infinity,
     workers = 2,
+    people: crowd = 24,
     built = false,
     bucket = false,
     long = false,
@@ -103,7 +104,7 @@ export async function playStorm(options: StormOptions): Promise<StormReport> {
     const { playground } = stack;
     const channel: Channel = { finished: [], open: new Set(), asides: new Set() };
     const all: Asked[] = [];
-    const people = Array.from({ length: CROWD }, (_, i) => playground.join(`person ${i + 1}`));
+    const people = Array.from({ length: crowd }, (_, i) => playground.join(`person ${i + 1}`));
 
     const follow = async (asked: Asked): Promise<void> => {
       const { handle } = asked;

@@ -1,3 +1,4 @@
+import { totalmem } from 'node:os';
 import { basename, join } from 'node:path';
 import { readEnv } from '../../shared/service/env.ts';
 import { addModel } from '../models/hub/add.ts';
@@ -7,7 +8,7 @@ import { hubFrom } from '../models/hub/http.ts';
 import { forgetOptimised, optimiseModel } from '../models/hub/optimise.ts';
 import { openBar } from '../models/hub/progressBar.ts';
 import { type PullPlan, planPull, pull as pullModel } from '../models/hub/pull.ts';
-import { checkModelName, idOf, modelNameFrom } from '../models/hub/reference.ts';
+import { checkModelName, modelNameFrom } from '../models/hub/reference.ts';
 import {
   findModel,
   howToFetchAgain,
@@ -16,6 +17,7 @@ import {
   type StoredModel,
   verifyModel,
 } from '../models/hub/store.ts';
+import type { Variant } from '../models/hub/variant.ts';
 import { importModel, isImportable } from '../models/import/importModel.ts';
 import type { Manifest } from '../models/manifest.ts';
 import { importSettings } from './importSettings.ts';
@@ -24,8 +26,10 @@ import { pathFromUser } from './usage.ts';
 
 /** `dreamgrid models …`: what is said to the owner; what is done is in worker/hub. */
 export const modelUsage = `dreamgrid models [list]                          what is installed
-dreamgrid models pull OWNER/NAME[@REVISION]      fetch an ONNX model from the hub (HF_ENDPOINT, HF_TOKEN)
-                 [--as NAME] [--yes]
+dreamgrid models pull OWNER/NAME[@REVISION]      fetch a model from the hub (HF_ENDPOINT, HF_TOKEN): diffusers'
+                 OWNER/NAME/FILE.safetensors     .safetensors or ONNX; or one file, of the hub or by its address
+                 https://…                       (CIVITAI_TOKEN)
+                 [--as NAME] [--yes] [--variant fp16|full]
 dreamgrid models add FILE|DIR [--as NAME]        take in a .safetensors, a diffusers folder, or a folder of ONNX
                  [--vae FILE]                    files; with another autoencoder than the model's own
                  [--steps N] [--guidance X] [--scheduler NAME] [--prediction epsilon|v_prediction]
@@ -36,45 +40,71 @@ dreamgrid models optimise NAME [--undo]          once, for the processor: loads 
 dreamgrid models remove NAME [--yes]             delete a model, or what an interrupted pull left
                  [--json]                        with each of them: answer in JSON`;
 
-export const pull = command(
-  modelUsage,
-  { as: { type: 'string' }, yes: { type: 'boolean' } },
-  async (call) => {
-    const { models, flags } = call;
-    const wanted = one(call.words, 'OWNER/NAME');
-    const plan = await stoppable((signal) =>
-      planPull(hubFrom(process.env, signal), models, wanted, flags['as'] as string | undefined),
-    );
-    call.note(describePlan(plan));
-    if (!(await agree(call, `Fetch ${formatBytes(plan.bytes - plan.present)} into ${plan.dir}?`))) return 1;
-    const bar = openBar(process.stderr);
-    const notes: string[] = [];
-    const started = performance.now();
-    const manifest = await stoppable((signal) =>
-      pullModel(
-        hubFrom(process.env, signal),
-        models,
-        plan,
-        ({ file, done, total }) => bar.show(file, done, total),
-        (note) => notes.push(note),
-      ),
-    ).finally(bar.end);
-    for (const note of notes) call.note(note);
-    call.say(
-      {
-        name: plan.name,
-        dir: plan.dir,
-        repository: idOf(plan.wanted),
-        commit: plan.commit,
-        bytes: plan.bytes,
-        seconds: Math.round((performance.now() - started) / 100) / 10,
-        family: manifest.family,
-      },
-      installed(manifest, plan.dir),
-    );
-    return 0;
-  },
-);
+const settingOptions = {
+  vae: { type: 'string' },
+  prediction: { type: 'string' },
+  steps: { type: 'string' },
+  guidance: { type: 'string' },
+  scheduler: { type: 'string' },
+} as const;
+const pullOptions = {
+  as: { type: 'string' },
+  yes: { type: 'boolean' },
+  variant: { type: 'string' },
+  ...settingOptions,
+} as const;
+
+export const pull = command(modelUsage, pullOptions, async (call) => {
+  const { models, flags } = call;
+  const wanted = one(call.words, 'OWNER/NAME');
+  const settings = importSettings(flags);
+  const variant = variantOf(flags['variant'] as string | undefined);
+  const as = flags['as'] as string | undefined;
+  const { PROVIDERS, THREADS } = readEnv();
+  // A GPU calculates in half floats as well; the processor reads them from where they lie.
+  const memory = PROVIDERS[0] === 'cpu' ? totalmem() : 0;
+  const plan = await stoppable((signal) =>
+    planPull(hubFrom(process.env, signal), models, wanted, {
+      memory,
+      ...(as === undefined ? {} : { as }),
+      ...(variant ? { variant } : {}),
+    }),
+  );
+  if (plan.kind === 'onnx' && Object.keys(settings).length > 0)
+    throw new StoreError('usage', `${plan.from} is ONNX: --${Object.keys(settings)[0]} is for .safetensors.`);
+  call.note(describePlan(plan));
+  if (!(await agree(call, `Fetch ${formatBytes(plan.bytes - plan.present)} into ${plan.dir}?`))) return 1;
+  const bar = openBar(process.stderr);
+  const started = performance.now();
+  const load = { providers: PROVIDERS, ...(THREADS > 0 ? { threads: THREADS } : {}) };
+  const manifest = await stoppable((signal) =>
+    pullModel(
+      hubFrom(process.env, signal),
+      models,
+      plan,
+      ({ file, done, total }) => bar.show(file, done, total),
+      { ...settings, load, signal, say: call.note },
+    ),
+  ).finally(bar.end);
+  call.say(
+    {
+      name: plan.name,
+      dir: plan.dir,
+      repository: plan.from,
+      commit: plan.commit,
+      bytes: plan.bytes,
+      seconds: Math.round((performance.now() - started) / 100) / 10,
+      family: manifest.family,
+    },
+    installed(manifest, plan.dir),
+  );
+  return 0;
+});
+
+function variantOf(text: string | undefined): Variant | undefined {
+  if (text === undefined || text === 'full' || text === 'fp16') return text;
+  throw new StoreError('usage', `--variant ${text} is neither full nor fp16.`);
+}
 
 const installed = ({ name, family, native, defaults }: Manifest, dir: string): string =>
   `${name} is installed (${family}, ${native.width}×${native.height}, ${defaults.steps} steps, guidance ${defaults.guidance}).\n` +
@@ -83,9 +113,14 @@ const installed = ({ name, family, native, defaults }: Manifest, dir: string): s
 function describePlan(plan: PullPlan): string {
   const large = [...plan.files].sort((a, b) => b.bytes - a.bytes).slice(0, 6);
   return [
-    `${idOf(plan.wanted)} at ${plan.commit.slice(0, 12)} · license: ${plan.license} · ${plan.files.length} files, ${formatBytes(plan.bytes)}`,
+    `${plan.from}${plan.commit ? ` at ${plan.commit.slice(0, 12)}` : ''} · license: ${plan.license} · ${plan.files.length} files, ${formatBytes(plan.bytes)}`,
     ...large.map((file) => `  ${formatBytes(file.bytes).padStart(9)}  ${file.path}`),
     ...(plan.files.length > large.length ? [`  and ${plan.files.length - large.length} smaller ones`] : []),
+    ...(plan.variant
+      ? [
+          `  Weights in two sizes: full ${formatBytes(plan.variant.bytes.full)}, fp16 ${formatBytes(plan.variant.bytes.fp16)}; ${plan.variant.taken} is taken (--variant ${plan.variant.taken === 'full' ? 'fp16' : 'full'} for the other).`,
+        ]
+      : []),
     ...(plan.present > 0
       ? [`  ${formatBytes(plan.present)} of it are here already from an interrupted pull`]
       : []),
@@ -97,11 +132,7 @@ const addOptions = {
   yes: { type: 'boolean' },
   link: { type: 'boolean' },
   'no-load': { type: 'boolean' },
-  vae: { type: 'string' },
-  prediction: { type: 'string' },
-  steps: { type: 'string' },
-  guidance: { type: 'string' },
-  scheduler: { type: 'string' },
+  ...settingOptions,
 } as const;
 
 export const add = command(modelUsage, addOptions, async ({ models, words, flags, say, note }) => {

@@ -207,6 +207,7 @@ function engineRequests(recipe: Recipe): PaintRequest[] {
     scheduler: { name: recipe.scheduler },
     stop: recipe.stop,
     tile: recipe.tile,
+    ...(recipe.draft ? { decoder: 'tiny' as const } : {}),
     ...(sharedNoise > 0 ? { sharedNoise } : {}),
   };
   if (perturbs.every((amount) => amount === 0)) {

@@ -6,7 +6,7 @@ from pathlib import Path
 
 #: The exported model; POCKET_FOLDER (train.py's --folder) puts it and everything on the way to it elsewhere.
 MODEL = Path(os.environ.get("POCKET_FOLDER") or Path(__file__).resolve().parent.parent).resolve()
-WORK = MODEL / "training" / "work"
+WORK = MODEL / "training" / "work" / "first"
 
 
 @dataclasses.dataclass(frozen=True)

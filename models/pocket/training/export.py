@@ -50,10 +50,10 @@ def rounded(module: torch.nn.Module) -> torch.nn.Module:
     return module.eval()
 
 
-def write(module, name: str, inputs: dict, outputs: list, axes: dict) -> float:
+def write(module, name: str, inputs: dict, outputs: list, axes: dict, folder=MODEL) -> float:
     """Exports, halves, and returns the largest difference between ONNX Runtime and PyTorch."""
-    path = MODEL / name / "model.onnx"
-    path.parent.mkdir(exist_ok=True)
+    path = folder / name / "model.onnx"
+    path.parent.mkdir(parents=True, exist_ok=True)
     module = rounded(module)
     args = tuple(inputs.values())
     with torch.no_grad():

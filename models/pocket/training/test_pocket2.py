@@ -3,7 +3,9 @@
 import dataclasses
 import json
 import random
+import tempfile
 import unittest
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,7 +21,8 @@ from pocket2.latents import Encoder, fit
 from pocket2.nets.decoder import Decoder
 from pocket2.nets.text import Reader, TextTower
 from pocket2.nets.unet import Cells, UNet
-from pocket2.prior import Prior, components
+from pocket2.pack import pack, unpack
+from pocket2.prior import Folded, Prior, components
 from pocket2.scenes import KINDS, PAIRS, STYLES, Renderer
 from pocket2.settings import MODEL
 from pocket2.subjects import index_of, subjects
@@ -173,13 +176,35 @@ class Networks(unittest.TestCase):
             together, alone = prior(x, t, z, s), torch.cat([prior(x[:, k:k + 1], t[:, k:k + 1], z, s) for k in range(3)], 1)
         torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-4)
 
+    def test_the_folded_prior_takes_and_gives_whole_embeddings(self):
+        torch.manual_seed(0)
+        prior, basis = Prior(24, 32, 16, width=64, layers=1).eval(), torch.linalg.qr(torch.randn(32, 16)).Q.T
+        x, t, z, s, alive = torch.randn(2, 32), torch.tensor([900, 10]), torch.randn(2, 32), torch.randn(2, 5, 24), torch.tensor([[1, 1, 1, 0, 0], [1, 1, 1, 1, 1]]).bool()
+        with torch.no_grad():
+            found = Folded(prior, basis)(x, t, z, s, alive)
+            short = Folded(prior, basis)(x[:1], t[:1], z[:1], s[:1, :3], alive[:1, :3])
+        self.assertEqual(found.shape, x.shape)
+        torch.testing.assert_close(found[:1], short, atol=1e-5, rtol=1e-4)
+
+    def test_a_run_travels_in_parts_and_arrives(self):
+        with tempfile.TemporaryDirectory() as folder:
+            source, out = Path(folder) / "work", Path(folder) / "out"
+            source.mkdir()
+            torch.save({"average": {"w": torch.randn(3_000, 3_000)}, "cells": {}, "aids": {}, "seen": 7, "spent": 1.0}, source / "unet.pt")
+            paths = pack(out, source)
+            self.assertEqual([p.name for p in paths], ["run.00", "run.01"])
+            self.assertLess(max(p.stat().st_size for p in paths), 16 * 2**20)
+            found = unpack(out)
+            self.assertEqual(found["seen"], 7)
+            torch.testing.assert_close(found["average"]["w"], torch.load(source / "unet.pt")["average"]["w"], atol=2e-3, rtol=1e-3)
+
     def test_components_rebuild_what_they_kept(self):
         torch.manual_seed(0)
         z = torch.randn(500, 4) @ torch.randn(4, 32)
         pca = components(z, 4)
-        x = (z - pca["mean"]) @ pca["basis"].T / pca["deviation"]
-        torch.testing.assert_close(x * pca["deviation"] @ pca["basis"] + pca["mean"], z, atol=1e-4, rtol=1e-3)
-        torch.testing.assert_close(x.std(0), torch.ones(4), atol=0.02, rtol=0)
+        x = (z - pca["mean"]) @ pca["basis"].T / pca["std"]
+        torch.testing.assert_close(x * pca["std"] @ pca["basis"] + pca["mean"], z, atol=1e-4, rtol=1e-3)
+        self.assertAlmostEqual(((z - pca["mean"]) / pca["std"]).square().mean().item(), 1, places=3)
 
     def test_swapping_exchanges_two_subjects_and_nothing_else(self):
         rows = torch.arange(17)[None]

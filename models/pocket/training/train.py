@@ -1,7 +1,7 @@
-"""Trains pocket from nothing: `python train.py [--size tiny|cpu|gpu] [--folder DIR] [stages...]`. Run it again to go on where it stopped.
+"""Trains pocket 2: `python train.py [--size tiny|cpu|gpu] [--work DIR] [--until HH:MM] [stages...]`. Run it again to go on where it stopped.
 
-Stages: tokenizer, render, clip, unet, decoder, vision, upscaler, judge, export. A stage whose result lies in work/ is skipped;
-`unet` resumes from its checkpoint until its minutes are used up.
+Stages: fetch, data, unet, decoder, see, prior, export. `data` goes on in a process of its own beside `unet`, which takes up what appears.
+`unet` ends when its minutes of processor time are used up or at --until; see pocket2/paint.py for a last leg with a falling rate.
 """
 
 import argparse
@@ -10,67 +10,33 @@ import subprocess
 import sys
 from pathlib import Path
 
-STAGES = ["tokenizer", "render", "clip", "unet", "decoder", "vision", "upscaler", "judge", "export"]
+STAGES = {"fetch": "fetch", "data": "data", "unet": "paint", "decoder": "decode", "see": "see", "prior": "prior", "export": "export"}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", choices=("tiny", "cpu", "gpu"), default="cpu")
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--folder", default="", help="where the model is written, instead of over the one that ships")
-    parser.add_argument("--force", action="store_true", help="run the named stages even if their results exist")
-    parser.add_argument("stages", nargs="*", default=STAGES, help="default: all of them")
+    parser.add_argument("--work", default=os.environ.get("POCKET_WORK", ""), help="where downloads, shards and checkpoints lie (training/work)")
+    parser.add_argument("--until", default="", help="HH:MM of today when unet, decoder, see and prior stop")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("stages", nargs="*", default=list(STAGES), help="default: all of them")
     options = parser.parse_args()
-    os.environ["POCKET_SIZE"], os.environ["POCKET_FOLDER"] = options.size, options.folder
-
-    import torch
-
-    import config
-    torch.set_num_threads(options.threads)
-    config.WORK.mkdir(parents=True, exist_ok=True)
-    done = {"tokenizer": config.MODEL / "tokenizer" / "tokenizer.json", "clip": config.WORK / "text.pt", "decoder": config.WORK / "decoder.pt",
-            "vision": config.WORK / "vision.pt", "upscaler": config.WORK / "upscaler.pt", "judge": config.WORK / "judge.pt"}
     for stage in options.stages:
         if stage not in STAGES:
             parser.error(f"no stage {stage!r}; there are {', '.join(STAGES)}")
-        if stage in done and done[stage].exists() and not options.force:
-            print(f"{stage}: done already")
-            continue
+    environment = os.environ | {"POCKET_SIZE": options.size, "OMP_NUM_THREADS": str(options.threads)}
+    environment |= {"POCKET_WORK": str(Path(options.work).resolve())} if options.work else {}
+    environment |= {"POCKET_UNTIL": options.until} if options.until else {}
+    beside = None
+    for stage in options.stages:
         print(f"{stage}:", flush=True)
-        run(stage)
-
-
-def run(stage: str) -> None:
-    if stage == "tokenizer":
-        import tokenizer
-        from captions import Captioner
-        from config import MODEL, size
-        from scenes import Renderer
-        renderer = Renderer(size().name)
-        tokenizer.train(tokenizer.corpus(renderer, Captioner(renderer.nouns), 60000), MODEL / "tokenizer")
-    elif stage == "render":  # a process of its own, so that all cores could be used by several
-        subprocess.run([sys.executable, str(Path(__file__).parent / "data.py")], check=True)
-    elif stage == "clip":
-        import clip_text
-        clip_text.run()
-    elif stage == "unet":
-        import diffuse
-        diffuse.run()
-    elif stage == "decoder":
-        import decode
-        decode.run()
-    elif stage == "vision":
-        import clip_vision
-        clip_vision.run()
-    elif stage == "upscaler":
-        import upscale
-        upscale.run()
-    elif stage == "judge":
-        import judge
-        judge.run()
-    elif stage == "export":
-        import export
-        export.run()
+        command = [sys.executable, "-m", f"pocket2.{STAGES[stage]}"]
+        if stage == "data" and "unet" in options.stages and options.size != "tiny":
+            beside = subprocess.Popen(command, cwd=Path(__file__).parent, env=environment)
+            continue
+        subprocess.run(command, cwd=Path(__file__).parent, env=environment, check=True)
+    if beside:
+        beside.wait()
 
 
 if __name__ == "__main__":

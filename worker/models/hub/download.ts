@@ -3,15 +3,24 @@ import { createReadStream } from 'node:fs';
 import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { diskError, StoreError } from './errors.ts';
-import { get, type Hub, inPath, refuse, retry } from './http.ts';
+import { type Answer, get, type Hub, inPath, refuse, retry } from './http.ts';
 import type { RemoteFile } from './listing.ts';
 import { idOf, pathBelow, type Reference } from './reference.ts';
 
 export interface Source {
   readonly hub: Hub;
-  readonly wanted: Reference;
-  readonly commit: string;
+  /** Where a file lies. */
+  address(file: RemoteFile): string;
+  /** Turns an answer that brings no file into the error that says what to do. */
+  refuse(answer: Answer, file: RemoteFile): Promise<never>;
 }
+
+/** A repository at a commit. */
+export const repository = (hub: Hub, wanted: Reference, commit: string): Source => ({
+  hub,
+  address: ({ path }) => `${hub.endpoint}/${inPath(idOf(wanted))}/resolve/${commit}/${inPath(path)}`,
+  refuse: (answer, { path }) => refuse(hub, answer, wanted, `${idOf(wanted)}/${path}`),
+});
 
 /** Failed attempts in a row, without a single byte gained, after which we give up. */
 const TRIES = 5;
@@ -68,12 +77,13 @@ async function takeKept(path: string, file: RemoteFile): Promise<string | undefi
 }
 
 async function fetchPart(
-  { hub, wanted, commit }: Source,
+  source: Source,
   file: RemoteFile,
   part: string,
   onBytes: (there: number) => void,
 ): Promise<Ended> {
-  const address = `${hub.endpoint}/${inPath(idOf(wanted))}/resolve/${commit}/${inPath(file.path)}`;
+  const { hub } = source;
+  const address = source.address(file);
   if ((await sizeOf(part)) > file.bytes) await rm(part);
   let digest = new Digest(file.bytes);
   if (await exists(part)) await digest.readFile(part);
@@ -90,7 +100,7 @@ async function fetchPart(
       await answer.drop();
       throw new StoreError('hub', `The hub sent another piece of ${file.path} than we asked for.`);
     }
-    if (status !== 200 && status !== 206) return refuse(hub, answer, wanted, `${idOf(wanted)}/${file.path}`);
+    if (status !== 200 && status !== 206) return source.refuse(answer, file);
     // A host that does not know ranges answers 200 with the whole file: from the start, then.
     if (status === 200) digest = new Digest(file.bytes);
     const handle = await open(part, status === 200 ? 'w' : 'a');

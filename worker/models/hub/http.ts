@@ -7,6 +7,8 @@ export interface Hub {
   readonly endpoint: string;
   /** HF_TOKEN; goes to the endpoint's own origin and nowhere else. */
   readonly token?: string;
+  /** CIVITAI_TOKEN; goes to Civitai and nowhere else. */
+  readonly civitaiToken?: string;
   readonly signal?: AbortSignal;
   /** A connection that is silent this long is dropped, and taken up again. */
   readonly stallMs?: number;
@@ -27,7 +29,13 @@ export function hubFrom(env: NodeJS.ProcessEnv, signal?: AbortSignal): Hub {
     );
   }
   const token = env['HF_TOKEN']?.trim();
-  return { endpoint, ...(token ? { token } : {}), ...(signal ? { signal } : {}) };
+  const civitaiToken = env['CIVITAI_TOKEN']?.trim();
+  return {
+    endpoint,
+    ...(token ? { token } : {}),
+    ...(civitaiToken ? { civitaiToken } : {}),
+    ...(signal ? { signal } : {}),
+  };
 }
 
 export const inPath = (path: string): string => path.split('/').map(encodeURIComponent).join('/');

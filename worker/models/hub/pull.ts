@@ -1,28 +1,28 @@
-import { existsSync } from 'node:fs';
-import { mkdir, readFile, rename, rm, stat, statfs, unlink, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, stat, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { type ImportOptions, importModel } from '../import/importModel.ts';
 import type { Manifest } from '../manifest.ts';
-import { type Files, fileNames, manifestFor, writeManifest } from './describeModel.ts';
-import { download } from './download.ts';
+import { type Files, fileNames, manifestFor, type Origin, writeManifest } from './describeModel.ts';
+import { needSpace, refuseExisting } from './disk.ts';
+import { download, repository, type Source } from './download.ts';
 import { diskError, StoreError } from './errors.ts';
-import { formatBytes } from './format.ts';
 import type { Hub } from './http.ts';
 import { checkLayout } from './layout.ts';
-import { listFiles, type RemoteFile } from './listing.ts';
-import {
-  checkModelName,
-  idOf,
-  modelNameFrom,
-  parseReference,
-  pathBelow,
-  type Reference,
-} from './reference.ts';
+import { type Listing, listFiles, type RemoteFile } from './listing.ts';
+import { checkModelName, idOf, modelNameFrom, parseReference, pathBelow } from './reference.ts';
 import { fitSchedule } from './schedule.ts';
 import { selectFiles } from './select.ts';
+import { isDiffusers, selectDiffusers, variantsOf } from './selectSafetensors.ts';
+import { findFile, isAddress } from './singleAddress.ts';
+import type { Variant } from './variant.ts';
 
 /** What a pull would fetch: shown and agreed to before the first byte of it. */
 export interface PullPlan {
-  readonly wanted: Reference;
+  /** As the owner would write it again: `owner/name@revision`, an address. */
+  readonly from: string;
+  /** Networks that are opened as they come; a diffusers folder or a single file, which are taken in. */
+  readonly kind: 'onnx' | 'diffusers' | 'file';
+  /** '' for a file that lies on no hub. */
   readonly commit: string;
   readonly license: string;
   readonly name: string;
@@ -32,6 +32,18 @@ export interface PullPlan {
   readonly bytes: number;
   /** Of those, what an interrupted pull has left here. */
   readonly present: number;
+  /** Where a repository has its weights in two sizes: the one that is taken, and what either would take. */
+  readonly variant?: { readonly taken: Variant; readonly bytes: Readonly<Record<Variant, number>> };
+  readonly origin: Origin;
+  source(hub: Hub): Source;
+}
+
+export interface PullOptions {
+  readonly as?: string;
+  /** Which weights to take; by the memory there is where left out. */
+  readonly variant?: Variant;
+  /** Bytes of memory that a model may well fill. */
+  readonly memory?: number;
 }
 
 export interface PullProgress {
@@ -40,17 +52,66 @@ export interface PullProgress {
   readonly total: number;
 }
 
-export async function planPull(hub: Hub, models: string, text: string, as?: string): Promise<PullPlan> {
-  const wanted = parseReference(text);
-  const name = as === undefined ? modelNameFrom(wanted.name) : checkModelName(as);
+/**
+ * @param text `owner/name[@revision]`, `owner/name[@revision]/file.safetensors`, or the address of a .safetensors
+ * @throws StoreError where it is not there, is no model, or the name is taken
+ */
+export async function planPull(
+  hub: Hub,
+  models: string,
+  text: string,
+  options: PullOptions = {},
+): Promise<PullPlan> {
+  const found = isAddress(text) ? await findFile(hub, text) : await findOnHub(hub, text, options);
+  const name = options.as === undefined ? modelNameFrom(found.called) : checkModelName(options.as);
   const dir = join(models, name);
   refuseExisting(dir, name);
-  const { commit, files: all, license } = await listFiles(hub, wanted);
-  const files = selectFiles(all, idOf(wanted));
   const folder = stagingOf(models, name).files;
   let present = 0;
-  for (const file of files) present += await presentBytes(folder, file);
-  return { wanted, commit, license, name, dir, files, bytes: sum(files), present };
+  for (const file of found.files) present += await presentBytes(folder, file);
+  return { ...found, name, dir, bytes: sum(found.files), present };
+}
+
+/** What a plan says before it has a name here. */
+export type Found = Omit<PullPlan, 'name' | 'dir' | 'bytes' | 'present'> & { readonly called: string };
+
+async function findOnHub(hub: Hub, text: string, options: PullOptions): Promise<Found> {
+  const { file, ...wanted } = parseReference(text);
+  const listing = await listFiles(hub, wanted);
+  const { commit, license } = listing;
+  const id = idOf(wanted);
+  const revision = wanted.revision === 'main' ? '' : `@${wanted.revision}`;
+  const common = {
+    from: `${id}${revision}${file === undefined ? '' : `/${file}`}`,
+    commit,
+    license,
+    source: (port: Hub) => repository(port, wanted, commit),
+    origin: { title: wanted.name, license, source: { repository: id, commit } },
+  };
+  if (file !== undefined) {
+    const title = file.replace(/^.*\//, '').replace(/\.safetensors$/, '');
+    const files = [fileIn(listing, file, id)];
+    return { ...common, kind: 'file', called: title, files, origin: { ...common.origin, title } };
+  }
+  if (!isDiffusers(listing.files))
+    return { ...common, kind: 'onnx', called: wanted.name, files: selectFiles(listing.files, id) };
+  const bytes = variantsOf(listing.files);
+  // Weights are read from where they lie, and half floats become whole ones as they are used.
+  const short = bytes.full > (options.memory ?? Number.POSITIVE_INFINITY) / 2;
+  const taken = options.variant ?? (short ? 'fp16' : 'full');
+  const files = selectDiffusers(listing.files, taken);
+  const choice = bytes.full === bytes.fp16 ? {} : { variant: { taken, bytes } };
+  return { ...common, kind: 'diffusers', called: wanted.name, files, ...choice };
+}
+
+function fileIn({ files }: Listing, path: string, id: string): RemoteFile {
+  const file = files.find((each) => each.path === path);
+  if (file) return file;
+  const others = files.filter((each) => each.path.endsWith('.safetensors')).map((each) => each.path);
+  throw new StoreError(
+    'not-found',
+    `${id} has no ${path} (there are: ${others.slice(0, 8).join(', ') || 'no .safetensors'}).`,
+  );
 }
 
 /**
@@ -62,7 +123,7 @@ export async function pull(
   models: string,
   plan: PullPlan,
   onProgress: (progress: PullProgress) => void = () => undefined,
-  onNote: (note: string) => void = () => undefined,
+  settings: ImportOptions = {},
 ): Promise<Manifest> {
   const staging = stagingOf(models, plan.name);
   await mkdir(staging.files, { recursive: true });
@@ -73,29 +134,16 @@ export async function pull(
     const hashes: Files = {};
     let before = 0;
     for (const file of plan.files) {
-      const sha256 = await download(
-        { hub, wanted: plan.wanted, commit: plan.commit },
-        file,
-        staging.files,
-        (there) => onProgress({ file: file.path, done: before + there, total: plan.bytes }),
+      const sha256 = await download(plan.source(hub), file, staging.files, (there) =>
+        onProgress({ file: file.path, done: before + there, total: plan.bytes }),
       );
       hashes[file.path] = { sha256, bytes: file.bytes };
       before += file.bytes;
     }
     await dropStrays(staging.files, hashes);
-    await checkLayout(staging.files);
-    const { 'manifest.json': _own, ...files } = hashes;
-    const origin = {
-      title: plan.wanted.name,
-      license: plan.license,
-      source: { repository: idOf(plan.wanted), commit: plan.commit },
-    };
-    const described = await manifestFor(staging.files, plan.name, origin, files);
-    const { manifest, notes } = fitSchedule(staging.files, described);
-    notes.forEach(onNote);
-    await writeManifest(staging.files, manifest);
-    refuseExisting(plan.dir, plan.name);
-    await rename(staging.files, plan.dir);
+    const manifest = await (plan.kind === 'onnx'
+      ? finish(staging.files, plan, hashes, settings.say ?? (() => undefined))
+      : takeIn(models, staging.files, plan, settings));
     await rm(staging.root, { recursive: true, force: true });
     return manifest;
   } catch (error) {
@@ -103,6 +151,31 @@ export async function pull(
   } finally {
     await unlock();
   }
+}
+
+/** Networks are whole as they came: the folder is the model. */
+async function finish(
+  folder: string,
+  plan: PullPlan,
+  hashes: Files,
+  say: (note: string) => void,
+): Promise<Manifest> {
+  await checkLayout(folder);
+  const { 'manifest.json': _own, ...files } = hashes;
+  const described = await manifestFor(folder, plan.name, plan.origin, files);
+  const { manifest, notes } = fitSchedule(folder, described);
+  notes.forEach(say);
+  await writeManifest(folder, manifest);
+  refuseExisting(plan.dir, plan.name);
+  await rename(folder, plan.dir);
+  return manifest;
+}
+
+/** What was fetched is linked into the model; it stays here until that is done. */
+function takeIn(models: string, folder: string, plan: PullPlan, settings: ImportOptions): Promise<Manifest> {
+  const from = plan.kind === 'file' ? pathBelow(folder, plan.files[0]!.path) : folder;
+  const variant = plan.variant ? { variant: plan.variant.taken } : {};
+  return importModel(models, from, plan.name, { ...settings, ...variant, origin: plan.origin });
 }
 
 /** The dot keeps it off every list of models; the files lie one deeper than a model's would. */
@@ -118,29 +191,7 @@ export interface PullNote {
   readonly bytes: number;
 }
 
-const noteOf = ({ wanted, name, bytes }: PullPlan): PullNote => ({
-  from: `${idOf(wanted)}${wanted.revision === 'main' ? '' : `@${wanted.revision}`}`,
-  as: name,
-  bytes,
-});
-
-export function refuseExisting(dir: string, name: string): void {
-  if (!existsSync(dir)) return;
-  throw new StoreError(
-    'exists',
-    `There is a model "${name}" already (${dir}). Remove it first (dreamgrid models remove ${name}), or give the new one another name with --as NAME.`,
-  );
-}
-
-export async function needSpace(folder: string, bytes: number): Promise<void> {
-  const { bavail, bsize } = await statfs(folder);
-  const free = bavail * bsize;
-  if (bytes <= free) return;
-  throw new StoreError(
-    'disk-full',
-    `${formatBytes(bytes)} are needed in ${folder}, but only ${formatBytes(free)} are free. Free some space, or set MODELS_DIR to another disk.`,
-  );
-}
+const noteOf = ({ from, name, bytes }: PullPlan): PullNote => ({ from, as: name, bytes });
 
 /** Two pulls of one model would write into the same files. */
 async function lock(path: string, name: string): Promise<() => Promise<void>> {

@@ -10,19 +10,32 @@ export interface Reference {
 
 const part = /^[A-Za-z0-9][\w.-]{0,95}$/;
 
-export function parseReference(text: string): Reference {
+/** A reference, and the one file of it that is meant, where one is. */
+export interface FileReference extends Reference {
+  readonly file?: string;
+}
+
+/**
+ * `owner/name`, `owner/name@revision`, `owner/name/file.safetensors`, `owner/name@revision/file.safetensors`, and the
+ * hub's own pages of them.
+ * @throws StoreError('usage')
+ */
+export function parseReference(text: string): FileReference {
+  const page = /^https:\/\/huggingface\.co\/([^/]+\/[^/]+)\/(?:resolve|blob)\/([^/?]+)\/([^?]+)/.exec(
+    text.trim(),
+  );
+  if (page) return parseReference(`${page[1]}@${page[2]}/${page[3]}`);
   const trimmed = text.trim().replace(/^https:\/\/huggingface\.co\//, '');
-  const at = trimmed.indexOf('@');
-  const id = at < 0 ? trimmed : trimmed.slice(0, at);
-  const revision = at < 0 ? 'main' : trimmed.slice(at + 1);
-  const [owner, name, ...rest] = id.split('/');
-  if (!owner || !name || rest.length > 0 || !part.test(owner) || !part.test(name)) {
+  const whole = /^([^/@]+)\/([^/@]+)(?:@(.+?))??(?:\/([^@]+\.safetensors))?$/.exec(trimmed);
+  const [, owner, name, revision = 'main', file] = whole ?? [];
+  if (!owner || !name || !part.test(owner) || !part.test(name)) {
     throw new StoreError('usage', `"${text}" is no model on a hub: give owner/name or owner/name@revision.`);
   }
   if (!/^[\w][\w./-]{0,127}$/.test(revision) || revision.includes('..')) {
     throw new StoreError('usage', `"${revision}" is no revision: give a branch, a tag or a commit.`);
   }
-  return { owner, name, revision };
+  if (file !== undefined) pathBelow('/model', file);
+  return { owner, name, revision, ...(file === undefined ? {} : { file }) };
 }
 
 export const idOf = ({ owner, name }: Reference): string => `${owner}/${name}`;

@@ -25,6 +25,8 @@ const LICENSES = /^(licen[cs]e|notice|use_policy|copying)(\.(md|txt))?$/i;
 const FOREIGN =
   /\.(safetensors|bin|msgpack|h5|ckpt|pt|pth|gguf|xml|tflite|mlmodel|mlpackage|engine|plan|md|py|png|jpe?g|webp|gif|mp4|zip|gz)$|^\./i;
 
+const OWN_WEIGHTS = /^(weights(-\d+)?\.safetensors|float16\.bin)$/;
+
 /**
  * Which files of a repository are the model: configs and vocabularies, each network's `model.onnx`, and beside
  * it the files that may hold its weights, whose names the exporters do not agree on (`model.onnx_data`,
@@ -41,7 +43,10 @@ export function selectFiles(files: readonly RemoteFile[], id: string): RemoteFil
       return folder === 'model_index.json' || folder === 'manifest.json' || LICENSES.test(folder);
     if (deeper.length > 0) return false;
     if (CONFIG_FOLDERS.includes(folder)) return /\.(json|txt|model)$/.test(file);
-    if (!(networks as readonly string[]).includes(folder) || FOREIGN.test(file)) return false;
+    if (!(networks as readonly string[]).includes(folder)) return false;
+    // Graphs of ours read the publisher's own weights.
+    if (names.has(`${folder}/weights.json`) && OWN_WEIGHTS.test(file)) return true;
+    if (FOREIGN.test(file)) return false;
     if (file.endsWith('.json')) return true;
     return file === 'model.onnx' || !belongsToAnotherNetwork(folder, file, names);
   });
@@ -70,11 +75,7 @@ function requirePipeline(names: ReadonlySet<string>, networks: readonly string[]
   if (here !== undefined) throw new StoreError('not-onnx', `${id} is no ONNX pipeline: ${why}. ${here}`);
   throw new StoreError(
     'not-onnx',
-    `${id} is no ONNX pipeline: ${why}. A branch may have it (for example @onnx).\n` +
-      `Export it on a machine with Python, then add the folder:\n` +
-      `  pip install "optimum-onnx[onnxruntime]" diffusers\n` +
-      `  optimum-cli export onnx --model ${id} DIR\n` +
-      `  dreamgrid models add DIR`,
+    `${id} is no model: ${why}, and no .safetensors instead. ${advice(names)}`,
   );
 }
 
@@ -104,4 +105,13 @@ function variantHint(names: ReadonlySet<string>, missing: readonly string[]): st
     `Its networks go by another name (${first}): they are taken as model.onnx. In its folder:\n` +
     `  for f in */${file}; do mv "$f" "$(dirname "$f")/model.onnx"; done`
   );
+}
+
+function advice(names: ReadonlySet<string>): string {
+  const single = [...names].find((name) => !name.includes('/') && name.endsWith('.safetensors'));
+  if (single)
+    return `Its file ${single} may be a whole model: name it behind the repository (owner/name/${single}).`;
+  if ([...names].some((name) => /\.(bin|ckpt|pt)$/.test(name)))
+    return 'It has pickles, which can run code when they are read; a branch may have .safetensors (owner/name@refs/pr/1).';
+  return 'A branch may have it (for example @onnx).';
 }

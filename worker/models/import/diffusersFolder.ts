@@ -5,13 +5,11 @@ import { messageOf } from '../../../shared/service/errors.ts';
 import { parsePythonJson } from '../../engine/schedulers/config.ts';
 import type { Json } from '../hub/defaults.ts';
 import { StoreError } from '../hub/errors.ts';
+import { chooseWeights, type Variant } from '../hub/variant.ts';
 import { oldVaeName } from './ldmNames.ts';
 import { readSafetensors, type Tensor, type TensorFile } from './safetensors.ts';
 import type { Source, SourcePart } from './source.ts';
 import { readVaeFile } from './vaeSource.ts';
-
-/** Which of a part's weights to take where there are several: as they were published, or half as large. */
-export type Variant = 'full' | 'fp16';
 
 const pipelines =
   /^(StableDiffusion(XL)?(Img2Img|Inpaint)?|LatentConsistencyModel(Img2Img)?|AltDiffusion)Pipeline$/;
@@ -129,23 +127,6 @@ async function readPart(folder: string, part: string, variant: Variant): Promise
     }
   }
   return { config, tensors };
-}
-
-/**
- * One file or an index of shards among a part's files: `model.safetensors`, `diffusion_pytorch_model.fp16.safetensors`,
- * `….safetensors.index.json`, `….safetensors.index.fp16.json`. EMA weights are for training on.
- */
-export function chooseWeights(names: readonly string[], variant: Variant): string | undefined {
-  const stem = '(?:diffusion_pytorch_model|model)';
-  const of = (pattern: string): string | undefined =>
-    names.find((name) => new RegExp(`^${stem}${pattern}$`).test(name));
-  const full = of('\\.safetensors') ?? of('\\.safetensors\\.index\\.json');
-  const half =
-    of('\\.fp16\\.safetensors') ??
-    of('\\.safetensors\\.index\\.fp16\\.json') ??
-    of('\\.fp16\\.safetensors\\.index\\.json');
-  const other = of('\\.(?:bf16|fp32)\\.safetensors');
-  return variant === 'fp16' ? (half ?? full ?? other) : (full ?? other ?? half);
 }
 
 async function shardsOf(dir: string, file: string): Promise<string[]> {

@@ -11,11 +11,13 @@ import {
   type Origin,
   writeManifest,
 } from '../hub/describeModel.ts';
+import { refuseExisting } from '../hub/disk.ts';
 import { diskError, StoreError } from '../hub/errors.ts';
 import { checkLayout } from '../hub/layout.ts';
-import { refuseExisting } from '../hub/pull.ts';
+import { fitSchedule } from '../hub/schedule.ts';
+import type { Variant } from '../hub/variant.ts';
 import type { Manifest } from '../manifest.ts';
-import { readDiffusersFolder, type Variant } from './diffusersFolder.ts';
+import { readDiffusersFolder } from './diffusersFolder.ts';
 import { type Habit, habitOf, withHabit } from './habits.ts';
 import { installSource, writeJson } from './install.ts';
 import { predicting } from './predicting.ts';
@@ -73,7 +75,9 @@ export async function importModel(
       ...options.origin,
       ...(file ? { file: { name: basename(file), ...(await ownHash(files, file)) } } : {}),
     };
-    const manifest = withSettings(await describeModel(target, name, origin, files), source, habit, options);
+    const described = await describeModel(target, name, origin, files);
+    const { manifest, notes } = fitSchedule(target, withSettings(described, source, habit, options));
+    for (const note of notes) options.say?.(note);
     await writeManifest(target, manifest);
     options.signal?.throwIfAborted();
     refuseExisting(dir, name);

@@ -11,8 +11,8 @@ import {
   weightIndexFile,
 } from '../../engine/index.ts';
 import type { Json } from '../hub/defaults.ts';
+import { needSpace } from '../hub/disk.ts';
 import { StoreError } from '../hub/errors.ts';
-import { needSpace } from '../hub/pull.ts';
 import { writeClipTokenizer } from './clipTokenizer.ts';
 import { halfFloatsOf, widenFloat8 } from './float8.ts';
 import { elementTypeOf, type FoundWeight, isFloat8, type Source, type SourcePart } from './source.ts';

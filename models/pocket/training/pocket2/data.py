@@ -21,11 +21,12 @@ from pocket2.scenes import Renderer
 from pocket2.settings import MODEL, WORK, size
 
 LENGTH, CAPTIONS = 64, 4
+VOCABULARY = MODEL / "tokenizer"
 
 
 def vocabulary() -> tokenizer.Encoder:
     """The tokenizer of pocket 1: its text tower is where this one begins, and a word it does not know falls to pieces it does."""
-    return tokenizer.Encoder(MODEL / "tokenizer")
+    return tokenizer.Encoder(VOCABULARY)
 
 
 def drawn(seeds: range, renderer):

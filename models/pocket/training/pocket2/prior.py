@@ -49,7 +49,7 @@ class Prior(nn.Module):
         group = torch.cat([torch.full((s,), -1, device=states.device), torch.arange(levels, device=states.device).repeat_interleave(3)])
         order = torch.arange(n, device=states.device)
         seen = (order[None] <= order[:, None]) & ((group[None] == -1) | (group[None] == group[:, None]))
-        alive = torch.cat([states.abs().amax(-1) > 0, torch.ones(len(states), n - s + 1, dtype=torch.bool, device=states.device)], 1)
+        alive = torch.cat([states.abs().amax(-1) > 0, torch.ones(states.shape[0], 1 + 3 * levels, dtype=torch.bool, device=states.device)], 1)
         return torch.where(seen[None] & alive[:, None], 0.0, -1e4)[:, None]
 
     def forward(self, noised: torch.Tensor, t: torch.Tensor, z_t: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
@@ -66,11 +66,30 @@ class Prior(nn.Module):
 
 
 def components(z: torch.Tensor, kept: int) -> dict:
-    """Mean, basis [K,E] and deviations [K] of embeddings, largest first, and the share of variance they hold."""
+    """Mean, basis [K,E] (largest first), the one scale that gives embeddings unit variance an element, and the share of variance held.
+
+    One scale for all (the paper's 17.2, not whitening): noise is then the same in any rotation, and the exported prior may take
+    and give whole embeddings with `clip_mean` and `clip_std` as Karlo has them.
+    """
     mean = z.mean(0)
     values, vectors = torch.linalg.eigh((z - mean).T @ (z - mean) / len(z))
     values, vectors = values.flip(0), vectors.flip(1)
-    return {"mean": mean, "basis": vectors[:, :kept].T.contiguous(), "deviation": values[:kept].clamp(min=1e-8).sqrt(), "share": (values.cumsum(0) / values.sum())}
+    return {"mean": mean, "basis": vectors[:, :kept].T.contiguous(), "std": values.mean().sqrt(), "share": (values.cumsum(0) / values.sum())}
+
+
+class Folded(nn.Module):
+    """The prior with its components folded in, in Karlo's interface: hidden_states [B,E], timestep [B], proj_embedding [B,E],
+    encoder_hidden_states [B,S,W], attention_mask bool[B,S] -> predicted_image_embedding [B,E]."""
+
+    def __init__(self, prior: Prior, basis: torch.Tensor):
+        super().__init__()
+        self.prior = prior
+        self.register_buffer("basis", basis)
+
+    def forward(self, hidden_states, timestep, proj_embedding, encoder_hidden_states, attention_mask):
+        states = encoder_hidden_states * attention_mask[..., None].to(encoder_hidden_states.dtype)
+        found = self.prior((hidden_states @ self.basis.T)[:, None], timestep[:, None], proj_embedding, states)
+        return found[:, 0] @ self.basis
 
 
 @torch.no_grad()
@@ -85,7 +104,6 @@ def draw(prior: Prior, z_t, states, empty: tuple, generator, steps: int = 25, gu
         if guidance != 1:
             blank = prior(x[:, None], at, empty[0].expand(b, -1), empty[1].expand(b, -1, -1))[:, 0]
             x0 = blank + guidance * (x0 - blank)
-        x0 = x0.clamp(-5, 5)
         if i + 1 == len(times):
             return x0
         bar, prev = bars[t], bars[times[i + 1]]
@@ -101,21 +119,26 @@ def embeddings(clip: Clip, part: dict) -> torch.Tensor:
     return torch.cat([clip.tower(pixels(p.to(device))) for p in part["thumb"].split(256)])
 
 
+def read(text, clip: Clip, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Captions -> states [B,S,W] and their embedding where its picture's lies, [B,E] of length one."""
+    states, z = text(ids)
+    return states, F.normalize(clip.match(z), dim=-1)
+
+
 @torch.no_grad()
 def measure(prior, text, clip, held: dict, pca: dict, eos: int, bos: int, count: int = 400) -> dict:
     """Of unseen captions: cosine to the true embedding, and nouns as told by the tower's own heads, by the drawn and the true one."""
     device = clip.scale.device
     ids, rows = held["ids"][:count, 1].long().to(device), held["labels"][:count].long().to(device)
-    z_i, (states, z_t) = embeddings(clip, {"thumb": held["thumb"][:count]}), text(ids)
+    z_i, (states, z_t) = embeddings(clip, {"thumb": held["thumb"][:count]}), read(text, clip, ids)
     blank = torch.full((1, ids.shape[1]), eos, device=device)
     blank[:, 0] = bos
-    found = draw(prior, z_t, states, text(blank)[::-1], torch.Generator().manual_seed(0))
-    z = F.normalize(found * pca["deviation"] @ pca["basis"] + pca["mean"], dim=-1)
+    found = draw(prior, z_t, states, read(text, clip, blank)[::-1], torch.Generator().manual_seed(0))
+    z = F.normalize(found * pca["std"] @ pca["basis"] + pca["mean"], dim=-1)
     one, two = rows[:, 3] == SIZES[0] - 1, rows[:, 3] < SIZES[0] - 1
     told = lambda z: ((clip.heads(z)[0].argmax(-1) == rows[:, 0]), (clip.heads(z)[3].argmax(-1) == rows[:, 3]))
     (a, b), (c, d) = told(z), told(z_i)
-    match = F.normalize(clip.match(z_t), dim=-1)
-    return {"cos": (z * z_i).sum(-1).mean().item(), "cos_text": (match * z_i).sum(-1).mean().item(), "noun": a[one].float().mean().item(), "both": (a & b)[two].float().mean().item(),
+    return {"cos": (z * z_i).sum(-1).mean().item(), "cos_text": (z_t * z_i).sum(-1).mean().item(), "noun": a[one].float().mean().item(), "both": (a & b)[two].float().mean().item(),
             "true_noun": c[one].float().mean().item(), "true_both": (c & d)[two].float().mean().item()}
 
 
@@ -130,7 +153,7 @@ def run() -> None:
     ids, rows = torch.cat([p["ids"] for p in data.parts]), torch.cat([p["labels"] for p in data.parts]).long()
     kept = min(KEPT, s.embed)
     pca = components(z, kept)
-    target = (z - pca["mean"]) @ pca["basis"].T / pca["deviation"]
+    target = (z - pca["mean"]) @ pca["basis"].T / pca["std"]
     single, several = (rows[:, 3] == SIZES[0] - 1).nonzero()[:, 0].numpy(), (rows[:, 3] < SIZES[0] - 1).nonzero()[:, 0].numpy()
     print(json.dumps({"pictures": len(z), "kept": kept, "variance": round(pca["share"][kept - 1].item(), 4), "for99": int((pca["share"] < 0.99).sum()) + 1}), flush=True)
     prior, bars, step, seen, spent, begun, saved = Prior(s.text_width, s.embed, kept).to(s.device), alphas_cumprod().to(s.device), 0, 0, 0.0, time.process_time(), time.time()
@@ -156,13 +179,11 @@ def run() -> None:
         words[torch.from_numpy(rng.random(len(words)) < 0.1).to(s.device), 1:] = encode.eos
         words = words[:, : min(40, int((words != encode.eos).sum(1).max()) + 1)]
         with torch.no_grad():
-            states, z_t = text(words)
+            states, z_t = read(text, clip, words)
         x0, t = target[pick.to(s.device)][:, None].expand(-1, LEVELS, -1), torch.randint(0, 1000, (len(pick), LEVELS), device=s.device)
         bar = bars[t][..., None]
         guess = prior(bar.sqrt() * x0 + (1 - bar).sqrt() * torch.randn_like(x0), t, z_t, states)
-        # Errors count as much as their component varies: the plain squared error of the whole embedding.
-        scale = pca["deviation"] ** 2 / (pca["deviation"] ** 2).mean()
-        loss = ((guess - x0) ** 2 * scale).mean()
+        loss = F.mse_loss(guess, x0)
         loss.backward()
         for opt in opts:
             opt.step()

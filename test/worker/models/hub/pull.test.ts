@@ -46,7 +46,7 @@ afterEach(async () => {
 
 const fetchModel = async (over: Partial<Hub> = {}, name?: string) => {
   const port = hub.hub(over);
-  const plan = await planPull(port, models, hub.id, name);
+  const plan = await planPull(port, models, hub.id, name === undefined ? {} : { as: name });
   return pull(port, models, plan);
 };
 
@@ -119,7 +119,7 @@ describe('pull', () => {
   });
 
   it('shows sizes before the first byte, and takes a revision and a name', async () => {
-    const plan = await planPull(hub.hub(), models, `${hub.id}@refs/pr/1`, 'mine');
+    const plan = await planPull(hub.hub(), models, `${hub.id}@refs/pr/1`, { as: 'mine' });
     expect(plan).toMatchObject({ name: 'mine', dir: join(models, 'mine'), commit: hub.commit, present: 0 });
     const wanted = [...readFolder(join(reference, 'sd-turbo', 'model')).values()];
     expect(plan.bytes).toBe(wanted.reduce((sum, bytes) => sum + bytes.length, 0));

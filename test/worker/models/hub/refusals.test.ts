@@ -141,11 +141,11 @@ describe('what we refuse', () => {
     },
   );
 
-  it('a repository without ONNX files, with the line that makes them', async () => {
+  it('a repository with neither ONNX files nor .safetensors, with what it lacks', async () => {
     for (const name of [...hub.files.keys()]) if (name.endsWith('.onnx')) hub.files.delete(name);
     const error = await failure(fetchModel());
     expect(error.code).toBe('not-onnx');
-    expect(error.message).toContain('optimum-cli export onnx --model acme/Tiny-Model DIR');
+    expect(error.message).toContain('and no .safetensors instead');
     expect(error.message).toContain('text_encoder/model.onnx, vae_decoder/model.onnx, unet/model.onnx');
   });
 

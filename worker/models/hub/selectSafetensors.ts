@@ -1,0 +1,49 @@
+/** Which files of a diffusers repository are needed to take it in: configs, vocabularies, one set of weights a part. */
+import type { RemoteFile } from './listing.ts';
+import { pathBelow } from './reference.ts';
+import { chooseWeights, type Variant } from './variant.ts';
+
+const PARTS = ['unet', 'text_encoder', 'text_encoder_2', 'vae'] as const;
+const CONFIG_FOLDERS = ['scheduler', 'tokenizer', 'tokenizer_2'];
+
+/** Whether a repository has diffusers' weights and no ONNX network. */
+export function isDiffusers(files: readonly RemoteFile[]): boolean {
+  const names = new Set(files.map(({ path }) => path));
+  if (!names.has('model_index.json') || names.has('unet/model.onnx')) return false;
+  return files.some(({ path }) => /^unet\/[^/]+\.safetensors$/.test(path));
+}
+
+/** The variants that a repository offers, by what each would take. */
+export function variantsOf(files: readonly RemoteFile[]): Record<Variant, number> {
+  const bytes = (variant: Variant): number =>
+    selectDiffusers(files, variant).reduce((sum, file) => sum + file.bytes, 0);
+  return { full: bytes('full'), fp16: bytes('fp16') };
+}
+
+export function selectDiffusers(files: readonly RemoteFile[], variant: Variant): RemoteFile[] {
+  for (const { path } of files) pathBelow('/model', path);
+  const wanted = new Set<string>(['model_index.json']);
+  for (const part of PARTS) {
+    const names = files
+      .filter(({ path }) => path.startsWith(`${part}/`))
+      .map(({ path }) => path.slice(part.length + 1));
+    const chosen = chooseWeights(names, variant);
+    if (chosen === undefined) continue;
+    for (const name of ['config.json', chosen, ...shardsBeside(chosen, names)]) wanted.add(`${part}/${name}`);
+  }
+  return files.filter(({ path }) => {
+    const [folder, file, ...deeper] = path.split('/') as [string, string | undefined, ...string[]];
+    if (wanted.has(path)) return true;
+    if (file === undefined) return /^(licen[cs]e|notice|use_policy)(\.(md|txt))?$/i.test(folder);
+    return deeper.length === 0 && CONFIG_FOLDERS.includes(folder) && /\.(json|txt)$/.test(file);
+  });
+}
+
+/** `model.fp16-00001-of-00002.safetensors`, `model-00001-of-00002.fp16.safetensors`: both spellings are about. */
+function shardsBeside(index: string, names: readonly string[]): string[] {
+  if (!index.endsWith('.json')) return [];
+  const half = index.includes('fp16');
+  return names.filter(
+    (name) => /-\d{5}-of-\d{5}/.test(name) && name.endsWith('.safetensors') && name.includes('fp16') === half,
+  );
+}
