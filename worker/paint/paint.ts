@@ -23,7 +23,7 @@ export interface PaintDeps {
   store: Store;
   model(name: string): InstalledModel | undefined;
   /** Where LoRAs and embeddings lie; a recipe that names one cannot be painted without. */
-  adapters?: Pick<AdapterStore, 'find'> | undefined;
+  adapters?: AdapterStore | undefined;
   /** What happens to what the model's safety checker flags; off where left out. */
   safety?: SafetySwitch;
 }

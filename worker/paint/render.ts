@@ -65,7 +65,7 @@ export async function render(
 
   const model = deps.model(request.model);
   if (!model) throw new PermanentError('no-model', { model: request.model });
-  const recipe = await worded(deps, model, resolved(request, model), options.signal).catch(
+  const recipe = await worded(deps, model, resolved(deps, request, model), options.signal).catch(
     (error: unknown) => {
       throw explain(error, deps.deadlineS, request.model);
     },
@@ -93,9 +93,9 @@ export async function render(
 }
 
 /** What the member asks and this model does not take is no reason to try again. */
-function resolved(request: RenderRequest, model: InstalledModel): Recipe {
+function resolved({ adapters }: RenderDeps, request: RenderRequest, model: InstalledModel): Recipe {
   try {
-    return resolveRecipe(request, toCard(model));
+    return resolveRecipe(request, toCard(model, adapters));
   } catch (error) {
     throw error instanceof UserError ? new PermanentError(error.code, error.params, { cause: error }) : error;
   }
