@@ -6,8 +6,9 @@ import { MAX_LENGTH, printPrompt } from '../../shared/prompt/index.ts';
 import type { ModelCard } from '../../shared/queue/job.ts';
 import { UserError } from '../../shared/service/errors.ts';
 import { onRedis } from '../interaction/redisAway.ts';
+import { readServer } from '../server/settings.ts';
 import { draftsOf } from '../submit/drafts.ts';
-import { readLoraList, usableLoras } from '../submit/loras.ts';
+import { permitted, readLoraList, usableLoras } from '../submit/loras.ts';
 import { readPrompts } from '../submit/prompts.ts';
 import { submit } from '../submit/submit.ts';
 import { type Choice, type Command, EVERYWHERE, named } from './command.ts';
@@ -54,7 +55,10 @@ export const compareCommand: Command = {
     if (!only || prompts.length > 1) throw new UserError('too-many', { n: prompts.length, max: 1 });
     const models = listed(interaction.options.getString('models'));
     const samplers = listed(interaction.options.getString('samplers'));
-    const installed = await onRedis(app.models());
+    const [all, { loras: rules }] = await onRedis(
+      Promise.all([app.models(), readServer(app.redis, asker.guildId)]),
+    );
+    const installed = permitted(all, rules);
     const unknown = models.find((name) => !installed.has(name));
     if (unknown) throw new UserError('no-model', { model: unknown });
     const wrong = samplers.find((name) => samplerOf(name) === undefined);

@@ -1,7 +1,8 @@
 import { say } from '../../shared/messages/index.ts';
 import { escapeMarkdown } from '../../shared/picture/present.ts';
 import { onRedis } from '../interaction/redisAway.ts';
-import { loraLine, usableLoras } from '../submit/loras.ts';
+import { readServer } from '../server/settings.ts';
+import { loraLine, permitted, usableLoras } from '../submit/loras.ts';
 import { type Command, EVERYWHERE, named } from './command.ts';
 
 const SHOWN = 25;
@@ -17,8 +18,11 @@ const fitting = (lines: readonly string[], length: number): string => {
 export const modelsCommand: Command = {
   kind: 'private',
   definition: { ...named('models'), ...EVERYWHERE },
-  async run({ app, asker: { locale }, answer }) {
-    const models = await onRedis(app.models());
+  async run({ app, asker: { locale, guildId }, answer }) {
+    const [all, { loras: rules }] = await onRedis(
+      Promise.all([app.models(), readServer(app.redis, guildId)]),
+    );
+    const models = permitted(all, rules);
     const lines = [...models.values()].slice(0, SHOWN).map(({ name, title, native, defaults }) =>
       say(locale, 'models.line', {
         name: escapeMarkdown(name).slice(0, 64),

@@ -30,3 +30,19 @@ export const readLoraList = (text: string, cards: readonly LoraCard[]): LoraWish
       { name: card?.name ?? name, weight: weight === undefined ? (card?.weight ?? 1) : Number(weight) },
     ];
   });
+
+/** The models as a server lets their LoRAs be used: `-name` is never there, others only where they are named. */
+export function permitted(
+  models: ReadonlyMap<string, ModelCard>,
+  rules: readonly string[],
+): ReadonlyMap<string, ModelCard> {
+  if (rules.length === 0) return models;
+  const lower = rules.map((rule) => rule.toLowerCase());
+  const denied = new Set(lower.filter((rule) => rule.startsWith('-')).map((rule) => rule.slice(1).trim()));
+  const allowed = new Set(lower.filter((rule) => !rule.startsWith('-')));
+  const may = ({ name }: LoraCard): boolean =>
+    !denied.has(name.toLowerCase()) && (allowed.size === 0 || allowed.has(name.toLowerCase()));
+  return new Map(
+    [...models].map(([name, card]) => [name, card.loras ? { ...card, loras: card.loras.filter(may) } : card]),
+  );
+}
