@@ -6,16 +6,17 @@ import {
   Options,
   Partials,
   type RESTOptions,
-  Routes,
+  Status,
 } from 'discord.js';
 import type { Env } from '../shared/service/env.ts';
 import { ConfigError, messageOf } from '../shared/service/errors.ts';
 import type { Log } from '../shared/service/log.ts';
-import { definitions } from './commands/index.ts';
 
 /** discord.js, told to remember little: interactions carry what handlers need. */
 export function openClient(env: Env, log: Log): Client {
   const client = new Client({
+    // As many as Discord asks for; one, up to some thousand servers.
+    shards: 'auto',
     intents: [
       GatewayIntentBits.Guilds,
       GatewayIntentBits.GuildMessageReactions,
@@ -73,7 +74,7 @@ function surviveEvents(client: Client, log: Log): void {
   };
 }
 
-/** Connects and tells Discord our commands. @throws ConfigError in one line where that cannot be. */
+/** Connects all shards. @throws ConfigError in one line where that cannot be. */
 export async function connect(client: Client, env: Env): Promise<Client<true>> {
   const token = env.DISCORD_TOKEN;
   if (token === undefined) throw new ConfigError('DISCORD_TOKEN is not set: the bot needs a bot token.');
@@ -87,15 +88,16 @@ export async function connect(client: Client, env: Env): Promise<Client<true>> {
     if (code === 'TokenInvalid' || status === 401) throw new ConfigError(describeClose(4004));
     throw new ConfigError(`Discord does not answer at ${env.DISCORD_API} (${messageOf(error)}).`);
   });
-  const connected = await ready;
-  const { id } = connected.application;
-  const route = env.DISCORD_GUILD
-    ? Routes.applicationGuildCommands(id, env.DISCORD_GUILD)
-    : Routes.applicationCommands(id);
-  await connected.rest.put(route, { body: definitions() }).catch((error: unknown) => {
-    throw new ConfigError(`Discord refused the commands (${messageOf(error)}).`);
-  });
-  return connected;
+  return ready;
+}
+
+/** Why clicks of some servers are not heard now; empty when every shard is connected. */
+export function gatewayProblems({ ws }: Client): string[] {
+  const { size } = ws.shards;
+  const away = [...ws.shards.values()].filter(({ status }) => status !== Status.Ready);
+  if (size > 0 && away.length === 0) return [];
+  if (size <= 1) return ['the gateway is not connected'];
+  return [`the gateway is not connected (shard ${away.map(({ id }) => id).join(', ')} of ${size})`];
 }
 
 /** Gateway close codes after which discord.js does not come back. */

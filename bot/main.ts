@@ -1,5 +1,7 @@
-import { type Client, Events, Status } from 'discord.js';
+import { type Client, Events } from 'discord.js';
 import { openStore } from '../shared/picture/openStore.ts';
+import { tellWrongServer } from '../shared/queue/failover.ts';
+import { probeRedis } from '../shared/queue/probe.ts';
 import { openQueues, withDeadline } from '../shared/queue/queue.ts';
 import { checkRedis, connectRedis, PREFIX, producerConnection } from '../shared/queue/redis.ts';
 import { readEnv } from '../shared/service/env.ts';
@@ -10,12 +12,15 @@ import { openRegistry, watchQueues, watchReady, watchRedis } from '../shared/ser
 import type { App } from './app.ts';
 import { stopJobs } from './buttons/cancel.ts';
 import { onReaction } from './buttons/reactions.ts';
-import { connect, describeClose, openClient } from './client.ts';
+import { connect, describeClose, gatewayProblems, openClient } from './client.ts';
+import { registerCommands } from './commands/register.ts';
 import { dispatch } from './dispatch.ts';
 import { openDeduplicator } from './interaction/deduplicate.ts';
 import { openBotMetrics, watchDiscord } from './metrics.ts';
 import { openModels } from './submit/models.ts';
 import { openRequeue } from './submit/requeueLost.ts';
+
+const WRITE_EVERY_MS = 5_000;
 
 /** The bot: env, log, Redis, store, Discord, health; stopped in reverse. */
 async function main(): Promise<void> {
@@ -25,7 +30,8 @@ async function main(): Promise<void> {
   const registry = openRegistry();
 
   // what it stands on
-  const redis = await connectRedis(producerConnection(env.REDIS_URL, env.REDIS_CA));
+  const redis = await connectRedis(producerConnection(env, undefined, tellWrongServer(log)));
+  await probeRedis(redis);
   const production = env.NODE_ENV === 'production';
   const unsafe = await checkRedis(redis, { production, unsafe: env.REDIS_UNSAFE });
   if (unsafe.length > 0) log.warn({ missing: unsafe.join(' · ') }, 'this Redis may lose jobs');
@@ -58,6 +64,7 @@ async function main(): Promise<void> {
     if (client.isReady()) run(onReaction(app, client, reaction, user));
   });
   const connected = await connect(client, env);
+  await registerCommands(connected, { env, redis, log });
   for (const userId of env.BLOCKED_USERS) {
     const stopped = await stopJobs(app, userId);
     if (stopped > 0) log.info({ userId, stopped }, 'blocked by the operator; stopped what waited');
@@ -65,17 +72,18 @@ async function main(): Promise<void> {
 
   // who looks after it
   let stopping = false;
+  // A full Redis still answers PING: only a write tells.
+  const write = () => redis.set(`${PREFIX}:ready`, '1', 'EX', 60);
   const ready = async (): Promise<string[]> => [
     ...(stopping ? ['shutting down'] : []),
-    ...(connected.ws.shards.every(({ status }) => status === Status.Ready)
-      ? []
-      : ['the gateway is not connected']),
-    // A full Redis still answers PING: only a write tells.
-    ...(await redis.set(`${PREFIX}:ready`, '1', 'EX', 60).then(
+    ...gatewayProblems(connected),
+    ...(await write().then(
       () => [],
       (error) => [`Redis: ${messageOf(error)}`],
     )),
   ];
+  // So that an old primary is left before somebody clicks.
+  const beat = setInterval(() => void write().catch(() => undefined), WRITE_EVERY_MS);
   watchReady(registry, ready);
   watchRedis(registry, redis);
   watchQueues(registry, queues, redis);
@@ -86,6 +94,7 @@ async function main(): Promise<void> {
   const shutdown = async (): Promise<void> => {
     if (stopping) return process.exit(1); // asked twice: now
     stopping = true;
+    clearInterval(beat);
     log.info({ busy: busy.size }, 'stopping');
     client.removeAllListeners(Events.InteractionCreate);
     client.removeAllListeners(Events.MessageReactionAdd);
@@ -100,7 +109,11 @@ async function main(): Promise<void> {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void shutdown());
 
   const ms = Math.round(performance.now() - began);
-  log.info({ guilds: connected.guilds.cache.size, health: health.port, ms }, 'bot ready');
+  // One process has all shards, and the servers of all of them.
+  log.info(
+    { guilds: connected.guilds.cache.size, shards: connected.ws.shards.size, health: health.port, ms },
+    'bot ready',
+  );
 }
 
 /** `destroy` can hang for seconds while a shard identifies again; its caller sets a deadline. */

@@ -1,6 +1,7 @@
-import { type Client, RESTEvents, SnowflakeUtil, Status } from 'discord.js';
+import { type Client, RESTEvents, SnowflakeUtil } from 'discord.js';
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import { countDiscord } from '../shared/service/metrics.ts';
+import { gatewayProblems } from './client.ts';
 
 /** What only the bot knows: what was accepted and what was refused. */
 export interface BotMetrics {
@@ -51,8 +52,7 @@ export function watchDiscord(registry: Registry, client: Client): void {
     help: '1 when every shard of the gateway is connected',
     registers: [registry],
     collect() {
-      const { shards } = client.ws;
-      this.set(shards.size > 0 && shards.every(({ status }) => status === Status.Ready) ? 1 : 0);
+      this.set(gatewayProblems(client).length === 0 ? 1 : 0);
     },
   });
 }

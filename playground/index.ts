@@ -26,7 +26,7 @@ import {
   World,
   type WorldEvent,
 } from './world/state.ts';
-import type { Command, Interaction, RecordedRequest, Violation } from './world/types.ts';
+import type { Channel, Command, Interaction, RecordedRequest, Violation } from './world/types.ts';
 
 export type { OptionValue } from './discord/commandOptions.ts';
 export { ClientRefusal } from './discord/errors.ts';
@@ -47,6 +47,8 @@ export interface PlaygroundOptions {
   /** The bot token that is accepted. Default: `playground` on this machine alone, beyond it a random one. */
   token?: string;
   attachmentLimit?: number;
+  /** How many shards the gateway asks a bot to open; 1 unless told. */
+  shards?: number;
   /** What people may do here, where it is not the usual: Discord's permission bits. */
   rights?: Partial<Record<PersonName, bigint>>;
   /** Where bot and worker tell how they are; the page's panel shows it. */
@@ -79,7 +81,8 @@ export interface Playground {
   readonly trouble: {
     add(rule: TroubleRule): () => void;
     clear(): void;
-    dropGateway(): void;
+    /** @param shard one of them; all where left out */
+    dropGateway(shard?: number): void;
     reconnectGateway(): void;
     invalidSession(resumable?: boolean): void;
     closeGateway(code: number, reason?: string): void;
@@ -137,6 +140,14 @@ export interface Playground {
   /** Oldest first; with a viewer only what that person sees. */
   messages(channelId?: string, viewer?: string): MessageView[];
   message(id: string): MessageView | undefined;
+  /** A thread on the usual channel. @returns its id */
+  openThread(name: string): string;
+  /** Closes a thread until somebody writes in it; locked: until a moderator does. */
+  archive(threadId: string, locked?: boolean): void;
+  /** The bot may not see this channel any more. */
+  hide(channelId: string): void;
+  /** This person takes no direct messages of the bot. */
+  closeDm(userId: string): void;
   /** The channel of direct messages between a person and the bot. */
   dm(userId: string): string;
   on(listener: (event: WorldEvent) => void): () => void;
@@ -162,7 +173,7 @@ export async function startPlayground(options: PlaygroundOptions = {}): Promise<
   await persistence?.load();
 
   const presenter: Presenter = { world, url: '' };
-  const gateway = new Gateway(presenter, token);
+  const gateway = new Gateway(presenter, token, options.shards);
   const interactions = new Interactions(
     presenter,
     (event, data, where) => gateway.dispatch(event, data, where),
@@ -258,7 +269,7 @@ export async function startPlayground(options: PlaygroundOptions = {}): Promise<
     trouble: {
       add: (rule) => trouble.add(rule),
       clear: () => trouble.clear(),
-      dropGateway: () => gateway.drop(0),
+      dropGateway: (shard) => gateway.drop(0, undefined, shard),
       reconnectGateway: () => gateway.askReconnect(),
       invalidSession: (resumable) => gateway.invalidSession(resumable),
       closeGateway: (code, reason) => gateway.drop(code, reason),
@@ -293,6 +304,23 @@ export async function startPlayground(options: PlaygroundOptions = {}): Promise<
       const channel = { ...world.channels.get(channelId)!, nsfw };
       world.addChannel(channel);
       gateway.dispatch('CHANNEL_UPDATE', channelObject(presenter, channel), { guildId: GUILD_ID });
+    },
+    openThread(name) {
+      const channel: Channel = { id: world.nextId(), type: 11, name, parentId: CHANNEL_ID };
+      world.addChannel(channel);
+      gateway.dispatch('THREAD_CREATE', channelObject(presenter, channel), { guildId: GUILD_ID });
+      return channel.id;
+    },
+    archive(threadId, locked = false) {
+      const channel = { ...world.channels.get(threadId)!, archived: true, locked };
+      world.addChannel(channel);
+      gateway.dispatch('THREAD_UPDATE', channelObject(presenter, channel), { guildId: GUILD_ID });
+    },
+    hide(channelId) {
+      world.addChannel({ ...world.channels.get(channelId)!, hidden: true });
+    },
+    closeDm(userId) {
+      world.addChannel({ ...world.dmOf(userId), closed: true });
     },
     mute(channelId) {
       world.addChannel({ ...world.channels.get(channelId)!, muted: true });

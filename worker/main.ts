@@ -1,7 +1,9 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { openStore } from '../shared/picture/openStore.ts';
+import { tellWrongServer } from '../shared/queue/failover.ts';
 import { SCHEMA_VERSION } from '../shared/queue/job.ts';
+import { probeRedis } from '../shared/queue/probe.ts';
 import {
   openAskWorker,
   openDeliverWorker,
@@ -44,8 +46,11 @@ async function main(): Promise<void> {
   const metrics = openMetrics(registry);
 
   // what it needs
-  const connection = workerConnection(env.REDIS_URL, env.REDIS_CA);
+  let rejoin = (): void => undefined;
+  const wrong = tellWrongServer(log, () => rejoin());
+  const connection = workerConnection(env, undefined, wrong);
   const redis = await connectRedis(connection);
+  await probeRedis(redis);
   const unsafe = await checkRedis(redis, {
     production: env.NODE_ENV === 'production',
     unsafe: env.REDIS_UNSAFE,
@@ -116,15 +121,24 @@ async function main(): Promise<void> {
     warm: engine.loaded,
     free: () => jobs.current() === undefined,
   });
-  const jobs: Jobs = openJobs({ ...deps, model: models.get, maxRunning: env.MAX_RUNNING_JOBS, placement });
+  const rewords = models.all.some(({ manifest }) => manifest.pictureEmbedding === true);
+  const jobs: Jobs = openJobs({
+    ...deps,
+    model: models.get,
+    rewords,
+    maxRunning: env.MAX_RUNNING_JOBS,
+    placement,
+  });
   const renders = openRenderWorker(connection, jobs.onRender);
   const delivers = openDeliverWorker(connection, jobs.onDeliver);
-  const asks = openAskWorker(connection, openAsk({ ...deps, model: models.get }));
+  const asks = openAskWorker(connection, openAsk({ ...deps, model: models.get, placement }));
   for (const worker of [renders, delivers, asks])
     worker.on('error', (error) => log.debug({ err: error }, 'queue'));
 
   // who hears of it
   const subscriber = redis.duplicate();
+  // Nothing that it says is refused by an old primary, where nobody publishes any more.
+  rejoin = () => void (subscriber.status === 'ready' && subscriber.disconnect(true));
   subscriber.on('error', () => undefined);
   const takeUp = () => void placement.takeUp().catch((err) => log.debug({ err }, 'nothing taken up'));
   subscriber.on('message', (channel, text) => (channel === keys.cancel ? jobs.cancel(text) : takeUp()));

@@ -1,8 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DelayedError, type Job } from 'bullmq';
 import type { Redis } from 'ioredis';
-import { type RenderRequest, type RenderResult, renderId } from '../shared/queue/job.ts';
-import type { Queues } from '../shared/queue/queue.ts';
+import { ASK, type Queues } from '../shared/queue/queue.ts';
 import { keys, PREFIX } from '../shared/queue/redis.ts';
 import { listWorkers } from '../shared/queue/registry.ts';
 
@@ -12,9 +11,12 @@ import { listWorkers } from '../shared/queue/registry.ts';
  * that has it loaded. Whoever can take it puts it back in line as soon as they are free, so it waits for a free
  * worker and not for a clock; the clock is there for messages that get lost.
  */
+/** A picture or a question; a job that names no model is left to nobody. */
+export type PlacedJob = Job<{ model?: unknown }>;
+
 export interface Placement {
   /** @throws DelayedError where another worker shall have this job; that is no start and no attempt of it */
-  leaveToBetter(job: Job<RenderRequest, RenderResult>, token: string | undefined): Promise<void>;
+  leaveToBetter(job: PlacedJob, token: string | undefined): Promise<void>;
   /** Puts back in line the first job that was left to this worker; call it whenever it is free. */
   takeUp(): Promise<void>;
 }
@@ -57,18 +59,17 @@ export function openPlacement(deps: PlacementDeps): Placement {
   const { redis, queues, id, patienceMs = PATIENCE_MS } = deps;
 
   const leave = async (
-    job: Job<RenderRequest, RenderResult>,
+    job: PlacedJob,
     token: string | undefined,
     key: string,
     lookMs: number,
   ): Promise<never> => {
-    const { jobId } = job.data;
     await redis.hincrby(`${PREFIX}:${job.queueName}:${job.id}`, 'ats', -1);
     await job.moveToDelayed(Date.now() + lookMs, token);
     // Listed once it can be put back in line; in the queue's own order.
     await redis
       .multi()
-      .zadd(key, job.opts.priority ?? 0, jobId)
+      .zadd(key, job.opts.priority ?? 0, `${job.queueName}:${job.id}`)
       .expire(key, REMEMBERED_S)
       .exec();
     await redis.publish(keys.left, key);
@@ -86,8 +87,9 @@ export function openPlacement(deps: PlacementDeps): Placement {
 
   return {
     leaveToBetter: async (job, token) => {
-      const { model, jobId } = job.data ?? {};
-      if (typeof model !== 'string' || typeof jobId !== 'string' || deps.warm().includes(model)) return;
+      const { model } = job.data ?? {};
+      const jobId = String(job.id);
+      if (typeof model !== 'string' || deps.warm().includes(model)) return;
       const others = (await listWorkers(redis)).filter((one) => one.id !== id);
       const bytes = deps.sizeOf(model);
       if (bytes === undefined) {
@@ -106,9 +108,11 @@ export function openPlacement(deps: PlacementDeps): Placement {
       const own = [...deps.warm().map(keys.leftToWarm), ...deps.models().map(keys.leftToOwner)];
       for (const key of own) {
         for (;;) {
-          const [jobId] = await redis.zpopmin(key);
-          if (jobId === undefined) break;
-          const job = await queues.render.getJob(renderId(jobId));
+          const [entry] = await redis.zpopmin(key);
+          if (entry === undefined) break;
+          const at = entry.indexOf(':');
+          const queue = entry.slice(0, at) === ASK ? queues.ask : queues.render;
+          const job = await queue.getJob(entry.slice(at + 1));
           if (!job || !(await job.isDelayed())) continue; // ended, or its own clock was faster
           await job.promote().catch(() => undefined);
           return;

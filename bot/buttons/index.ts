@@ -18,6 +18,7 @@ import { pickCells, region, regionPrompt, zoomCustom } from './edits.ts';
 import { favourite } from './favourite.ts';
 import { dropFix, FIX_INPUT, findFix, fixModal, takeFix } from './fix.ts';
 import { remix, remixModal } from './remix.ts';
+import { reword } from './reword.ts';
 import { settingsButtons } from './settingsPanel.ts';
 import { suggest, suggestAll } from './suggestions.ts';
 
@@ -176,6 +177,7 @@ export const buttons = {
   'pan-up': edited('pan-up'),
   'pan-down': edited('pan-down'),
   'make-square': edited('make-square'),
+  reword,
   cancel: {
     kind: 'update',
     async press({ app, asker, answer, id }) {

@@ -1,6 +1,7 @@
 import { ApplicationCommandOptionType } from 'discord.js';
 import { readSettings } from '../../shared/memory/settings.ts';
 import { languageOf, languages, say } from '../../shared/messages/index.ts';
+import { parameterFor, parameterOf } from '../../shared/picture/params.ts';
 import { UserError } from '../../shared/service/errors.ts';
 import { onRedis } from '../interaction/redisAway.ts';
 import type { Draft } from '../submit/drafts.ts';
@@ -52,14 +53,18 @@ export const blendCommand: Command = {
       Promise.all([app.models(), readSettings(app.redis, asker.user.id)]),
     );
     if (models.size === 0) throw new UserError('no-worker');
+    const model = modelFor(models, settings.model ?? app.env.DEFAULT_MODEL);
     const shape = (options.getString('dimensions') ?? 'square') as Shape;
     const draft: Draft = {
       action: 'blend',
       prompt: say(asker.locale, 'blend.prompt', { n: attached.length }),
       parts: [{ text: '', weight: 1 }],
       negative: '',
-      params: { aspect: SHAPES[shape] },
-      model: modelFor(models, settings.model ?? app.env.DEFAULT_MODEL),
+      // A model of one shape takes none.
+      params: parameterFor(parameterOf('aspect')!, models.get(model)).supported
+        ? { aspect: SHAPES[shape] }
+        : {},
+      model,
       count: GRID,
     };
     if (!(await begin(app, asker, [draft]))) return;

@@ -1,7 +1,9 @@
 import { randomInt } from 'node:crypto';
 import { ApplicationCommandOptionType } from 'discord.js';
+import { say } from '../../shared/messages/index.ts';
 import { type LoraWish, MAX_LORA_WEIGHT } from '../../shared/picture/lora.ts';
 import { SAMPLERS, samplerOf } from '../../shared/picture/params.ts';
+import { type WayOfPainting, wayOfPainting } from '../../shared/picture/wayOfPainting.ts';
 import { MAX_LENGTH, printPrompt } from '../../shared/prompt/index.ts';
 import type { ModelCard } from '../../shared/queue/job.ts';
 import { UserError } from '../../shared/service/errors.ts';
@@ -66,7 +68,11 @@ export const compareCommand: Command = {
       throw new UserError('unknown-sampler', { value: wrong, samplers: Object.keys(SAMPLERS).join(', ') });
     const { model = defaultModel, scheduler, seed = randomInt(2 ** 32), ...params } = only.params;
     const loras = readLoras(interaction.options.getString('loras') ?? '', installed);
-    const pairs = (models.length > 0 ? models : [model]).flatMap((name) =>
+    // Without names: one model of each way of painting.
+    const unnamed = models.length + samplers.length + loras.length === 0;
+    const ways = unnamed ? waysFrom(model, installed) : undefined;
+    const names = ways ? ways.map(({ name }) => name) : models.length > 0 ? models : [model];
+    const pairs = names.flatMap((name) =>
       (samplers.length > 0 ? samplers.map(samplerOf) : [scheduler]).flatMap((sampler) =>
         (loras.length > 0 ? loras : [undefined]).map((lora) => ({ name, sampler, lora })),
       ),
@@ -88,7 +94,9 @@ export const compareCommand: Command = {
     const shared = { ...params, seed };
     const compare = {
       prompt: printPrompt({ ...only, params: shared }),
-      labels: pairs.map((pair) => labelOf(pair, models.length > 1, samplers.length > 1)),
+      labels: ways
+        ? ways.map(({ name, way }) => `${name} · ${say(asker.locale, `way.${way}`)}`)
+        : pairs.map((pair) => labelOf(pair, models.length > 1, samplers.length > 1)),
     };
     const drafts = draftsOf(wishes, defaultModel).map((draft) => ({ ...draft, count: 1, compare }));
     await submit(app, asker, answer, drafts);
@@ -113,6 +121,20 @@ export const compareCommand: Command = {
       });
   },
 };
+
+/** The model that would have painted, and the first of every other way. */
+function waysFrom(
+  first: string,
+  installed: ReadonlyMap<string, ModelCard>,
+): { name: string; way: WayOfPainting }[] {
+  const found = new Map<WayOfPainting, string>();
+  const own = installed.get(first);
+  for (const card of [...(own ? [own] : []), ...installed.values()]) {
+    const way = wayOfPainting(card.family);
+    if (!found.has(way)) found.set(way, card.name);
+  }
+  return [...found].map(([way, name]) => ({ name, way }));
+}
 
 interface Pair {
   readonly name: string;

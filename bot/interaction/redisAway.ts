@@ -1,3 +1,4 @@
+import { wrongServer } from '../../shared/queue/failover.ts';
 import { messageOf, UserError } from '../../shared/service/errors.ts';
 
 /**
@@ -9,7 +10,9 @@ const AWAY =
 
 export function isRedisAway(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
-  return error.name === 'MaxRetriesPerRequestError' || AWAY.test(error.message);
+  return (
+    error.name === 'MaxRetriesPerRequestError' || AWAY.test(error.message) || wrongServer(error) !== undefined
+  );
 }
 
 /** Broke off while a command was on its way: it may have been done all the same. */

@@ -1,5 +1,5 @@
 import { type Edit, isEdit } from '../../shared/picture/frame.ts';
-import { lineage, MAX_LINEAGE, type Recipe, seedOf } from '../../shared/picture/recipe.ts';
+import { lineage, MAX_LINEAGE, type Recipe, type Reword, seedOf } from '../../shared/picture/recipe.ts';
 import { type ParsedPrompt, parsePrompt, printPrompt } from '../../shared/prompt/index.ts';
 import type { Params, RenderRequest } from '../../shared/queue/job.ts';
 
@@ -107,9 +107,33 @@ export const editOf = (
 const withoutDice = ({ seed: _seed, repeat: _repeat, ...params }: Params): Params => params;
 const withoutShape = ({ aspect: _aspect, ...params }: Params): Params => withoutDice(params);
 
+/**
+ * One picture, moved from one text to another, four strengths of it. The words of the picture it comes from stay in the
+ * recipe's line; what is painted is told in the new ones.
+ * @param model one with a picture embedding: the picture's own, or another where it has none
+ */
+export const rewordOf = (
+  jobId: string,
+  index: number,
+  recipe: Recipe,
+  model: string,
+  reword: Reword,
+): Draft => ({
+  action: 'reword',
+  prompt: reword.to,
+  parts: [{ text: reword.to, weight: 1 }],
+  negative: recipe.negative,
+  params: {},
+  model,
+  count: GRID,
+  reword,
+  parent: parentOf(jobId, index, recipe),
+});
+
 /** The same wish with another seed; an upscale has nothing to throw the dice for and keeps its own. */
 export function rerollOf(recipe: Recipe): Draft {
-  const { action, count, image, parent, seed, cells, zoom, blend } = recipe;
+  const { action, count, image, parent, seed, cells, zoom, blend, meaning } = recipe;
+  const reword = meaning?.reword;
   return {
     ...again(recipe, isEdit(action) && zoom === undefined ? withoutShape : withoutDice),
     action,
@@ -117,6 +141,7 @@ export function rerollOf(recipe: Recipe): Draft {
     ...(cells === undefined ? {} : { cells }),
     ...(zoom === undefined ? {} : { zoom }),
     ...(blend === undefined ? {} : { blend }),
+    ...(reword === undefined ? {} : { reword: { from: reword.from, to: reword.to } }),
     ...(action.startsWith('upscale') ? { seed } : {}),
     ...(image === undefined ? {} : { image: { key: image.key } }),
     ...(parent === undefined ? {} : { parent }),

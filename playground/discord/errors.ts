@@ -57,6 +57,7 @@ export const refuse = {
   cannotMessageUser: () => new DiscordError(403, 50007, 'Cannot send messages to this user'),
   missingPermissions: () => new DiscordError(403, 50013, 'Missing Permissions'),
   invalidWebhookToken: () => new DiscordError(401, 50027, 'Invalid Webhook Token'),
+  threadArchived: () => new DiscordError(400, 50083, 'Thread is archived'),
   invalidForm: (errors: Json) => new DiscordError(400, 50035, 'Invalid Form Body', errors),
   invalidJson: () => new DiscordError(400, 50109, 'The request body contains invalid JSON.'),
   manyEditsOfOld: () =>

@@ -56,9 +56,13 @@ export class Gateway {
   private deaf = false;
   identifies = 0;
 
-  constructor(presenter: Presenter, token: string) {
+  /** How many a bot is asked to open. */
+  readonly shards: number;
+
+  constructor(presenter: Presenter, token: string, shards = 1) {
     this.presenter = presenter;
     this.token = token;
+    this.shards = shards;
     presenter.world.on((event) => this.relay(event));
   }
 
@@ -306,8 +310,9 @@ export class Gateway {
   }
 
   /** Cuts every connection; sessions can be resumed unless told otherwise. */
-  drop(code = 4000, reason = 'Unknown error.'): void {
+  drop(code = 4000, reason = 'Unknown error.', shard?: number): void {
     for (const session of this.sessions.values()) {
+      if (shard !== undefined && session.shard[0] !== shard) continue;
       if (code < 1000) session.socket?.terminate();
       else session.socket?.close(code, reason);
     }

@@ -1,5 +1,6 @@
 import { html, nothing, type TemplateResult } from 'lit';
 import { click } from './actions.ts';
+import { emoji } from './emojiView.ts';
 import * as icons from './icons.ts';
 import { markdown } from './markdown.ts';
 import { picture } from './mediaView.ts';
@@ -18,19 +19,17 @@ const STYLES: Record<number, string> = {
   6: 'premium',
 };
 
-function emoji(e: Json | undefined) {
-  return e?.['name'] ? html`<span class="emoji" aria-hidden=${'false'}>${e['name']}</span>` : nothing;
-}
+const face = (e: Json | undefined) => (e?.['name'] ? emoji(e['name']) : nothing);
 
 function button(message: PageMessage, part: Json): TemplateResult {
   const style = STYLES[part['style']] ?? 'secondary';
   if (part['style'] === 5)
     return html`<a class="btn link" href=${/^https?:\/\//.test(part['url'] ?? '') && !part['disabled'] ? part['url'] : nothing} target="_blank" rel="noopener noreferrer">
-      ${emoji(part['emoji'])}${part['label'] ?? nothing}${icons.external()}</a>`;
+      ${face(part['emoji'])}${part['label'] ?? nothing}${icons.external()}</a>`;
   const busy = store.busy.has(`${message.id}:${part['custom_id']}`);
   return html`<button type="button" class="btn ${style} ${busy ? 'busy' : ''} ${part['label'] ? '' : 'bare'}" ?disabled=${part['disabled'] === true}
       aria-busy=${busy ? 'true' : 'false'} data-custom-id=${part['custom_id'] ?? nothing} @click=${() => void click(message, part['custom_id'])}>
-      ${emoji(part['emoji'])}${part['label'] ? html`<span>${part['label']}</span>` : nothing}
+      ${face(part['emoji'])}${part['label'] ? html`<span>${part['label']}</span>` : nothing}
     </button>`;
 }
 

@@ -93,18 +93,23 @@ addEventListener('focus', () => {
   const v = view();
   v.readUpTo = v.messages.at(-1)?.id;
 });
+/** Fields, and what letters choose from or what stands over the page. */
+const takesKeys = (el: Element | null): boolean =>
+  el?.closest(
+    'input, textarea, select, [contenteditable], dialog, [role=dialog], [role=menu], [role=listbox], [role=combobox]',
+  ) != null;
+
 addEventListener('keydown', shutLast, { capture: true });
 addEventListener('keydown', (e) => {
   trap(e);
-  // Typing anywhere goes to the command line.
-  const el = document.activeElement;
+  // Typing anywhere goes to the command line, also when a button has the focus; a space presses that.
   if (
     e.key.length === 1 &&
+    e.key !== ' ' &&
     !e.ctrlKey &&
     !e.metaKey &&
     !e.altKey &&
-    (el === document.body || el?.classList.contains('scroller')) &&
-    e.key !== ' '
+    !takesKeys(document.activeElement)
   )
     document.querySelector<HTMLTextAreaElement>('[data-testid=composer]')?.focus();
 });

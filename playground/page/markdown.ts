@@ -1,4 +1,5 @@
 import { html, nothing, type TemplateResult } from 'lit';
+import { EMOJI, emoji } from './emojiView.ts';
 import { nameOf, store } from './store.ts';
 
 /**
@@ -68,6 +69,7 @@ function timestamp(seconds: number, style: string): string {
 
 /** Tried in this order at each place of the text. */
 const RULES: Rule[] = [
+  { match: EMOJI, make: (m) => emoji(m[0]) },
   { match: /^\\([^0-9A-Za-z\s])/, make: (m) => m[1]! },
   {
     match: /^(`+)([^`]|[^`][\s\S]*?[^`])\1(?!`)/,
@@ -124,7 +126,7 @@ const RULES: Rule[] = [
   },
 ];
 
-const SPECIAL = /[\\`<@[h*_~|]/g;
+const SPECIAL = /[\\`<@[h*_~|]|\p{Extended_Pictographic}|\p{Regional_Indicator}|[0-9#](?=\uFE0F?\u20E3)/gu;
 
 function spans(text: string, options: MarkdownOptions): Piece[] {
   const out: Piece[] = [];
@@ -156,7 +158,7 @@ function spans(text: string, options: MarkdownOptions): Piece[] {
       at += hit.size;
       continue;
     }
-    SPECIAL.lastIndex = at + 1;
+    SPECIAL.lastIndex = at + (text.codePointAt(at)! > 0xffff ? 2 : 1);
     const next = SPECIAL.exec(text)?.index ?? text.length;
     plain += text.slice(at, next);
     before = text[next - 1] ?? '';

@@ -3,6 +3,7 @@ import { act } from './actions.ts';
 import { avatar } from './avatarView.ts';
 import { components } from './componentView.ts';
 import { embed } from './embedView.ts';
+import { emoji } from './emojiView.ts';
 import * as icons from './icons.ts';
 import { markdown, onlyEmoji } from './markdown.ts';
 import { attachments } from './mediaView.ts';
@@ -85,7 +86,7 @@ function openMenu(e: Event, of: { messageId: string } | { userId: string }): voi
 
 function toolbar(m: PageMessage) {
   return html`<div class="toolbar">
-    ${m.only ? nothing : QUICK.map((e) => html`<button type="button" aria-label="${say('react')} ${e}" @click=${() => void act('react', { messageId: m.id, emoji: e })}>${e}</button>`)}
+    ${m.only ? nothing : QUICK.map((e) => html`<button type="button" aria-label="${say('react')} ${e}" @click=${() => void act('react', { messageId: m.id, emoji: e })}>${emoji(e)}</button>`)}
     <button type="button" aria-label=${say('reply')} @click=${() => startReply(m.id)}>${icons.reply()}</button>
     <button type="button" aria-label="More" aria-haspopup="menu" @click=${(e: Event) => openMenu(e, { messageId: m.id })}>${icons.dots()}</button>
   </div>`;
@@ -129,7 +130,7 @@ export function message(m: PageMessage, joined: boolean) {
                 (
                   r,
                 ) => html`<button type="button" class="reaction ${r.mine ? 'mine' : ''}" aria-pressed=${r.mine ? 'true' : 'false'} title=${r.users.map(nameOf).join(', ')}
-                  @click=${() => void act('react', { messageId: m.id, emoji: r.emoji })}><span class="emoji">${r.emoji}</span> ${r.count}</button>`,
+                  @click=${() => void act('react', { messageId: m.id, emoji: r.emoji })}>${emoji(r.emoji)} ${r.count}</button>`,
               )}</div>`
             : nothing
         }

@@ -1,5 +1,6 @@
 import { html, nothing, type TemplateResult } from 'lit';
 import { avatar } from './avatarView.ts';
+import { emoji } from './emojiView.ts';
 import * as icons from './icons.ts';
 import { changed, store } from './store.ts';
 import type { Json } from './types.ts';
@@ -39,7 +40,7 @@ function choices(part: Json): Choice[] {
         value: o['value'],
         label: o['label'],
         description: o['description'],
-        face: o['emoji']?.name ? html`<span class="emoji">${o['emoji'].name}</span>` : nothing,
+        face: o['emoji']?.name ? emoji(o['emoji'].name) : nothing,
       }));
     case 5:
       return people();

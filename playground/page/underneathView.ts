@@ -1,4 +1,5 @@
 import { html, nothing } from 'lit';
+import { emoji } from './emojiView.ts';
 import { store } from './store.ts';
 import { locale, say } from './words.ts';
 
@@ -51,6 +52,6 @@ export function underneath() {
     </dl>
     <table class="lanes" data-testid="lanes"><caption>${say('queue')}</caption>
       <thead><tr><th scope="col">${say('lane')}</th><th scope="col">${say('waiting')}</th><th scope="col">${say('running')}</th></tr></thead>
-      <tbody>${s.lanes.map((l) => html`<tr data-lane=${l.lane} class=${l.running ? 'now' : ''}><th scope="row"><span class="emoji" aria-hidden="true">${LANES[l.lane] ?? ''}</span> ${l.lane}</th><td>${l.waiting}</td><td>${l.running}</td></tr>`)}</tbody>
+      <tbody>${s.lanes.map((l) => html`<tr data-lane=${l.lane} class=${l.running ? 'now' : ''}><th scope="row"><span aria-hidden="true">${LANES[l.lane] ? emoji(LANES[l.lane]!) : ''}</span> ${l.lane}</th><td>${l.waiting}</td><td>${l.running}</td></tr>`)}</tbody>
     </table>`;
 }

@@ -6,7 +6,7 @@ export interface PageFile {
   data: Buffer;
 }
 
-const here = (name: string): string => fileURLToPath(new URL(`page/${name}`, import.meta.url));
+const here = (name: string): string => fileURLToPath(new URL(`../page/${name}`, import.meta.url));
 
 async function build(): Promise<Map<string, PageFile>> {
   // Loaded on demand: a bot's test that never opens the page does not pay for the bundler.

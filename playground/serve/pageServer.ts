@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { CHANNEL_ID, canSee, type WorldEvent } from '../world/state.ts';
 import type { FileUpload, Json } from '../world/types.ts';
+import { emojiFile } from './emojiFile.ts';
 import { guideFile } from './guide.ts';
 import { PageActions } from './pageActions.ts';
 import { pageFiles } from './pageBundle.ts';
@@ -18,7 +19,7 @@ const HEADERS = {
   'referrer-policy': 'no-referrer',
 };
 const isPagePath = (path: string): boolean =>
-  ['/', '/page.js', '/page.css'].includes(path) || path.startsWith('/guide/');
+  ['/', '/page.js', '/page.css'].includes(path) || path.startsWith('/guide/') || path.startsWith('/emoji/');
 
 interface PageWindow {
   /** Its panel is open. */
@@ -100,9 +101,11 @@ export class PageServer {
   private async file(res: ServerResponse, url: URL): Promise<void> {
     try {
       const light = url.searchParams.get('theme') === 'light';
-      const file = url.pathname.startsWith('/guide/')
-        ? this.guideFolder && (await guideFile(this.guideFolder, url.pathname, light))
-        : (await pageFiles()).get(url.pathname);
+      const file = url.pathname.startsWith('/emoji/')
+        ? await emojiFile(url.pathname)
+        : url.pathname.startsWith('/guide/')
+          ? this.guideFolder && (await guideFile(this.guideFolder, url.pathname, light))
+          : (await pageFiles()).get(url.pathname);
       if (!file) {
         res.writeHead(404, { 'content-type': 'text/plain' });
         res.end('There is no such page.');

@@ -88,6 +88,27 @@ export function channelObject({ world }: Presenter, channel: Channel): Json {
     const recipient = world.users.get(channel.recipientId!)!;
     return { id: channel.id, type: 1, flags: 0, last_message_id: last, recipients: [userObject(recipient)] };
   }
+  if (channel.type === 11)
+    return {
+      id: channel.id,
+      type: 11,
+      guild_id: GUILD_ID,
+      parent_id: channel.parentId!,
+      owner_id: APPLICATION_ID,
+      name: channel.name,
+      flags: 0,
+      last_message_id: last,
+      rate_limit_per_user: 0,
+      message_count: 0,
+      member_count: 1,
+      total_message_sent: 0,
+      thread_metadata: {
+        archived: channel.archived === true,
+        locked: channel.locked === true,
+        auto_archive_duration: 1440,
+        archive_timestamp: JOINED,
+      },
+    };
   return {
     id: channel.id,
     type: 0,
@@ -165,7 +186,9 @@ export function guildCreate(presenter: Presenter): Json {
     channels: [...world.channels.values()]
       .filter((c) => c.type === 0)
       .map((c) => channelObject(presenter, c)),
-    threads: [],
+    threads: [...world.channels.values()]
+      .filter((c) => c.type === 11 && !c.archived)
+      .map((c) => channelObject({ world, url: '' }, c)),
     presences: [],
     stage_instances: [],
     guild_scheduled_events: [],

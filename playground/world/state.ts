@@ -147,7 +147,8 @@ export class World {
   }
   /** A channel of the guild, not a DM. */
   inGuild(channelId: string): boolean {
-    return this.channels.get(channelId)?.type === 0;
+    const type = this.channels.get(channelId)?.type;
+    return type === 0 || type === 11;
   }
   /** The DM between the bot and a person; made on first use. */
   dmOf(userId: string): Channel {

@@ -16,14 +16,24 @@ export interface User {
 
 export interface Channel {
   id: string;
-  type: 0 | 1;
+  /** A text channel, a direct message, a public thread. */
+  type: 0 | 1 | 11;
   name: string;
+  /** Only of a thread: the channel it hangs on. */
+  parentId?: string;
+  /** Of a thread: closed until somebody writes in it; `locked` = until a moderator does. */
+  archived?: boolean;
+  locked?: boolean;
   /** Only of a DM: the person at the other end. */
   recipientId?: string;
   /** Age-restricted. */
   nsfw?: boolean;
   /** The bot may not send messages here. */
   muted?: boolean;
+  /** The bot may not see it any more. */
+  hidden?: boolean;
+  /** Of a DM: its person takes none. */
+  closed?: boolean;
 }
 
 export interface Attachment {

@@ -9,6 +9,10 @@ export const en = {
   'status.waiting': '(Waiting to start)',
   'status.percent': '({percent}%)',
   'status.preparing': '(preparing {name} …)',
+  'status.stage': '({percent}%, {stage})',
+  'stage.prior': 'imagining',
+  'stage.decoder': 'painting',
+  'stage.super-resolution': 'sharpening',
   'status.cancelled': '(Cancelled)',
   'status.failed': '(Failed)',
   'line.next': 'next in line',
@@ -33,6 +37,7 @@ export const en = {
   'title.pan-up': 'Pan Up by {user}',
   'title.pan-down': 'Pan Down by {user}',
   'title.make-square': 'Make Square by {user}',
+  'title.reword': 'Reworded by {user}',
   'safety.spoiler': {
     one: '{n} picture flagged by the safety check',
     other: '{n} pictures flagged by the safety check',
@@ -45,6 +50,13 @@ export const en = {
     one: '{n} picture withheld by the safety check',
     other: '{n} pictures withheld by the safety check',
   },
+  'reword.title': 'Reword',
+  'reword.from': 'It shows',
+  'reword.to': 'It should show',
+  'reword.strengths': 'From picture to words: {strengths}',
+  'way.latent-diffusion': 'latent diffusion',
+  'way.unclip': 'prior, small picture, enlarged',
+  'way.kandinsky': 'prior, latent diffusion',
   'picture.facts': 'Seed {seed} · {width} × {height} · {model}',
 
   // buttons
@@ -61,6 +73,7 @@ export const en = {
   'button.zoom-1.5': 'Zoom Out 1.5x',
   'button.zoom-custom': 'Custom Zoom',
   'button.make-square': 'Make Square',
+  'button.reword': 'Reword',
 
   // commands; a name is lower case without spaces
   'command.imagine.name': 'imagine',
@@ -565,6 +578,7 @@ export const en = {
   'family.pan-up': 'Pan Up',
   'family.pan-down': 'Pan Down',
   'family.make-square': 'Make Square',
+  'family.reword': 'Reworded',
   'recipe.title': 'How it was painted',
   'recipe.model': 'Model',
   'recipe.seed': 'Seed',
@@ -643,7 +657,13 @@ export const en = {
   'error.no-image.title': 'No picture',
   'error.no-image.text': 'Attach a picture, or give the link to one.',
   'error.compare-one.title': 'Nothing to compare',
-  'error.compare-one.text': 'Name at least two models, or two samplers.',
+  'error.compare-one.text':
+    'Name at least two models, or two samplers. Without names, one model of each way of painting is taken: here there is only one way.',
+  'error.no-reword.title': 'No model here can reword a picture',
+  'error.no-reword.text':
+    'That takes a model that reads pictures as what they are about (one with a picture embedding and an image encoder); {model} does not. Vary with Remix on changes the words, too.',
+  'error.reword-empty.title': 'Words are missing',
+  'error.reword-empty.text': 'Say both: what the picture shows, and what it should show.',
   'error.no-recipe.title': 'Nothing to read',
   'error.no-recipe.text':
     'This file does not say how it was painted. Programs that resend pictures often take that out.',

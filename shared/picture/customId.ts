@@ -24,6 +24,7 @@ export const BUTTON_ACTIONS = [
   'pan-up',
   'pan-down',
   'make-square',
+  'reword', // opens a modal: it shows …, it should show …
   'suggest', // one of the prompts that /describe or /shorten offers; which, is its value
   'suggest-all',
   'cancel', // ❌ while it waits or runs

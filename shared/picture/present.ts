@@ -70,21 +70,24 @@ export function presentProgress({
   locale,
   percent,
   preview,
+  stage,
   preparing,
-}: Subject & { percent: number; preview: boolean; preparing?: string }): Payload {
+}: Subject & {
+  percent: number;
+  preview: boolean;
+  /** Of models that paint in stages. */
+  stage?: 'prior' | 'decoder' | 'super-resolution' | undefined;
+  /** A LoRA that is merged into the weights before painting begins. */
+  preparing?: string | undefined;
+}): Payload {
   const shown = Math.max(0, Math.min(99, Math.floor(percent)));
+  const status = preparing
+    ? say(locale, 'status.preparing', { name: escapeMarkdown(preparing).slice(0, 80) })
+    : stage
+      ? say(locale, 'status.stage', { percent: shown, stage: say(locale, `stage.${stage}`) })
+      : say(locale, 'status.percent', { percent: shown });
   return {
-    content: headline(
-      render,
-      locale,
-      withLane(
-        preparing === undefined
-          ? say(locale, 'status.percent', { percent: shown })
-          : say(locale, 'status.preparing', { name: escapeMarkdown(preparing).slice(0, 80) }),
-        render,
-        locale,
-      ),
-    ),
+    content: headline(render, locale, withLane(status, render, locale)),
     components: [cancelRow(render, locale)],
     allowed_mentions: { parse: [] },
     ...(preview
@@ -113,6 +116,11 @@ export function presentResult({
       ]
     : [];
   const { flagged, safety } = result;
+  const strengths = result.recipe.meaning?.reword?.strengths;
+  if (strengths && !single) {
+    const each = strengths.map((strength, i) => `${i + 1} = ${Math.round(100 * strength)} %`).join(' · ');
+    facts.push(say(locale, 'reword.strengths', { strengths: each }));
+  }
   if (flagged && safety) facts.push(say(locale, `safety.${safety}`, { n: flagged.length }));
   return {
     content: headline(render, locale, withLane('', render, locale), small(facts)),
@@ -282,17 +290,25 @@ function gridRows(jobId: string, locale: string, result: RenderResult): Row[] {
   ];
 }
 
-type Labelled = Extract<ButtonAction, `${'upscale' | 'vary'}-${string}` | `zoom-${string}` | 'make-square'>;
+type Labelled = Extract<
+  ButtonAction,
+  `${'upscale' | 'vary'}-${string}` | `zoom-${string}` | 'make-square' | 'reword'
+>;
 
 /** What can be done with one picture, in Midjourney's order. */
 function singleRows(jobId: string, locale: string, result: RenderResult): Row[] {
-  const { width, height } = result;
+  const { width, height, reword } = result;
   const named = (action: Labelled, emoji: string) =>
     button(action, 0, jobId, { emoji, label: say(locale, `button.${action}`) });
   const plain = (action: ButtonAction, emoji: string) => button(action, 0, jobId, { emoji });
   return [
     row(named('upscale-subtle', '🔍'), named('upscale-creative', '✨'), ...enhance(jobId, locale, result)),
-    row(named('vary-subtle', '🪄'), named('vary-strong', '🎲'), named('vary-region', '🖌️')),
+    row(
+      named('vary-subtle', '🪄'),
+      named('vary-strong', '🎲'),
+      named('vary-region', '🖌️'),
+      ...(reword ? [named('reword', '💬')] : []),
+    ),
     row(
       named('zoom-2', '🔎'),
       named('zoom-1.5', '🔎'),

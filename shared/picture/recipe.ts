@@ -23,7 +23,8 @@ export const jobIdSchema = z.string().regex(/^\d{15,20}(?:\.\d{1,2})?$/, 'a snow
 
 /**
  * What a job does. `imagine` paints from noise (and an image prompt), `blend` from several pictures; the others
- * start from a parent's picture, and those from `vary-region` on keep parts of it as they are.
+ * start from a parent's picture; those from `vary-region` to `make-square` keep parts of it as they are, and `reword`
+ * moves what it is about from one text to another.
  */
 export const actionSchema = z.enum([
   'imagine',
@@ -39,6 +40,7 @@ export const actionSchema = z.enum([
   'pan-up',
   'pan-down',
   'make-square',
+  'reword',
 ]);
 export type Action = z.infer<typeof actionSchema>;
 
@@ -51,6 +53,24 @@ export const blendSchema = z
   .array(z.strictObject({ key: storeKeySchema }))
   .min(2)
   .max(5);
+
+/** `reword`: what the picture shows, and what it should show. */
+export const rewordSchema = z.strictObject({
+  from: z.string().min(1).max(1000),
+  to: z.string().min(1).max(1000),
+});
+export type Reword = z.infer<typeof rewordSchema>;
+
+/** Of models with a picture embedding: what a picture is about is made of pictures and words. */
+export const meaningSchema = z.strictObject({
+  /** Share of the prompt, 0..1; the pictures have the rest. */
+  text: z.number().min(0).max(1),
+  /** The picture's layout stays: its noise is found again. */
+  layout: z.boolean().optional(),
+  /** One strength a picture of the grid, 0..1 of the way between the texts. */
+  reword: rewordSchema.extend({ strengths: z.array(z.number().min(0).max(1)).min(1).max(4) }).optional(),
+});
+export type Meaning = z.infer<typeof meaningSchema>;
 
 export interface Recipe {
   v: 1;
@@ -88,6 +108,7 @@ export interface Recipe {
   blend?: { key: string }[] | undefined;
   /** Style numbers and how far the words are moved their way; see style.ts. */
   style?: { codes: number[]; strength: number } | undefined;
+  meaning?: Meaning | undefined;
   parent?: { jobId: string; index: number; recipe: Recipe } | undefined;
 }
 
@@ -123,6 +144,7 @@ export const recipeSchema: z.ZodType<Recipe> = z.strictObject({
       strength: z.number().min(0).max(4),
     })
     .optional(),
+  meaning: meaningSchema.optional(),
   parent: z
     .strictObject({
       jobId: jobIdSchema,

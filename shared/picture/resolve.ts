@@ -3,7 +3,7 @@ import { UserError } from '../service/errors.ts';
 import { bucketFor, frameSize, isEdit, paintable, type Size } from './frame.ts';
 import { type EmbeddingUse, embeddingsIn, findAdapter, fits, type LoraUse } from './lora.ts';
 import { PARAMETERS, type ParameterSpec, parameterFor, parameterOf, SAMPLERS, samplerOf } from './params.ts';
-import { type Action, lineage, MAX_LINEAGE, type Recipe, seedOf } from './recipe.ts';
+import { type Action, lineage, MAX_LINEAGE, type Recipe, type Reword, seedOf } from './recipe.ts';
 import { styleStrength } from './style.ts';
 
 /**
@@ -28,6 +28,7 @@ export const resolveRecipe = (request: RenderRequest, card: ModelCard): Recipe =
   const usual = usualWith(loras, card);
   const embeddings = embeddingsOf(request, card);
   const image = imagePrompt(request, params.iw);
+  const meaning = meaningOf(request, params.iw, card);
   return {
     v: 1,
     action,
@@ -55,6 +56,7 @@ export const resolveRecipe = (request: RenderRequest, card: ModelCard): Recipe =
     ...(action === 'zoom-out' ? { zoom: request.zoom ?? 2 } : {}),
     ...(action === 'blend' && request.blend ? { blend: request.blend } : {}),
     ...styleFor(params),
+    ...(meaning === undefined ? {} : { meaning }),
     ...(request.parent === undefined ? {} : { parent: shortened(request.parent) }),
   };
 };
@@ -171,6 +173,41 @@ const guidanceFor = ({ stylize, raw = false }: Complete, usual: number): number 
 const imagePrompt = ({ action, image }: RenderRequest, iw: number): Recipe['image'] => {
   if (action !== 'imagine' || image === undefined || iw === 0) return undefined;
   return { key: image.key, strength: rounded(0.6 ** iw) };
+};
+
+/** How strongly each picture of a reworded grid is moved towards the new words (unCLIP, section 3.3). */
+export const REWORD_STRENGTHS = [0.15, 0.25, 0.35, 0.5] as const;
+
+/**
+ * What a model with a picture embedding makes of pictures: an image prompt and the words share it, iw to 1; a
+ * variation and a blend are of the pictures alone.
+ * @throws UserError('no-reword') where the model has none
+ */
+const meaningOf = (
+  { action, image, reword, count }: RenderRequest,
+  iw: number,
+  card: ModelCard,
+): Recipe['meaning'] => {
+  if (action === 'reword' && (!card.pictureEmbedding || !reword))
+    throw new UserError('no-reword', { model: card.name });
+  if (!card.pictureEmbedding) return undefined;
+  switch (action) {
+    case 'imagine':
+      return image === undefined || iw === 0 ? undefined : { text: rounded(1 / (1 + iw)) };
+    case 'blend':
+    case 'vary-strong':
+      return { text: 0 };
+    case 'vary-subtle':
+      return { text: 0, layout: true };
+    case 'reword':
+      return {
+        text: 0,
+        layout: true,
+        reword: { ...(reword as Reword), strengths: REWORD_STRENGTHS.slice(0, count) },
+      };
+    default:
+      return undefined;
+  }
 };
 
 /**

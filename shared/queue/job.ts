@@ -15,6 +15,7 @@ import {
   promptPartSchema,
   type Recipe,
   recipeSchema,
+  rewordSchema,
   storeKeySchema,
   zoomSchema,
 } from '../picture/recipe.ts';
@@ -86,6 +87,7 @@ export const renderRequestSchema = z.strictObject({
   cells: cellsSchema.optional(),
   zoom: zoomSchema.optional(),
   blend: blendSchema.optional(),
+  reword: rewordSchema.optional(),
   parent: z
     .strictObject({ jobId: jobIdSchema, index: z.int().min(0).max(3), recipe: recipeSchema })
     .optional(),
@@ -142,6 +144,8 @@ export const renderResultSchema = z.strictObject({
   /** Which pictures the safety checker flagged, and what was done about it. */
   flagged: z.array(z.int().min(0).max(3)).max(4).optional(),
   safety: z.enum(SAFETIES).optional(),
+  /** Whether a model of this worker can reword it. */
+  reword: z.boolean().optional(),
   /** Size of the file that is shown, pixels. */
   width: z.int(),
   height: z.int(),
@@ -229,6 +233,8 @@ export const modelCardSchema = z.object({
   /** All that are installed where it paints, whatever they are made for. */
   loras: z.array(loraCardSchema).optional(),
   embeddings: z.array(embeddingCardSchema).optional(),
+  /** It reads pictures as what they are about: varies, blends and rewords them so. */
+  pictureEmbedding: z.boolean().optional(),
   /** Where this model differs from the table in `params.ts`: its own range and default, or not at all. */
   parameters: z
     .record(

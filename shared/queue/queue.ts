@@ -1,5 +1,6 @@
 import { type BackoffStrategy, FlowProducer, Job, Queue, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
+import { leaveWrongServer } from './failover.ts';
 import {
   type AskRequest,
   askId,
@@ -73,6 +74,8 @@ export interface Queues {
   render: Queue<RenderRequest, RenderResult>;
   deliver: Queue<DeliverJob>;
   ask: Queue<AskRequest>;
+  /** The client that all of them share, where they do. */
+  shared?: Redis;
   close(): Promise<void>;
 }
 
@@ -95,6 +98,7 @@ export function openQueues(connection: Connection | Redis): Queues {
     render,
     deliver,
     ask,
+    ...('status' in connection ? { shared: connection } : {}),
     close: () =>
       withDeadline(Promise.allSettled([flow, render, deliver, ask].map((queue) => queue.close())), 3000),
   };
@@ -106,7 +110,7 @@ export function openQueues(connection: Connection | Redis): Queues {
  */
 export async function addJob(queues: Queues, job: DeliverJob, priority: number): Promise<void> {
   const { jobId } = job.render;
-  await queues.flow.add({
+  const added = queues.flow.add({
     name: 'deliver',
     queueName: DELIVER,
     data: job,
@@ -137,6 +141,13 @@ export async function addJob(queues: Queues, job: DeliverJob, priority: number):
       },
     ],
   });
+  try {
+    await added;
+  } catch (error) {
+    // Refused inside of a transaction, whose answer as a whole is none.
+    if (queues.shared) leaveWrongServer(queues.shared, error);
+    throw error;
+  }
 }
 
 /** Adding the same interaction again changes nothing. It is tried as long as its token can show an answer. */

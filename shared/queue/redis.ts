@@ -1,15 +1,10 @@
-import { readFileSync } from 'node:fs';
 import { Redis } from 'ioredis';
 import { ConfigError, messageOf } from '../service/errors.ts';
+import { type OnWrongServer, reconnectOnError } from './failover.ts';
+import { type Address, parseAddress, type RedisSettings } from './redisUrl.ts';
 
 /** What both ioredis and BullMQ take. */
-export interface Connection {
-  host: string;
-  port: number;
-  db: number;
-  username?: string;
-  password?: string;
-  tls?: { ca?: string };
+export interface Connection extends Address {
   maxRetriesPerRequest?: number | null;
   enableOfflineQueue?: boolean;
   connectTimeout?: number;
@@ -17,6 +12,7 @@ export interface Connection {
   socketTimeout?: number;
   keepAlive?: number;
   retryStrategy?: (times: number) => number;
+  reconnectOnError?: (error: Error) => boolean | 1 | 2;
 }
 
 /** All keys of Dreamgrid share one cluster slot through this hash tag. */
@@ -61,6 +57,8 @@ export const keys = {
   left: `${PREFIX}:left`,
   /** Set while a question of a member waits for its answer: the question's id. */
   asking: (userId: string) => `${PREFIX}:asking:${userId}`,
+  /** Where commands were registered last: a server's id, or `everywhere`. */
+  commands: `${PREFIX}:commands`,
   workers: `${PREFIX}:workers`,
   worker: (id: string) => `${PREFIX}:worker:${id}`,
   /** Set for a while by the worker that looks for old pictures. */
@@ -102,10 +100,15 @@ export const RECIPE_TTL_S = 90 * 24 * 3600;
 export const TOKEN_TTL_S = 15 * 60;
 
 /** For queue workers: waits for Redis for ever, but notices a silent partition within 20 s (`socketTimeout`). */
-export const workerConnection = (url: string, ca?: string): Connection => ({
-  ...parseRedisUrl(url, ca),
+export const workerConnection = (
+  at: string | RedisSettings,
+  ca?: string,
+  onWrong?: OnWrongServer,
+): Connection => ({
+  ...parseAddress(settingsOf(at, ca)),
   maxRetriesPerRequest: null,
   retryStrategy: (times) => Math.min(200 * times, 2000),
+  reconnectOnError: reconnectOnError(onWrong, true),
   socketTimeout: 20_000,
   keepAlive: 5_000,
 });
@@ -115,41 +118,32 @@ export const workerConnection = (url: string, ca?: string): Connection => ({
  * that nothing answers for 10 s ends the connection (ioredis counts from a command, so an idle one stays); without
  * that a silent partition would last until TCP gives up, some 15 minutes.
  */
-export const producerConnection = (url: string, ca?: string): Connection => ({
-  ...parseRedisUrl(url, ca),
+export const producerConnection = (
+  at: string | RedisSettings,
+  ca?: string,
+  onWrong?: OnWrongServer,
+): Connection => ({
+  ...parseAddress(settingsOf(at, ca)),
   enableOfflineQueue: false,
   maxRetriesPerRequest: 1,
   connectTimeout: 2_000,
   commandTimeout: 2_000,
   retryStrategy: (times) => Math.min(200 * times, 2000),
+  reconnectOnError: reconnectOnError(onWrong, false),
   socketTimeout: 10_000,
   keepAlive: 5_000,
 });
 
-/** @param ca file with the certificate to trust. @throws ConfigError */
-function parseRedisUrl(text: string, ca: string | undefined): Connection {
-  const url = new URL(text);
-  const secure = url.protocol === 'rediss:';
-  if (ca !== undefined && !secure) throw new ConfigError('REDIS_CA is for a REDIS_URL with rediss://.');
-  const db = url.pathname.length > 1 ? Number(url.pathname.slice(1)) : 0;
-  if (!Number.isInteger(db))
-    throw new ConfigError(`REDIS_URL: expected a database number after the slash; got ${url.pathname}`);
-  return {
-    host: url.hostname.replace(/^\[|\]$/g, ''),
-    port: url.port === '' ? 6379 : Number(url.port),
-    db,
-    ...(url.username ? { username: decodeURIComponent(url.username) } : {}),
-    ...(url.password ? { password: decodeURIComponent(url.password) } : {}),
-    ...(secure ? { tls: ca === undefined ? {} : { ca: readCertificate(ca) } } : {}),
-  };
-}
+const settingsOf = (at: string | RedisSettings, ca: string | undefined): RedisSettings =>
+  typeof at === 'string' ? { REDIS_URL: at, REDIS_CA: ca } : at;
 
-function readCertificate(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    throw new ConfigError(`REDIS_CA: cannot read ${path} (${messageOf(error)}).`);
-  }
+/** Where a client is connected to, for people: a primary that sentinels name has another address each time. */
+export function addressOf({
+  options,
+}: {
+  options: { host?: string | undefined; port?: number | undefined; name?: string | null | undefined };
+}): string {
+  return options.name ? `the primary "${options.name}"` : `${options.host}:${options.port}`;
 }
 
 /** Connects or says in one line why not. @throws ConfigError */
@@ -166,7 +160,7 @@ export async function connectRedis(options: Connection): Promise<Redis> {
   } catch (error) {
     redis.disconnect();
     throw new ConfigError(
-      `Redis does not answer at ${options.host}:${options.port} (${messageOf(why ?? error)}). Start it, or set REDIS_URL.`,
+      `Redis does not answer at ${addressOf({ options })} (${messageOf(why ?? error)}). Start it, or set REDIS_URL.`,
     );
   }
 }
@@ -219,11 +213,13 @@ const onOff = (flag: string | undefined): string | undefined =>
 
 /** Asked by coming without a password: Redis takes any password where it has none, and may hide its settings. */
 async function strangerMayEnter(redis: Redis): Promise<boolean> {
-  const { host, port, tls } = redis.options;
+  const { host, port, tls, sentinels, name, sentinelPassword } = redis.options;
   const stranger = new Redis({
     ...(host === undefined ? {} : { host }),
     ...(port === undefined ? {} : { port }),
     ...(tls === undefined ? {} : { tls }),
+    ...(sentinels && name ? { sentinels, name } : {}),
+    ...(sentinelPassword ? { sentinelPassword } : {}),
     lazyConnect: true,
     enableReadyCheck: false,
     disableClientInfo: true,

@@ -27,6 +27,17 @@ export const envTable = {
     schema: z.string().min(1).optional(),
     help: 'file with the certificate (PEM) that signed the one of a rediss:// Redis; without it the public ones',
   },
+  REDIS_SENTINEL: {
+    schema: z
+      .string()
+      .regex(/^[^@,\s]+@[^@,\s]+(\s*,\s*[^@,\s]+)*$/)
+      .optional(),
+    help: 'NAME@HOST:PORT,HOST:PORT = the primary of that name is asked of these sentinels; REDIS_URL then gives user, password and database alone',
+  },
+  REDIS_SENTINEL_PASSWORD: {
+    schema: z.string().min(1).optional(),
+    help: 'password of the sentinels themselves, where they have one',
+  },
   DISCORD_TOKEN: {
     schema: z.string().min(1).optional(),
     help: 'bot token; without it `npm start` opens the playground',
@@ -167,7 +178,7 @@ export function readEnv(source: NodeJS.ProcessEnv = process.env): Env {
     if (parsed.success) env[name] = parsed.data;
     else
       problems.push(
-        `${name}: expected ${help}; got ${JSON.stringify(/TOKEN|URL|KEY/.test(name) ? '…' : value)}`,
+        `${name}: expected ${help}; got ${JSON.stringify(/TOKEN|URL|KEY|PASSWORD/.test(name) ? '…' : value)}`,
       );
   }
   if (problems.length > 0) throw new ConfigError(`Wrong setting: ${problems.join(' · ')}`);

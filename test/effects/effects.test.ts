@@ -136,6 +136,42 @@ describe('effects', { timeout: 900_000 }, () => {
     expect(difference(high, first(source))).toBeLessThan(0.8 * difference(low, first(source)));
   });
 
+  it('--sref: a number looks the same on each subject, and unlike another number; --sw says how much', async () => {
+    const subjects = ['a fox in a meadow', 'a castle by the lake'];
+    const codes = [1, 8, 16];
+    const seen = async (typed: string) => {
+      const { pictures } = await studio.see((await studio.paint(typed, one)).pictures);
+      return pictures[0] as Float32Array;
+    };
+    // What the style adds to what the image tower sees of the subject; vectors of length one.
+    const shifts: { code: number; shift: Float32Array }[] = [];
+    for (const subject of subjects) {
+      const plainly = await seen(subject);
+      for (const code of codes) {
+        const styled = await seen(`${subject} --sref ${code}`);
+        const off = styled.map((value, i) => value - (plainly[i] as number));
+        const length = Math.hypot(...off);
+        shifts.push({ code, shift: off.map((value) => value / length) });
+      }
+    }
+    const apart = (same: boolean): number =>
+      mean(
+        shifts.flatMap((a, i) =>
+          shifts
+            .slice(i + 1)
+            .filter((b) => (a.code === b.code) === same)
+            .map((b) => 1 - dot(a.shift, b.shift)),
+        ),
+      );
+    expect(apart(false) / apart(true)).toBeGreaterThan(1.2);
+
+    const [prompt] = PROMPTS;
+    const moved = async (sw: number) =>
+      difference(first(await studio.paint(`${prompt} --sref 8 --sw ${sw}`, one)), first(plain.get(prompt)));
+    expect(await moved(0)).toBe(0);
+    expect(await moved(40)).toBeLessThan(await moved(100));
+  });
+
   it('region, pan and zoom leave the kept pixels as they were', async () => {
     const [prompt] = PROMPTS;
     const work = plain.get(prompt) as Work;

@@ -81,6 +81,11 @@ const SCENES: Readonly<Record<string, Scene>> = {
       pictures.push(first(await studio.paint(`${FOX} --iw ${iw}`, { ...one, image })));
     return pictures;
   },
+  sref: each(
+    ...[1, 4, 8, 16].flatMap((code) =>
+      ['a fox in a meadow', 'a castle by the lake'].map((subject) => `${subject} --sref ${code}`),
+    ),
+  ),
   scheduler: each(`${FOX} --sampler dpmpp-2m`, `${FOX} --sampler euler-a`, `${FOX} --sampler ddim`),
   vary: edits(FOX, { action: 'vary-subtle' }, { action: 'vary-strong' }),
   region: edits(FOX, {

@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Clock } from '../../playground/index.ts';
 import { systemClock } from '../../playground/index.ts';
 import { deliverId } from '../../shared/queue/job.ts';
@@ -166,6 +166,66 @@ it('row 16: token expired while it was painted: the same message is edited by it
   await delivered(`${next.id}.1`);
 });
 
+describe('a message that cannot be reached after the 15 minutes of its token', () => {
+  const slowIn = async (channelId: string, prompt: string) => {
+    const { playground } = stack;
+    const { member } = playground.users;
+    const handle = await playground.run(member, 'imagine', { prompt }, { channelId, ...ENGLISH });
+    return { handle, go: await holdEngine(worker, handle.id) };
+  };
+  const gridsIn = (channelId: string) => stack.playground.messages(channelId).filter(isGrid);
+  const dm = () => stack.playground.dm(stack.playground.users.member);
+
+  it('in an archived thread: a new message opens it again and takes its place', async () => {
+    const thread = stack.playground.openThread('foxes');
+    const { handle, go } = await slowIn(thread, 'in a thread');
+    ahead += 16 * 60_000;
+    stack.playground.archive(thread);
+    go();
+    await delivered(handle.id);
+    expect(stack.playground.messages(thread).map(isGrid)).toEqual([true]);
+    // Its buttons find their job, and erasing it finds the message.
+    const at = await stack.redis.client.get(`{dreamgrid}:message:${handle.id}`);
+    expect(at).toBe(`${thread}:${stack.playground.messages(thread)[0]!.id}`);
+  });
+
+  it('in a locked thread: a direct message to its owner', async () => {
+    const before = gridsIn(dm()).length;
+    const thread = stack.playground.openThread('locked');
+    const { handle, go } = await slowIn(thread, 'in a locked thread');
+    ahead += 16 * 60_000;
+    stack.playground.archive(thread, true);
+    go();
+    await delivered(handle.id);
+    expect(gridsIn(thread)).toEqual([]);
+    expect(gridsIn(dm())).toHaveLength(before + 1);
+  });
+
+  it('in a channel that the bot may not see any more: a direct message to its owner, one', async () => {
+    const before = gridsIn(dm()).length;
+    const thread = stack.playground.openThread('hidden');
+    const { handle, go } = await slowIn(thread, 'in a hidden channel');
+    ahead += 16 * 60_000;
+    stack.playground.hide(thread);
+    stack.playground.trouble.add({ match: /^POST .channels.*messages/, kind: 'lost-answer' });
+    go();
+    await hurry(handle.id, delivered(handle.id));
+    expect(gridsIn(dm())).toHaveLength(before + 1);
+  });
+
+  it('a failure is told there too', async () => {
+    const thread = stack.playground.openThread('failed');
+    const { handle, go } = await slowIn(thread, 'cancelled in a hidden channel');
+    ahead += 16 * 60_000;
+    stack.playground.hide(thread);
+    await stack.redis.client.set(`{dreamgrid}:cancelled:${handle.id}`, '1');
+    await stack.redis.client.publish('{dreamgrid}:cancel', handle.id);
+    go();
+    await delivered(handle.id);
+    expect(JSON.stringify(stack.playground.messages(dm()).at(-1))).toContain('cancelled in a hidden channel');
+  });
+});
+
 it('row 17: message deleted while it was painted: ends quietly, reservation released, nothing new is posted', async () => {
   const { playground } = stack;
   const handle = await stack.imagine('deleted meanwhile');
@@ -220,7 +280,7 @@ it('row 33: a worker whose clock is ten minutes behind bot and Redis: nothing is
   await stack.expectClean();
 });
 
-it('row 18: the bot may send no messages in the channel any more (50013): one attempt, logged, reservation released', async () => {
+it('row 18: the bot may send no messages in the channel any more (50013): one attempt there, then a direct message', async () => {
   const { playground } = stack;
   worker.signal('SIGTERM');
   await worker.ended;
@@ -228,16 +288,27 @@ it('row 18: the bot may send no messages in the channel any more (50013): one at
   playground.trouble.add({ match: /^POST \/interactions/, kind: '500', times: 4 }); // discord.js asks four times
   playground.mute(playground.channelId);
   const handle = await stack.imagine('nowhere to be shown');
-  const warned = worker.logged((event) => event.msg === 'cannot post here' && event['jobId'] === handle.id);
-  const { level, err } = await hurry(handle.id, warned);
-  expect(level).toBe('warn');
-  expect(err).toMatchObject({ code: 50013 });
+  await hurry(handle.id, delivered(handle.id));
   await released();
   const posts = playground.requests.filter(
     ({ method, path }) => method === 'POST' && path === `/channels/${playground.channelId}/messages`,
   );
   expect(posts.filter(({ status }) => status === 403)).toHaveLength(1);
   expect(stack.messagesOf(handle)).toEqual([]);
+  const { member } = playground.users;
+  expect(playground.messages(playground.dm(member)).some(isGrid)).toBe(true);
+});
+
+it('row 18: nor a direct message: logged, reservation released', async () => {
+  const { playground } = stack;
+  playground.closeDm(playground.users.member);
+  playground.trouble.add({ match: /^POST \/interactions/, kind: '500', times: 4 });
+  const handle = await stack.imagine('nobody to be told');
+  const warned = worker.logged((event) => event.msg === 'cannot post here' && event['jobId'] === handle.id);
+  const { level, err } = await hurry(handle.id, warned);
+  expect(level).toBe('warn');
+  expect(err).toMatchObject({ code: 50007 });
+  await released();
 });
 
 it('row 18: the bot thrown out: one attempt, logged, reservation released', async () => {

@@ -14,14 +14,20 @@ export function roomOf(file: string): string | undefined {
 const mayImport = (from: string, to: string): boolean =>
   from === to || (ROOMS[from] ?? []).some((edge) => edge === to || edge === `${dirname(to)}/*`);
 
-/** Another room's file is reached through each door on the way: out of `worker/cli`, the engine's and its schedulers'. */
-function closedDoor(from: string, file: string): string | undefined {
-  for (let room = dirname(file); room !== '.'; room = dirname(room)) {
-    if (from === room || from.startsWith(`${room}/`)) return undefined;
+/**
+ * The room that an import enters: behind a door, the room with the outermost one that the importer does not stand in.
+ * `door`: whether it goes through one.
+ */
+function entered(from: string, file: string): { room: string; door: boolean } | undefined {
+  const inside = file.split('/').slice(0, -1);
+  for (let depth = 1; depth <= inside.length; depth++) {
+    const room = inside.slice(0, depth).join('/');
     const doors = DOORS[room];
-    if (doors && !doors.includes(relative(room, file))) return room;
+    if (doors && from !== room && !from.startsWith(`${room}/`))
+      return { room, door: doors.includes(relative(room, file)) };
   }
-  return undefined;
+  const room = roomOf(file);
+  return room === undefined ? undefined : { room, door: true };
 }
 
 /** Every import that no edge of the table allows, and every one that goes round a door. */
@@ -41,11 +47,10 @@ export function brokenImports(root: string): string[] {
         const target = relative(root, resolve(root, dirname(file), spec as string))
           .split(sep)
           .join('/');
-        const to = roomOf(target);
-        if (to === undefined || !mayImport(from, to))
-          broken.push(`${file} imports ${target}: ${from} may not import ${to ?? 'that'}`);
-        else if (from !== to && closedDoor(from, target))
-          broken.push(`${file} imports ${target}: ${closedDoor(from, target)} is entered by its door`);
+        const to = entered(from, target);
+        if (to === undefined || !mayImport(from, to.room))
+          broken.push(`${file} imports ${target}: ${from} may not import ${to?.room ?? 'that'}`);
+        else if (!to.door) broken.push(`${file} imports ${target}: ${to.room} is entered by its door`);
       }
     }
   return broken;

@@ -22,12 +22,20 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'bot/server': ['bot', 'bot/interaction', 'bot/submit', 'shared/*'],
 
   worker: ['worker/ask', 'worker/deliver', 'worker/models', 'worker/paint', 'worker/process', 'shared/*'],
-  'worker/paint': ['worker', 'worker/ask', 'worker/deliver', 'worker/models', 'worker/process', 'shared/*'],
+  'worker/paint': [
+    'worker',
+    'worker/ask',
+    'worker/deliver',
+    'worker/engine',
+    'worker/models',
+    'worker/process',
+    'shared/*',
+  ],
   'worker/deliver': ['worker', 'worker/paint', 'worker/process', 'shared/*'],
   'worker/ask': ['worker', 'worker/deliver', 'worker/models', 'worker/paint', 'worker/process', 'shared/*'],
   'worker/process': ['worker', 'worker/engine', 'worker/models', 'worker/paint'],
-  'worker/models': ['worker/engine', 'worker/engine/schedulers', 'shared/queue', 'shared/service'],
-  'worker/cli': ['worker/*', 'worker/engine', 'worker/engine/schedulers', 'shared/*'],
+  'worker/models': ['worker/engine', 'shared/queue', 'shared/service'],
+  'worker/cli': ['worker/*', 'worker/engine', 'shared/*'],
 
   'worker/engine': ['worker/engine/*'],
   'worker/engine/families': [
@@ -63,11 +71,11 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
 
 /** Rooms with a door: from outside they are imported through these files alone. */
 export const DOORS: Readonly<Record<string, readonly string[]>> = {
-  'bot/commands': ['index.ts'],
+  'bot/commands': ['index.ts', 'register.ts'],
   'bot/moderation': ['index.ts'],
   'shared/messages': ['index.ts'],
   'shared/prompt': ['index.ts'],
-  'worker/engine': ['index.ts', 'types.ts', 'errors.ts', 'schedulers/config.ts'],
+  'worker/engine': ['index.ts', 'types.ts', 'errors.ts', 'schedulers/config.ts', 'parts/pillow.ts'],
   'worker/engine/families': ['index.ts', 'family.ts'],
   'worker/engine/schedulers': ['index.ts', 'plan.ts', 'config.ts'],
 };

@@ -100,6 +100,7 @@ export const BUTTONS: Readonly<Record<ButtonAction, ButtonRow>> = {
   'pan-up': { on: 'single', may: EVERYBODY },
   'pan-down': { on: 'single', may: EVERYBODY },
   'make-square': { on: 'wide', may: EVERYBODY },
+  reword: { on: 'single', may: EVERYBODY },
   favourite: { on: 'single', may: EVERYBODY },
   cancel: { on: 'waiting', may: ['owner', 'moderator'] },
   fix: { on: 'mended', may: OWNER },

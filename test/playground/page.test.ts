@@ -84,6 +84,14 @@ describe.skipIf(!chromiumPath)(
       await expect.poll(() => composer(page).inputValue()).toBe('');
     });
 
+    test('typing goes to the command line, also when a button has the focus', async () => {
+      const page = await open();
+      await imagine(page, 'a fox');
+      await last(page).getByRole('button', { name: 'U1' }).focus();
+      await page.keyboard.type('hello');
+      await expect.poll(() => composer(page).inputValue()).toBe('hello');
+    });
+
     test('keyboard only: slash, arrows, Tab, Enter, Esc', async () => {
       const page = await open();
       await page.keyboard.press('/');

@@ -6,6 +6,8 @@ export type ProxyMode = 'pass' | 'refuse' | 'reset' | 'blackhole';
 export interface FaultProxy {
   port: number;
   mode: ProxyMode;
+  /** Where new connections lead; old ones stay where they are, as behind the stable name of a failover. */
+  target: number;
   /** Changes the mode; `reset` and `refuse` also cut what is open. */
   set(mode: ProxyMode): void;
   /**
@@ -28,6 +30,7 @@ export async function startProxy(target: number): Promise<FaultProxy> {
         cut = { pattern, when, done };
       }),
     mode: 'pass',
+    target,
     set: (mode) => {
       proxy.mode = mode;
       if (mode === 'reset' || mode === 'refuse')
@@ -45,7 +48,7 @@ export async function startProxy(target: number): Promise<FaultProxy> {
   };
   const server = createServer((near) => {
     if (proxy.mode === 'refuse' || proxy.mode === 'reset') return void near.resetAndDestroy();
-    const far = connect(target, '127.0.0.1');
+    const far = connect(proxy.target, '127.0.0.1');
     const pair: [Socket, Socket] = [near, far];
     pairs.add(pair);
     let silent = proxy.mode === 'blackhole';

@@ -33,14 +33,24 @@ export const freePort = (): Promise<number> =>
     });
   });
 
-export async function startRedis(): Promise<TestRedis> {
+export interface RedisOptions {
+  /** Valkey speaks the same. */
+  program?: 'redis-server' | 'valkey-server';
+  /** Further lines of its configuration. */
+  config?: readonly string[];
+}
+
+export async function startRedis({
+  program = 'redis-server',
+  config: more = [],
+}: RedisOptions = {}): Promise<TestRedis> {
   const dir = await mkdtemp(join(tmpdir(), 'dreamgrid-redis-'));
   const port = await freePort();
   const password = CANARY.redisPassword;
   const config = join(dir, 'redis.conf');
   await writeFile(
     config,
-    `bind 127.0.0.1\nport ${port}\ndir ${dir}\nappendonly yes\nappendfsync everysec\nsave ""\nmaxmemory 512mb\nmaxmemory-policy noeviction\nrequirepass ${password}\n`,
+    `bind 127.0.0.1\nport ${port}\ndir ${dir}\nappendonly yes\nappendfsync everysec\nsave ""\nmaxmemory 512mb\nmaxmemory-policy noeviction\nrequirepass ${password}\nmasterauth ${password}\nrepl-diskless-sync-delay 0\n${more.join('\n')}\n`,
   );
   let server: ChildProcess | undefined;
   const client = new Redis({
@@ -54,7 +64,7 @@ export async function startRedis(): Promise<TestRedis> {
   client.on('error', () => undefined);
 
   const start = async (): Promise<void> => {
-    server = spawn('redis-server', [config], { stdio: 'ignore' });
+    server = spawn(program, [config], { stdio: 'ignore' });
     await client.connect().catch(() => undefined); // retried every 50 ms until the server listens
     while ((await client.ping().catch(() => '')) !== 'PONG')
       await new Promise((wait) => setTimeout(wait, 20));

@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort } from './redis.ts';
+import { CANARY } from './secrets.ts';
 
 /** A server with S3's API and the bucket `pictures`, in a process of its own. */
 export interface TestS3 {
@@ -19,6 +19,7 @@ export interface TestS3 {
   close(): Promise<void>;
 }
 
+const SERVER = join(import.meta.dirname, 's3rverServer.mjs');
 export const S3_BUCKET = 'pictures';
 
 /** What every S3 server of the tests is told and tells. */
@@ -45,16 +46,15 @@ export interface S3rverOptions {
 export async function startS3rver({ host = '127.0.0.1', within = [] }: S3rverOptions = {}): Promise<TestS3> {
   const dir = await mkdtemp(join(tmpdir(), 'dreamgrid-s3-'));
   const port = await freePort();
-  const bin = createRequire(import.meta.url).resolve('s3rver/bin/s3rver.js');
   const endpoint = `http://${host}:${port}`;
-  const credentials = { accessKeyId: 'S3RVER', secretAccessKey: 'S3RVER' };
+  const credentials = { accessKeyId: CANARY.bucketKey, secretAccessKey: CANARY.bucketSecret };
   let server: ChildProcess | undefined;
   const start = async (): Promise<void> => {
     const [command, ...args] = [
       ...within,
       process.execPath,
-      bin,
-      ...['-s', '-d', dir, '-a', host, '-p', String(port), '--configure-bucket', S3_BUCKET],
+      SERVER,
+      ...[host, String(port), dir, S3_BUCKET, credentials.accessKeyId, credentials.secretAccessKey],
     ];
     const child = spawn(command as string, args, { stdio: ['ignore', 'pipe', 'inherit'] });
     server = child;

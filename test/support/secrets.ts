@@ -4,6 +4,8 @@ import { afterAll } from 'vitest';
 export const CANARY = {
   botToken: 'canary-bot-token.MTE5.aaaaaaaaaaaaaaaaaaaaaaaaaaa',
   redisPassword: 'canary-redis-password',
+  bucketKey: 'canary-bucket-key',
+  bucketSecret: 'canary-bucket-secret',
   prompt: 'canary fox',
 } as const;
 
@@ -19,7 +21,7 @@ type Env = Readonly<Record<string, string | undefined>>;
 /** What an environment holds that is nobody else's business: tokens, passwords, and those inside addresses. */
 export function secretsIn(env: Env): string[] {
   const found = Object.entries(env).flatMap(([name, value = '']) => {
-    if (/TOKEN|PASSWORD/.test(name)) return value;
+    if (/TOKEN|PASSWORD|SECRET|ACCESS_KEY/.test(name)) return value;
     return /^\w+:\/\/[^/]*@/.test(value) ? decodeURIComponent(new URL(value).password) : [];
   });
   // The local Discord's usual token is also its name.

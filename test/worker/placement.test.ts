@@ -1,5 +1,12 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { addJob, openQueues, openRenderWorker, type Queues } from '../../shared/queue/queue.ts';
+import type { AskRequest } from '../../shared/queue/job.ts';
+import {
+  addJob,
+  openAskWorker,
+  openQueues,
+  openRenderWorker,
+  type Queues,
+} from '../../shared/queue/queue.ts';
 import { workerConnection } from '../../shared/queue/redis.ts';
 import { announce } from '../../shared/queue/registry.ts';
 import { loadMs, openPlacement } from '../../worker/placement.ts';
@@ -30,6 +37,8 @@ const SMALL = 1;
 
 interface TestWorker {
   painted: string[];
+  /** Questions that it answered. */
+  answered: string[];
   /** Resolves when it has begun with a job; it goes on when `let go`. */
   hold(): { begun: Promise<void>; letGo(): void };
   starts: number[];
@@ -43,6 +52,7 @@ async function openWorker(
 ): Promise<TestWorker> {
   const warm = new Set(Object.keys(models).filter((name) => models[name]?.warm));
   const painted: string[] = [];
+  const answered: string[] = [];
   const starts: number[] = [];
   let busy = false;
   let gate: { begin(): void; wait: Promise<void> } | undefined;
@@ -75,16 +85,22 @@ async function openWorker(
     await placement.takeUp();
     return { jobId: job.data.jobId } as never;
   });
+  const asks = openAskWorker(workerConnection(redis.url), async (job) => {
+    await placement.leaveToBetter(job, job.token);
+    answered.push(String(job.id));
+  });
   void worker.run();
+  void asks.run();
   await worker.waitUntilReady();
   await placement.takeUp(); // as the heartbeat does
   closing.push(async () => {
-    await worker.close(true);
+    await Promise.all([worker.close(true), asks.close(true)]);
     subscriber.disconnect();
     client.disconnect();
   });
   return {
     painted,
+    answered,
     starts,
     hold: () => {
       let letGo = () => {};
@@ -125,6 +141,15 @@ describe('models where the work is', () => {
     expect([...lacks.painted, ...other.painted]).toEqual([]);
     // To be passed on is no start: a job has four.
     expect(Math.max(...has.starts)).toBe(1);
+  });
+
+  it('nor answers a question to it', async () => {
+    const lacks = await openWorker('a', { one: { warm: true } });
+    const has = await openWorker('b', { two: { warm: true } });
+    const ask = { v: 1, model: 'two' } as unknown as AskRequest; // no more of it is read here
+    for (let i = 0; i < 6; i++) await queues.ask.add('ask', ask, { jobId: `a-${i}` });
+    await until(() => has.answered.length === 6, 'six answers');
+    expect(lacks.answered).toEqual([]);
   });
 
   it('jobs that were left are painted in the fair order, as soon as whoever has the model is free', async () => {

@@ -13,6 +13,7 @@ import { faultPoint } from '../fault.ts';
 import type { InstalledModel } from '../models/installed.ts';
 import { decodePng } from '../paint/grid.ts';
 import { explain } from '../paint/render.ts';
+import type { Placement } from '../placement.ts';
 import type { Engine } from '../process/host.ts';
 import { leaveToOthers } from '../versions.ts';
 import { describe } from './describe.ts';
@@ -31,6 +32,8 @@ export interface AskDeps {
   log: Log;
   deadlineS: number;
   model(name: string): InstalledModel | undefined;
+  /** Where workers differ in their models. */
+  placement?: Placement;
 }
 
 const DESCRIPTIONS = 4;
@@ -43,6 +46,7 @@ export function openAsk(deps: AskDeps): AskHandler {
   const { redis, log } = deps;
   return async (job) => {
     await leaveToOthers(redis, job, job.token, LEAVE_MS);
+    await deps.placement?.leaveToBetter(job, job.token);
     const ask = parseAsk(job.data);
     const asked = ask ?? parseAskedBy(job.data);
     if (!ask) log.warn({ job: job.id }, 'a question of another version, or forged');

@@ -24,7 +24,7 @@ export async function board(args: string[]): Promise<number> {
   if (!(hours > 0 && hours <= 24))
     throw new UsageError(`--hours: expected up to 24; got ${JSON.stringify(values.hours)}.`);
   const env = readEnv();
-  const redis = await connectRedis(producerConnection(env.REDIS_URL, env.REDIS_CA));
+  const redis = await connectRedis(producerConnection(env));
   const queues = openQueues(redis);
   try {
     const secret = randomBytes(32).toString('base64url');

@@ -1,5 +1,6 @@
 import { openStoreAt, placeOf, printPlace } from '../../shared/picture/openStore.ts';
-import { checkRedis, connectRedis, producerConnection } from '../../shared/queue/redis.ts';
+import { probeRedis } from '../../shared/queue/probe.ts';
+import { addressOf, checkRedis, connectRedis, producerConnection } from '../../shared/queue/redis.ts';
 import { listWorkers } from '../../shared/queue/registry.ts';
 import { type Env, readEnv } from '../../shared/service/env.ts';
 import { ConfigError, messageOf } from '../../shared/service/errors.ts';
@@ -55,7 +56,7 @@ const checks: Record<string, Check> = {
   },
 
   redis: async (env) => {
-    const options = producerConnection(env.REDIS_URL, env.REDIS_CA);
+    const options = producerConnection(env);
     const own = !process.env['REDIS_URL'];
     const redis = await connectRedis(options).catch((error: unknown) => {
       if (!own) throw error;
@@ -66,11 +67,17 @@ const checks: Record<string, Check> = {
       const began = performance.now();
       await redis.ping();
       const ms = (performance.now() - began).toFixed(1);
-      const version = /redis_version:(\S+)/.exec(await redis.info('server').catch(() => ''))?.[1] ?? '';
+      await probeRedis(redis);
+      const info = await redis.info('server');
+      const version = (/valkey_version:(\S+)/.exec(info) ?? /redis_version:(\S+)/.exec(info))?.[1] ?? '';
+      const server = /server_name:(\S+)/.exec(info)?.[1] ?? 'redis';
       const missing = await checkRedis(redis, { production: false, unsafe: false });
       const workers = await listWorkers(redis);
       return [
-        { verdict: 'ok', text: `${version} at ${options.host}:${options.port}, answers in ${ms} ms` },
+        {
+          verdict: 'ok',
+          text: `${server} ${version} at ${addressOf({ options })}, answers in ${ms} ms; writes, scripts and channels work`,
+        },
         ...(missing.length > 0
           ? [{ verdict: 'warn' as const, text: `for production: ${missing.join(' · ')}` }]
           : []),

@@ -1,6 +1,8 @@
+import { existsSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import { basename, join } from 'node:path';
 import { readEnv } from '../../shared/service/env.ts';
+import { weightIndexFile } from '../engine/index.ts';
 import { addModel } from '../models/hub/add.ts';
 import { StoreError } from '../models/hub/errors.ts';
 import { formatBytes } from '../models/hub/format.ts';
@@ -19,6 +21,7 @@ import {
 } from '../models/hub/store.ts';
 import type { Variant } from '../models/hub/variant.ts';
 import { importModel, isImportable } from '../models/import/importModel.ts';
+import { isUnclipSource } from '../models/import/unclip.ts';
 import type { Manifest } from '../models/manifest.ts';
 import { importSettings } from './importSettings.ts';
 import { agree, command, one, stoppable } from './modelCall.ts';
@@ -34,6 +37,7 @@ dreamgrid models add FILE|DIR [--as NAME]        take in a .safetensors, a diffu
                  [--vae FILE]                    files; with another autoencoder than the model's own
                  [--steps N] [--guidance X] [--scheduler NAME] [--prediction epsilon|v_prediction]
                  [--link] [--no-load]            ONNX: hard links instead of copies; without trying to load it
+                 [--prior DIR]                   Kandinsky 2.2: the folder of its prior
 dreamgrid models verify [NAME …]                 compare every byte with the manifest
 dreamgrid models optimise NAME [--undo]          once, for the processor: loads in a fraction of the time, and
                                                  workers on one machine share the weights
@@ -133,6 +137,7 @@ const addOptions = {
   link: { type: 'boolean' },
   'no-load': { type: 'boolean' },
   ...settingOptions,
+  prior: { type: 'string' },
 } as const;
 
 export const add = command(modelUsage, addOptions, async ({ models, words, flags, say, note }) => {
@@ -146,7 +151,7 @@ export const add = command(modelUsage, addOptions, async ({ models, words, flags
   const notes: string[] = [];
   const common = { ...(flags['no-load'] ? {} : { load }), onBytes };
   const settings = importSettings(flags);
-  const importable = await isImportable(from);
+  const importable = (await isImportable(from)) && !(await isUnclipSource(from));
   if (!importable && Object.keys(settings).length > 0)
     throw new StoreError('usage', `${from} is no .safetensors: --${Object.keys(settings)[0]} is for those.`);
   const manifest = await stoppable((signal) =>
@@ -155,6 +160,7 @@ export const add = command(modelUsage, addOptions, async ({ models, words, flags
       : addModel(models, from, name, {
           ...common,
           link: flags['link'] === true,
+          ...(flags['prior'] === undefined ? {} : { prior: pathFromUser(flags['prior'] as string) }),
           onNote: (text) => notes.push(text),
         }),
   ).finally(bar.end);
@@ -273,6 +279,13 @@ export const optimise = command(modelUsage, { undo: { type: 'boolean' } }, async
   const model = await findModel(call.models, one(call.words, 'model'));
   if (model.problem !== undefined || model.unfinished)
     throw new StoreError('damaged', `${model.name} is not sound: dreamgrid models verify ${model.name}`);
+  if (existsSync(join(model.dir, 'unet', weightIndexFile)) && !call.flags['undo']) {
+    call.say(
+      { name: model.name, bytes: 0, optimised: true },
+      `${model.name} needs none of it: its weights are opened as they lie.`,
+    );
+    return 0;
+  }
   const bar = openBar(process.stderr);
   const bytes = call.flags['undo']
     ? await forgetOptimised(model)

@@ -7,18 +7,28 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import sharp from 'sharp';
 import { paintedXmp } from '../../shared/picture/png.ts';
-import { EngineError, type GenerateRequest, loadModel, type Model, type Picture } from '../engine/index.ts';
+import {
+  EngineError,
+  type GenerateRequest,
+  loadModel,
+  type Meaning,
+  type Model,
+  type Picture,
+} from '../engine/index.ts';
+import { fitBicubic } from '../engine/parts/pillow.ts';
 import { parsePythonJson } from '../engine/schedulers/config.ts';
 import { checkFolder } from '../models/installed.ts';
 import { resizeLanczos } from '../paint/lanczos.ts';
-import { toFloats } from '../paint/pixels.ts';
+import { type Pixels, toFloats } from '../paint/pixels.ts';
 import { readEmbeddingArgument, readLoraArgument, WrongAdapter } from './adapterArguments.ts';
 import { openProgressBar } from './progressBar.ts';
 import { pathFromUser } from './usage.ts';
 
 const usage = `dreamgrid render --model-dir DIR --prompt TEXT --out DIR [--negative TEXT] [--seed N] [--steps N]
   [--guidance X] [--scheduler NAME] [--scheduler-config JSON] [--width W] [--height H] [--count N]
-  [--init FILE --strength S] [--mask FILE] [--lora FILE:W]… [--embedding TOKEN=FILE]… [--provider NAME,…] [--threads N] [--raw] [--json]`;
+  [--init FILE --strength S] [--mask FILE] [--lora FILE:W]… [--embedding TOKEN=FILE]… [--prior-steps N]
+  [--prior-guidance X] [--super-res-steps N] [--variation FILE [--weights TEXT,PICTURE]] [--provider NAME,…]
+  [--threads N] [--raw] [--json]`;
 
 const options = {
   'model-dir': { type: 'string' },
@@ -37,6 +47,11 @@ const options = {
   mask: { type: 'string' },
   lora: { type: 'string', multiple: true },
   embedding: { type: 'string', multiple: true },
+  'prior-steps': { type: 'string' },
+  'prior-guidance': { type: 'string' },
+  'super-res-steps': { type: 'string' },
+  variation: { type: 'string' },
+  weights: { type: 'string' },
   provider: { type: 'string' },
   threads: { type: 'string' },
   out: { type: 'string' },
@@ -137,9 +152,27 @@ async function makeRequest(values: Values, model: Model): Promise<GenerateReques
     throw new WrongArguments('--strength needs --init');
   if (values.mask !== undefined && values.init === undefined) throw new WrongArguments('--mask needs --init');
   const config = await schedulerConfig(values['scheduler-config']);
-  const init = values.init === undefined ? undefined : await readPicture(values.init, width, height);
+  const through = model.info.imageConditioned;
+  for (const name of ['prior-steps', 'prior-guidance', 'super-res-steps', 'variation'] as const) {
+    if (values[name] !== undefined && !through)
+      throw new WrongArguments(
+        `--${name} is for models with a picture embedding (unCLIP, Kandinsky); ${model.dir} is of the family ${model.family}`,
+      );
+  }
+  if (values.weights !== undefined && values.variation === undefined)
+    throw new WrongArguments('--weights needs --variation');
+  // diffusers' Kandinsky has another resizer than everything else in it.
+  const fit = through ? fitBicubic : resizeLanczos;
+  const init = values.init === undefined ? undefined : await readPicture(values.init, width, height, fit);
+  const meaning = values.variation === undefined ? undefined : await readMeaning(values);
+  const priorSteps = whole(values['prior-steps'], 'prior-steps');
+  const priorGuidance = real(values['prior-guidance'], 'prior-guidance');
+  const superResSteps = whole(values['super-res-steps'], 'super-res-steps');
   return {
-    prompt: required(values.prompt, 'prompt'),
+    prompt: meaning && !meaning.text ? (values.prompt ?? '') : required(values.prompt, 'prompt'),
+    ...(meaning ? { meaning } : {}),
+    prior: { steps: priorSteps, guidance: priorGuidance },
+    superRes: { steps: superResSteps },
     emphasis: false,
     ...(values.negative === undefined ? {} : { negative: values.negative }),
     seeds: Array.from({ length: count }, (_, i) => seed + i),
@@ -162,7 +195,9 @@ async function makeRequest(values: Values, model: Model): Promise<GenerateReques
       : {}),
     loras: [await Promise.all((values.lora ?? []).map(readLoraArgument))],
     embeddings: await Promise.all((values.embedding ?? []).map(readEmbeddingArgument)),
-    ...(values.mask === undefined ? {} : { mask: await readPicture(values.mask, width, height) }),
+    ...(values.mask === undefined
+      ? {}
+      : { mask: await readPicture(values.mask, width, height, resizeLanczos) }),
   };
 }
 
@@ -179,12 +214,31 @@ async function schedulerConfig(text: string | undefined): Promise<Record<string,
   throw new WrongArguments('--scheduler-config is neither a JSON object nor a file with one');
 }
 
-async function readPicture(file: string, width: number, height: number): Promise<Picture> {
+/** What is painted is what the picture shows; with weights, as KandinskyV22PriorPipeline.interpolate mixes it. */
+async function readMeaning({ variation, weights }: Values): Promise<Meaning> {
+  const pictures = [toFloats(await readPixels(variation!))];
+  if (weights === undefined) return { pictures };
+  const [text, picture, ...more] = weights.split(',').map((part) => real(part, 'weights')!);
+  if (text === undefined || picture === undefined || more.length > 0)
+    throw new WrongArguments(`--weights ${JSON.stringify(weights)}: expected TEXT,PICTURE, as 0.4,0.6`);
+  return { pictures, weights: [picture], text, mix: 'sum' };
+}
+
+async function readPicture(
+  file: string,
+  width: number,
+  height: number,
+  resize: (pixels: Pixels, width: number, height: number) => Pixels,
+): Promise<Picture> {
+  return toFloats(resize(await readPixels(file), width, height));
+}
+
+/** Turned upright and stripped of its alpha, as diffusers' load_image. */
+async function readPixels(file: string): Promise<Pixels> {
   try {
-    // Turned upright and stripped of its alpha, then resized: diffusers' load_image, then its image processor.
     const image = sharp(pathFromUser(file)).autoOrient().removeAlpha().toColourspace('srgb');
     const { data, info } = await image.raw().toBuffer({ resolveWithObject: true });
-    return toFloats(resizeLanczos({ width: info.width, height: info.height, data }, width, height));
+    return { width: info.width, height: info.height, data };
   } catch (error) {
     throw new WrongArguments(
       `${file} cannot be read as a picture: ${(error as Error).message.split('\n', 1)[0]}`,

@@ -17,7 +17,7 @@ import type { Log } from '../../shared/service/log.ts';
 import { faultPoint } from '../fault.ts';
 import { fitUnder } from '../paint/grid.ts';
 import { postSheet } from '../paint/sheet.ts';
-import { type Discord, DiscordError, type Message, type SendOptions } from './discord.ts';
+import { type Discord, DiscordError, type Message, type SendOptions, type Target } from './discord.ts';
 import { findPlaces, isDelivered, markDelivered, rememberMessage } from './messages.ts';
 
 /**
@@ -35,6 +35,7 @@ export interface DeliverDeps {
 
 /** Waits that Discord asks for are part of an edit up to here; longer ones are left to the queue's back-off. */
 const PATIENCE_MS = 60_000;
+const PATIENT: SendOptions = { patienceMs: PATIENCE_MS };
 /** Discord's own limit for one request, whatever the server's boost allows. */
 const MOST_BYTES = 24 * 1024 * 1024;
 /** Smaller than this nothing can be seen. */
@@ -60,8 +61,8 @@ export async function deliver(deps: DeliverDeps, job: Job<DeliverJob>): Promise<
     if (!posted.has(jobId)) {
       const outcome = await endingOf(deps, data, job);
       await faultPoint('before-deliver');
-      const sent = await post(deps, data, outcome, job.attemptsMade);
-      if (data.deliver.autoDm && outcome.kind === 'done') await sendDm(deps, data, sent);
+      const { sent, alone } = await post(deps, data, outcome, job.attemptsMade);
+      if (data.deliver.autoDm && outcome.kind === 'done' && !alone) await sendDm(deps, data, sent);
       if (data.render.compare && outcome.kind === 'done') await postSheet(deps, data, data.render.compare);
       await faultPoint('after-deliver');
       log.info({ outcome: outcome.kind }, 'delivered');
@@ -116,7 +117,11 @@ async function turnAway({ redis, discord, log }: DeliverDeps, data: unknown): Pr
 }
 
 export const isFinal = ({ trouble }: DiscordError): boolean =>
-  trouble === 'gone' || trouble === 'forbidden' || trouble === 'refused' || trouble === 'token-expired';
+  trouble === 'gone' ||
+  trouble === 'forbidden' ||
+  trouble === 'archived' ||
+  trouble === 'refused' ||
+  trouble === 'token-expired';
 
 type Ending =
   | { kind: 'done'; result: RenderResult; png: Buffer }
@@ -169,14 +174,18 @@ async function sendDm(
   }
 }
 
-/** Puts it on the message; where a file is too large for this channel, smaller. @returns what was sent */
-async function post(deps: DeliverDeps, data: DeliverJob, ending: Ending, attempt: number): Promise<Message> {
+/** Puts it on the message; where a file is too large for this channel, smaller. @returns what was sent, and whether to its owner alone */
+async function post(
+  deps: DeliverDeps,
+  data: DeliverJob,
+  ending: Ending,
+  attempt: number,
+): Promise<{ sent: Message; alone: boolean }> {
   let limit = Math.min(data.deliver.attachmentLimit, MOST_BYTES);
   for (;;) {
     try {
-      const message = await present(data, ending, limit);
-      await place(deps, data, message, attempt);
-      return message;
+      const sent = await present(data, ending, limit);
+      return { sent, alone: await place(deps, data, sent, attempt) };
     } catch (error) {
       if (!(error instanceof DiscordError) || error.trouble !== 'too-large' || limit < SMALLEST_BYTES)
         throw error;
@@ -211,32 +220,104 @@ async function present({ render, deliver }: DeliverJob, ending: Ending, limit: n
 
 /**
  * By token while it lives, then by id, and as a new message where nothing was ever acknowledged. What its owner
- * alone may see never goes to the channel: after the token's 15 minutes it is a direct message.
+ * alone may see never goes to the channel: after the token's 15 minutes it is a direct message. Where the message
+ * cannot be reached any more, its owner is told elsewhere.
+ * @returns whether it went to its owner alone
  */
-async function place(deps: DeliverDeps, data: DeliverJob, message: Message, attempt: number): Promise<void> {
+async function place(
+  deps: DeliverDeps,
+  data: DeliverJob,
+  message: Message,
+  attempt: number,
+): Promise<boolean> {
   const { redis, discord } = deps;
-  const { jobId } = data.render;
-  const options: SendOptions = { patienceMs: PATIENCE_MS };
+  const { stealth, channelId } = data.deliver;
   const { byToken, byId } = await findPlaces(redis, data);
   if (byToken) {
     try {
-      return await discord.edit(byToken, message, options);
+      await discord.edit(byToken, message, PATIENT);
+      return false;
     } catch (error) {
-      const over = error instanceof DiscordError && error.trouble === 'token-expired';
-      if (!over) throw error;
-      if (!byId && error.code === 10015 && attempt < ACKNOWLEDGED_BY_ATTEMPT)
+      const trouble = error instanceof DiscordError ? error.trouble : undefined;
+      if (trouble === 'archived') return elsewhere(deps, data, message, byId, trouble);
+      if (trouble !== 'token-expired') throw error;
+      const { code } = error as DiscordError;
+      if (!byId && code === 10015 && attempt < ACKNOWLEDGED_BY_ATTEMPT)
         throw new Error('not acknowledged yet', { cause: messageOf(error) });
     }
   }
-  if (byId) return discord.edit(byId, message, options);
-  const { stealth, channelId: asked } = data.deliver;
-  const channelId = stealth ? await discord.openDm(data.render.user.id) : asked;
+  if (byId) {
+    try {
+      await discord.edit(byId, message, PATIENT);
+      return false;
+    } catch (error) {
+      const trouble = error instanceof DiscordError ? error.trouble : undefined;
+      if (trouble !== 'archived' && trouble !== 'forbidden') throw error;
+      return elsewhere(deps, data, message, byId, trouble);
+    }
+  }
+  if (stealth) {
+    await postOnce(deps, data, message, await discord.openDm(data.render.user.id));
+    return true;
+  }
+  try {
+    await postOnce(deps, data, message, channelId);
+    return false;
+  } catch (error) {
+    if (!(error instanceof DiscordError) || error.trouble !== 'forbidden') throw error;
+    return elsewhere(deps, data, message, undefined, error.trouble);
+  }
+}
+
+/** A new message, or the one that an earlier attempt made. */
+async function postOnce(
+  deps: DeliverDeps,
+  data: DeliverJob,
+  message: Message,
+  channelId: string,
+): Promise<void> {
+  const { redis, discord } = deps;
+  const { jobId } = data.render;
   // Discord tells a repeat by its nonce for minutes; a message that the bot lost the id of may be an hour old.
   const posted = await findPosted(deps, channelId, jobId);
   if (await isDelivered(redis, jobId)) return; // erased meanwhile
-  if (posted) await discord.edit({ by: 'message', channelId, messageId: posted }, message, options);
-  const messageId = posted ?? (await discord.create(channelId, message, jobId, options));
+  if (posted) await discord.edit({ by: 'message', channelId, messageId: posted }, message, PATIENT);
+  const messageId = posted ?? (await discord.create(channelId, message, jobId, PATIENT));
   await rememberMessage(redis, jobId, channelId, messageId);
+}
+
+/**
+ * The job's message cannot be changed. A new one opens an archived thread again and takes its place; where none may
+ * be written, its owner has it as a direct message.
+ * @throws DiscordError where not even that may be
+ */
+async function elsewhere(
+  deps: DeliverDeps,
+  data: DeliverJob,
+  message: Message,
+  old: Target | undefined,
+  why: 'archived' | 'forbidden',
+): Promise<boolean> {
+  const { redis, discord } = deps;
+  const { jobId, user } = data.render;
+  const log = deps.log.child({ jobId });
+  if (why === 'archived' && old?.by === 'message' && !data.deliver.stealth) {
+    try {
+      const made = await discord.create(old.channelId, message, `${jobId}n`, PATIENT);
+      await rememberMessage(redis, jobId, old.channelId, made);
+      log.info('the thread was archived; posted anew');
+      await discord.remove(old.channelId, old.messageId).catch((error: unknown) => {
+        if (!(error instanceof DiscordError)) throw error;
+        log.info({ err: error }, 'the old message stays');
+      });
+      return false;
+    } catch (error) {
+      if (!(error instanceof DiscordError) || !isFinal(error)) throw error;
+    }
+  }
+  log.info({ trouble: why }, 'its message cannot be reached; sent to its owner');
+  await postOnce(deps, data, message, await discord.openDm(user.id));
+  return true;
 }
 
 /** Where the channel cannot be read, the nonce alone keeps it from being posted twice. */

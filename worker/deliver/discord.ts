@@ -11,6 +11,7 @@ export type Trouble =
   | 'token-expired' // the interaction's token; go by message id
   | 'gone' // message, channel or webhook deleted: nothing to tell anybody
   | 'forbidden' // permission or bot token lost
+  | 'archived' // a thread's messages cannot be changed until a new one opens it
   | 'too-large'
   | 'refused'; // our payload is wrong: no retry can mend it
 
@@ -55,6 +56,8 @@ export interface Discord {
    * @param jobId its file or its buttons name it; it is older than the message
    */
   find(channelId: string, jobId: string): Promise<string | undefined>;
+  /** Deletes a message of ours; one that is gone already is well. */
+  remove(channelId: string, messageId: string): Promise<void>;
   /** The channel of direct messages with one user; the same one each time. */
   openDm(userId: string): Promise<string>;
   /** The bot's name; proves the token. */
@@ -178,6 +181,13 @@ export function openDiscord(options: DiscordOptions): Discord {
       }
       return undefined;
     },
+    remove: async (channelId, messageId) => {
+      try {
+        await send('DELETE', `/channels/${channelId}/messages/${messageId}`, true, undefined);
+      } catch (error) {
+        if (!(error instanceof DiscordError) || error.trouble !== 'gone') throw error;
+      }
+    },
     openDm: async (userId) => {
       const body = { recipient_id: userId };
       return ((await send('POST', '/users/@me/channels', true, { body })) as { id: string }).id;
@@ -231,7 +241,7 @@ const CODES: Readonly<Record<number, Trouble>> = {
   50001: 'forbidden',
   50007: 'forbidden',
   50013: 'forbidden',
-  50083: 'forbidden', // thread is archived
+  50083: 'archived',
   40005: 'too-large',
   30046: 'rate-limited', // edits of a message older than an hour
 };

@@ -53,6 +53,7 @@ export function openProgress(
       percent: (100 * news.step) / news.steps,
       preview: bytes !== undefined,
       ...(news.preparing ? { preparing: news.preparing } : {}),
+      stage: news.stage,
     });
     const file = bytes && { name: 'preview.webp', bytes, type: 'image/webp' };
     await o.discord.edit(target, { body, file }, { signal: abort.signal });

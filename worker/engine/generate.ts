@@ -1,9 +1,10 @@
 /** From a request to pictures, in numbered steps; the same for every family. */
 
 import type { Adapters, PartAdaptation } from './adapters/index.ts';
+import { diffuse, notANumber, startIndex, throwIfAborted } from './diffuse.ts';
 import { badRequest, EngineError } from './errors.ts';
 import type { Condition, Conditions, Family } from './families/family.ts';
-import { advance, type Canvas, makeCanvas, type Prediction } from './latents/canvas.ts';
+import { type Canvas, makeCanvas, type Prediction } from './latents/canvas.ts';
 import type { Denoiser, DenoiserRow } from './latents/denoiser.ts';
 import { rolled, rollOf } from './latents/seamless.ts';
 import type { Vae } from './latents/vae.ts';
@@ -71,39 +72,31 @@ export async function generate(
   // 4. A canvas a picture: noise, or a picture with noise on it.
   const canvases: Canvas[] = [];
   for (const [i] of request.seeds.entries()) {
-    throwIfAborted(hooks);
+    throwIfAborted(hooks.signal);
     canvases.push(await makeCanvas(vae, denoiser.inChannels ?? vae.channels, request, plan, i, start, size));
   }
 
   // 5. Step by step to the picture.
-  const stepMs: number[] = [];
-  for (let call = 0; call < stop; call++) {
-    const stepStarted = performance.now();
-    const index = start + call;
-    const maxBatch = request.maxBatch ?? canvases.length;
-    for (let from = 0; from < canvases.length; from += maxBatch) {
-      const batch = canvases.slice(from, from + maxBatch);
+  const maxBatch = request.maxBatch ?? canvases.length;
+  const { signal } = hooks;
+  const stepMs = await diffuse(
+    canvases,
+    { plan, start, calls, stop, size, maxBatch, signal },
+    (batch, index, call, from) => {
       const roll = request.tile ? rollOf(call, height, width) : undefined;
-      const said = await predict(parts, batch, plan, index, told, from, height, width, roll);
-      batch.forEach((canvas, i) => {
-        advance(canvas, said[i]!, plan, index, size, (call + 1) / calls);
-      });
-    }
-    stepMs.push(performance.now() - stepStarted);
-    if (hooks.onStep) {
+      return predict(parts, batch, plan, index, told, from, height, width, roll);
+    },
+    async (done) => {
       const latest = canvases.map((canvas) => canvas.imagined);
       const imagine = (): Float32Array[] => latest.map((imagined) => imagined());
-      await hooks.onStep({
-        step: call + 1,
+      await hooks.onStep?.({
+        step: done,
         steps: stop,
         preview: () => imagine().map((x0) => parts.preview(x0, height, width)),
         ...(tiny ? { decodePreview: () => decodeAll(tiny, imagine(), height, width) } : {}),
       });
-    }
-    // Messages from outside (a cancel, above all) get their turn between two steps.
-    await new Promise((resolve) => setImmediate(resolve));
-    throwIfAborted(hooks);
-  }
+    },
+  );
 
   // 6. Latents to pixels, one picture at a time.
   const decodeStarted = performance.now();
@@ -121,7 +114,7 @@ export async function generate(
     }
     pictures.push(picture);
     if (check) flagged.push(await check(picture));
-    throwIfAborted(hooks);
+    throwIfAborted(hooks.signal);
   }
   return {
     pictures,
@@ -148,11 +141,6 @@ async function decodeAll(
   return pictures;
 }
 
-/** diffusers: the last int(steps · strength) steps are run. */
-function startIndex(steps: number, strength: number): number {
-  return Math.max(steps - Math.min(Math.trunc(steps * strength), steps), 0);
-}
-
 /** What one picture shows, and the network that shows it. */
 interface Told extends Conditions {
   readonly adaptation: PartAdaptation | undefined;
@@ -172,7 +160,7 @@ async function tellPictures(parts: Parts, request: GenerateRequest, hooks: Gener
   const known = new Map<string, Told>();
   const told: Told[] = [];
   for (const i of request.seeds.keys()) {
-    throwIfAborted(hooks);
+    throwIfAborted(hooks.signal);
     const own = await adapters.adapt(loras[loras.length === 1 ? 0 : i] ?? [], hooks.onPrepare);
     const key = `${own?.key ?? ''}/${wordsKey}`;
     const before = known.get(key);
@@ -249,16 +237,6 @@ async function predict(
     return { towards, guided: sum([canvas.guidance, towards], [1 - canvas.guidance, away]) };
   });
 }
-
-function throwIfAborted({ signal }: GenerateHooks): void {
-  if (signal?.aborted) throw new EngineError('aborted', 'cancelled', { cause: signal.reason });
-}
-
-const notANumber = (seed: number, what: string): EngineError =>
-  new EngineError(
-    'not-a-number',
-    `seed ${seed}: ${what} came out as not-a-number (half floats overflow in some models; use a float32 one)`,
-  );
 
 const runMs = (parts: Parts): number =>
   [...parts.sessions, ...parts.adapters.sessions].reduce((total, session) => total + session.runMs, 0);

@@ -3,13 +3,16 @@
 import { EngineError } from './errors.ts';
 import { generate } from './generate.ts';
 import { loadParts } from './load.ts';
+import { openFolder } from './onnx/folder.ts';
 import { embed } from './text/embed.ts';
 import type { LoadOptions, Model } from './types.ts';
+import { unclipLayout } from './unclip/layout.ts';
+import { loadUnclip } from './unclip/load.ts';
 
 export { type Base, baseOfFile } from './adapters/index.ts';
 export { checkSchedule } from './checkSchedule.ts';
 export { EngineError, type EngineErrorCode } from './errors.ts';
-export { builderVersion, type ElementType, type Network, type Weight } from './graph/index.ts';
+export { builderVersion, type ElementType, type Network, type Weight, type Weights } from './graph/index.ts';
 export { optimise, optimisedDir } from './onnx/optimised.ts';
 export {
   buildNetwork,
@@ -19,11 +22,15 @@ export {
   type NetworkKind,
   weightIndexFile,
 } from './onnx/ownGraph.ts';
+export { fromHalf } from './onnx/tensor.ts';
 export { findScheduler, schedulerNames } from './schedulers/index.ts';
 export { type Trial, tryModel } from './trial.ts';
 export type * from './types.ts';
 
 export async function loadModel(dir: string, options: LoadOptions = {}): Promise<Model> {
+  const folder = openFolder(dir);
+  const layout = unclipLayout(folder);
+  if (layout) return loadUnclip(folder, layout, options);
   const parts = await loadParts(dir, options);
   const { encoders, family, info } = parts;
   return {

@@ -121,7 +121,7 @@ const defaultOverlayBytes = 16e9;
 const defaultFactorBytes = 1e9;
 
 /** The parts that a model may do without, where they are there. */
-function extraFiles(
+export function extraFiles(
   folder: Folder,
   { upscaler, imageEncoder, safetyChecker = true }: LoadOptions,
 ): Record<string, string> {
@@ -140,7 +140,7 @@ function extraFiles(
 }
 
 /** A damaged file of ours must not be taken for a damaged model. */
-async function openBefore(dir: string, file: string, settings: SessionSettings): Promise<Session> {
+export async function openBefore(dir: string, file: string, settings: SessionSettings): Promise<Session> {
   try {
     checkWeights(dir, file, readOnnx(file));
     return await openSession(file, { ...settings, asIs: true });
@@ -154,7 +154,7 @@ async function openBefore(dir: string, file: string, settings: SessionSettings):
   }
 }
 
-async function openPart(
+export async function openPart(
   folder: Folder,
   part: string,
   file: string,
@@ -182,10 +182,13 @@ async function openPart(
 const repacked = ['vae_decoder', 'vae_encoder', 'tiny_decoder', 'upscaler'];
 
 /** transformers' preprocessor_config.json, OpenAI CLIP's numbers where there is none. */
-function imageSettings(folder: Folder): ImageEncoderSettings {
-  const own = folder.config('image_encoder', 'preprocessor_config.json');
-  const config =
-    Object.keys(own).length > 0 ? own : folder.config('feature_extractor', 'preprocessor_config.json');
+export function imageSettings(
+  folder: Folder,
+  encoder = 'image_encoder',
+  processor = 'feature_extractor',
+): ImageEncoderSettings {
+  const own = folder.config(encoder, 'preprocessor_config.json');
+  const config = Object.keys(own).length > 0 ? own : folder.config(processor, 'preprocessor_config.json');
   const crop = config['crop_size'];
   const size = typeof crop === 'object' && crop !== null && 'height' in crop ? crop.height : crop;
   const list = (key: string, fallback: readonly number[]): readonly number[] => {
@@ -199,7 +202,7 @@ function imageSettings(folder: Folder): ImageEncoderSettings {
   };
 }
 
-function checkVocabulary(dir: string, highest: number, size: number): void {
+export function checkVocabulary(dir: string, highest: number, size: number): void {
   if (highest < size) return;
   throw new EngineError(
     'bad-model',
@@ -277,5 +280,7 @@ function describe(
     imageEncoder: sessions.has('image_encoder'),
     safetyChecker: sessions.has('safety_checker'),
     tinyDecoder: sessions.has('tiny_decoder'),
+    imageConditioned: false,
+    textToImage: true,
   };
 }

@@ -35,6 +35,13 @@ export interface LoadOptions {
   readonly safetyChecker?: boolean;
   /** Disk in the model's folder for weights that LoRAs were merged into; 16 GB where left out. */
   readonly overlayBytes?: number;
+  /** Of models that paint in stages; 25, 4 and 7 where left out, as diffusers has them. */
+  readonly stages?: {
+    readonly prior?:
+      | { readonly steps?: number | undefined; readonly guidance?: number | undefined }
+      | undefined;
+    readonly superRes?: { readonly steps?: number | undefined } | undefined;
+  };
   readonly onProgress?: (part: string, index: number, total: number) => void;
 }
 
@@ -93,13 +100,44 @@ export interface GenerateRequest {
   readonly check?: boolean;
   /** DDIM's eta and TCD's gamma. */
   readonly eta?: number;
+  /** The first stage of models with a picture embedding in the middle: words to an embedding. */
+  readonly prior?: { readonly steps?: number | undefined; readonly guidance?: number | undefined };
+  /** Their last stage: the small picture to the large one. */
+  readonly superRes?: { readonly steps?: number | undefined };
+  /** What the picture is about, where that is not the prompt alone (ModelInfo.imageConditioned). */
+  readonly meaning?: Meaning;
 }
+
+/** A picture embedding made of pictures and words, the middle of Ramesh et al., "unCLIP" (2022), section 3. */
+export interface Meaning {
+  readonly pictures: readonly Picture[];
+  /** One a picture, 0 or more; all alike where left out. */
+  readonly weights?: readonly number[];
+  /** The weight of the prompt's own embedding, as the prior gives it; where left out or 0 no prior runs. */
+  readonly text?: number;
+  /**
+   * 'spherical', where left out: by the angle between two, by the mean direction of more, at the length that they
+   * have. 'sum': the plain weighted sum, as KandinskyV22PriorPipeline.interpolate.
+   */
+  readonly mix?: 'spherical' | 'sum';
+  /** Moves the embedding along the way from one text to the other, by 0..1 of the angle; one a picture. */
+  readonly reword?: { readonly from: string; readonly to: string; readonly strengths: readonly number[] };
+  /** Starts the decoder from the noise that the first picture would come from, so that its layout stays. */
+  readonly keepLayout?: boolean;
+}
+
+export type Stage = 'prior' | 'decoder' | 'super-resolution';
 
 export interface Step {
   /** Model calls done, from 1. */
   readonly step: number;
   readonly steps: number;
-  /** Every picture as predicted at this step, by the linear map, at latent resolution; computed when called. */
+  /** Of models that paint in stages; steps count through all of them. */
+  readonly stage?: Stage;
+  /**
+   * Every picture as predicted at this step, by the linear map, at latent resolution; computed when called. None
+   * while a prior runs: an embedding cannot be looked at.
+   */
   preview(): Picture[];
   /** The same at full size through the tiny decoder, where the model has one. */
   decodePreview?(): Promise<Picture[]>;
@@ -110,6 +148,8 @@ export interface GenerateResult {
   /** Channels × height × width, as the sampler left them: what `init.latents` takes. */
   readonly latents: Float32Array[];
   readonly latentShape: [number, number, number];
+  /** What the decoder was given to show, of models with a picture embedding in the middle. */
+  readonly imageEmbeddings?: Float32Array[];
   /** One a picture, where the model carries a safety checker. */
   readonly flagged?: boolean[];
   readonly timings: {
@@ -146,6 +186,10 @@ export interface ModelInfo {
   readonly imageEncoder: boolean;
   readonly safetyChecker: boolean;
   readonly tinyDecoder: boolean;
+  /** Words become a picture embedding first; with `imageEncoder` a picture does, too, and `meaning` is taken. */
+  readonly imageConditioned: boolean;
+  /** false where it has no prior: it takes pictures only. */
+  readonly textToImage: boolean;
 }
 
 export interface GenerateHooks {

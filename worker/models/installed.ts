@@ -186,6 +186,7 @@ export function toCard({ name, hash, manifest }: InstalledModel, adapters?: Adap
     hash,
     upscale: manifest.upscaler !== undefined,
     ...baseOf(manifest),
+    ...(manifest.pictureEmbedding ? { pictureEmbedding: true } : {}),
     ...(manifest.parameters ? { parameters: manifest.parameters } : {}),
     checked: hasChecker({ manifest }),
     ...(adapters

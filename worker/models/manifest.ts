@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { modelCardSchema } from '../../shared/queue/job.ts';
 import { ConfigError, messageOf } from '../../shared/service/errors.ts';
 import { parsePythonJson } from '../engine/schedulers/config.ts';
+import { describeUnclip } from './unclipManifest.ts';
 
 /** What a model says of itself: `manifest.json` in its folder. */
 const side = z.int().min(8).max(4096);
@@ -53,6 +54,20 @@ export const manifestSchema = z.looseObject({
       std: z.array(z.number()),
     })
     .optional(),
+  /** Of models that paint through a picture embedding: the steps of the stages before and after the decoder. */
+  stages: z
+    .object({
+      prior: z
+        .object({
+          steps: z.int().min(1).max(1000).optional(),
+          guidance: z.number().min(0).max(100).optional(),
+        })
+        .optional(),
+      superRes: z.object({ steps: z.int().min(1).max(1000).optional() }).optional(),
+    })
+    .optional(),
+  /** It reads pictures as what they are about: it has a picture embedding and an image encoder for it. */
+  pictureEmbedding: z.boolean().optional(),
   files: z
     .record(
       relativePath,
@@ -108,6 +123,8 @@ const RATIOS = [1, 3 / 2, 2 / 3, 4 / 3, 3 / 4, 16 / 9, 9 / 16] as const;
 
 /** A plain Optimum export: what its own configs say, and what its kind of model is usually run with. */
 export async function deriveManifest(dir: string, name: string): Promise<Manifest> {
+  const through = await describeUnclip(dir);
+  if (through) return { schema: 1, name, title: name, description: '', license: '', ...through, files: {} };
   const index = await readJson(join(dir, 'model_index.json'));
   const unet = await readJson(join(dir, 'unet', 'config.json'));
   const transformer = await readJson(join(dir, 'transformer', 'config.json'));

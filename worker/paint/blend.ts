@@ -24,8 +24,9 @@ export async function worded(
   recipe: Recipe,
   signal?: AbortSignal,
 ): Promise<Recipe> {
-  const { blend, parts } = recipe;
-  if (!blend || parts.some(({ text }) => text !== '')) return recipe;
+  const { blend, parts, meaning } = recipe;
+  // Where pictures are read as what they are about, no words are needed.
+  if (!blend || meaning || parts.some(({ text }) => text !== '')) return recipe;
   const found: string[] = [];
   for (const { key } of blend) {
     const picture = await decodePng(await bytesOf(store, key));

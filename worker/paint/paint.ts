@@ -3,6 +3,7 @@ import { lineage, type Recipe } from '../../shared/picture/recipe.ts';
 import { engineSettings } from '../../shared/picture/resolve.ts';
 import { pictureKeys, type Store } from '../../shared/picture/store.ts';
 import { styledParts } from '../../shared/picture/style.ts';
+import { wayOfPainting } from '../../shared/picture/wayOfPainting.ts';
 import { PermanentError } from '../../shared/service/errors.ts';
 import type { AdapterKind, AdapterStore } from '../models/adapterStore.ts';
 import type { InstalledModel } from '../models/installed.ts';
@@ -56,8 +57,14 @@ async function paintUnchecked(
 ): Promise<Painting> {
   switch (recipe.action) {
     case 'imagine':
+      if (recipe.meaning && recipe.image)
+        return paintMeaning(deps, model, recipe, [await storedPicture(deps, recipe.image.key)], options);
       return generate(deps, model, recipe, await imageInit(deps, recipe), options);
     case 'blend': {
+      if (recipe.meaning && recipe.blend) {
+        const pictures = await Promise.all(recipe.blend.map(({ key }) => storedPicture(deps, key)));
+        return paintMeaning(deps, model, recipe, pictures, options);
+      }
       const init = await blendInit(deps, recipe, engineSettings(recipe).strength ?? 1);
       return generate(deps, model, recipe, init, options);
     }
@@ -72,8 +79,13 @@ async function paintUnchecked(
     case 'vary-subtle':
     case 'vary-strong': {
       const start = await parentStart(deps, recipe, options);
+      if (recipe.meaning) return paintMeaning(deps, model, recipe, [start.picture], options);
       const init = await startInit(recipe, start, engineSettings(recipe).strength);
       return generate(deps, model, recipe, init, options);
+    }
+    case 'reword': {
+      const { picture } = await parentStart(deps, recipe, options);
+      return paintMeaning(deps, model, recipe, [picture], options);
     }
     case 'upscale-subtle': {
       const start = await parentStart(deps, recipe, options);
@@ -132,13 +144,15 @@ async function generate(
   init: Init | undefined,
   options: PaintOptions,
   mask?: Uint8Array,
+  meaning?: AskedMeaning,
 ): Promise<Painting> {
   const adapted = adaptersOf(adapters, recipe);
-  const requests = engineRequests(recipe).map((request) => ({
+  const requests = engineRequests(recipe).map((request, i, all) => ({
     ...request,
+    ...adapted,
     ...(init ? { init } : {}),
     ...(mask ? { mask } : {}),
-    ...adapted,
+    ...(meaning ? { meaning: all.length === 1 ? meaning : meaningOf(meaning, i) } : {}),
   }));
   const painting: Painting = { pictures: [], latents: [], ms: 0 };
   const previews: Pixels[] = [];
@@ -148,14 +162,15 @@ async function generate(
         options.onStep?.(news);
         return;
       }
-      const { step, steps, preparing } = news;
+      const { step, steps, stage, preparing } = news;
       if (news.previews?.[0]) previews[i] = news.previews[0];
       const shown = news.previews?.[0] && { previews: padded(previews, requests.length) };
       options.onStep?.({
         step: i * steps + step,
         steps: requests.length * steps,
-        ...shown,
+        ...(stage ? { stage } : {}),
         ...(preparing ? { preparing } : {}),
+        ...shown,
       });
     };
     const { pictures, latents, ms } = await engine.generate(model, request, { ...options, onStep });
@@ -190,6 +205,40 @@ function adaptersOf(
         }
       : {}),
   };
+}
+
+/** What is painted is what the pictures show, mixed with words as the recipe says. */
+function paintMeaning(
+  deps: PaintDeps,
+  model: InstalledModel,
+  recipe: Recipe,
+  pictures: readonly Pixels[],
+  options: PaintOptions,
+): Promise<Painting> {
+  const { text, layout, reword } = recipe.meaning ?? { text: 0 };
+  const share = (1 - text) / pictures.length;
+  return generate(deps, model, recipe, undefined, options, undefined, {
+    pictures,
+    weights: pictures.map(() => share),
+    text,
+    ...(layout ? { keepLayout: true } : {}),
+    ...(reword ? { reword } : {}),
+  });
+}
+
+type AskedMeaning = NonNullable<PaintRequest['meaning']>;
+
+/** Of a grid whose pictures are painted one by one, the one of a picture. */
+const meaningOf = (meaning: AskedMeaning, i: number): AskedMeaning =>
+  meaning.reword
+    ? { ...meaning, reword: { ...meaning.reword, strengths: [meaning.reword.strengths[i] ?? 0] } }
+    : meaning;
+
+/** As it was given, whatever its size: what it shows does not depend on it. */
+async function storedPicture({ store }: PaintDeps, key: string): Promise<Pixels> {
+  const bytes = await store.get(key);
+  if (!bytes) throw new PermanentError('no-parent');
+  return decodePng(bytes);
 }
 
 /** Weird bends every prompt in one direction, so that picture i painted alone with seed S + i is the same. */
@@ -265,7 +314,9 @@ async function parentStart(deps: PaintDeps, recipe: Recipe, options: PaintOption
   const { parent } = recipe;
   if (!parent) throw new PermanentError('no-parent');
   const { jobId, index } = parent;
-  const sameModel = parent.recipe.model === recipe.model; // another model's latents are noise to this one
+  // Another model's latents are noise to this one; what has a picture embedding starts from pixels.
+  const family = deps.model(recipe.model)?.manifest.family ?? '';
+  const sameModel = parent.recipe.model === recipe.model && wayOfPainting(family) === 'latent-diffusion';
   const [png, raw] = await Promise.all([
     deps.store.get(pictureKeys.picture(jobId, index)),
     deps.store.get(pictureKeys.latents(jobId, index)),

@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis';
 import { waitingFor } from '../../shared/picture/patience.ts';
 import type { Recipe } from '../../shared/picture/recipe.ts';
 import { resolveRecipe } from '../../shared/picture/resolve.ts';
-import { pictureKeys, type Store, type StoreAwayError } from '../../shared/picture/store.ts';
+import { pictureKeys, type StoreAwayError } from '../../shared/picture/store.ts';
 import {
   parseRender,
   type RenderRequest,
@@ -25,6 +25,8 @@ import { type SafetySwitch, strictest } from './safety.ts';
 /** One render job. Jobs run at least once, so all of it may happen again: what is stored is not painted twice. */
 export interface RenderDeps extends PaintDeps {
   redis: Redis;
+  /** Whether one of the models here can reword a picture. */
+  rewords?: boolean;
   /** For the message of a job that took too long. */
   deadlineS: number;
 }
@@ -85,7 +87,7 @@ export async function render(
   });
 
   await stopIfCancelled(deps.redis, jobId);
-  const result = await storeResult(deps.store, jobId, recipe, painting, safety);
+  const result = await storeResult(deps, jobId, recipe, painting, safety);
   await faultPoint('after-store');
   await keep(deps, jobId, recipe);
   await recordPace(deps.redis, recipe.model, request.action, painting.ms);
@@ -113,7 +115,7 @@ async function stopIfCancelled(redis: Redis, jobId: string): Promise<void> {
 }
 
 async function storeResult(
-  store: Store,
+  { store, rewords }: RenderDeps,
   jobId: string,
   recipe: Recipe,
   painting: Painting,
@@ -131,6 +133,7 @@ async function storeResult(
     pictures: stored,
     ...(grid ? { grid } : {}),
     ...(flagged.length > 0 && safety !== 'off' ? { flagged, safety } : {}),
+    ...(rewords ? { reword: true } : {}),
     width: shown.width,
     height: shown.height,
     paintMs: Math.round(painting.ms),

@@ -66,15 +66,22 @@ async function answer(id: number, ask: Ask, signal: AbortSignal): Promise<unknow
 
   if (ask.kind === 'embed') return model.embed(ask.texts, ask.pictures.map(toFloats));
 
-  const { init, mask, loras = [], embeddings = [], ...request } = ask.request;
+  const { init, mask, meaning, loras = [], embeddings = [], ...request } = ask.request;
   const began = performance.now();
   let shown = Number.NEGATIVE_INFINITY;
-  const onStep = async ({ step, steps, preview }: Step): Promise<void> => {
+  const onStep = async ({ step, steps, stage, preview }: Step): Promise<void> => {
     await faultPoint('engine-step');
     const now = performance.now();
     const due = now - shown >= ask.previewEveryMs && step < steps;
-    const news: StepNews = { step, steps, ...(due ? { previews: preview().map(toPixels) } : {}) };
-    if (due) shown = now;
+    // A prior has nothing to show yet.
+    const previews = due ? preview().map(toPixels) : [];
+    if (previews.length > 0) shown = now;
+    const news: StepNews = {
+      step,
+      steps,
+      ...(stage ? { stage } : {}),
+      ...(previews.length > 0 ? { previews } : {}),
+    };
     await tell({ id, kind: 'step', news });
   };
   const onPrepare = (file: string): void => {
@@ -104,6 +111,7 @@ async function answer(id: number, ask: Ask, signal: AbortSignal): Promise<unknow
             },
           }
         : {}),
+      ...(meaning ? { meaning: { ...meaning, pictures: meaning.pictures.map(toFloats) } } : {}),
       ...(mask ? { mask: Float32Array.from(mask, (value) => value / 255), softMask: true } : {}),
     },
     { signal, onStep, onPrepare },

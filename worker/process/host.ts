@@ -221,7 +221,7 @@ function loadOptions(
   { providers, threads, safetyChecker = true }: EngineOptions,
   safe: boolean,
 ): LoadOptions {
-  const { latentRgb, upscaler, imageEncoder } = manifest;
+  const { latentRgb, upscaler, imageEncoder, stages } = manifest;
   return {
     providers: safe ? ['cpu'] : providers,
     ...(threads > 0 ? { threads } : {}),
@@ -231,5 +231,6 @@ function loadOptions(
       : {}),
     ...(upscaler ? { upscaler } : {}),
     ...(imageEncoder ? { imageEncoder } : {}),
+    ...(stages ? { stages } : {}),
   };
 }

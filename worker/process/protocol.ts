@@ -1,4 +1,4 @@
-import type { Embeddings, GenerateRequest, LoadOptions, ModelInfo } from '../engine/types.ts';
+import type { Embeddings, GenerateRequest, LoadOptions, Meaning, ModelInfo, Stage } from '../engine/types.ts';
 import type { Pixels } from '../paint/pixels.ts';
 
 /** What parent and engine process say to each other: structured clones, pictures as bytes. */
@@ -12,18 +12,24 @@ export type Ask =
 export type ToChild = { id: number; ask: Ask } | { id: number; abort: true };
 
 /** As the engine takes it, with pictures in 8 bits, so that a stored PNG and a fresh picture are the same. */
-export type PaintRequest = Omit<GenerateRequest, 'init' | 'mask' | 'check' | 'loras' | 'embeddings'> & {
+export type PaintRequest = Omit<
+  GenerateRequest,
+  'init' | 'mask' | 'check' | 'meaning' | 'loras' | 'embeddings'
+> & {
   /** By file: the child reads them. For all pictures. */
   loras?: readonly { file: string; sha256: string; weight: number }[];
   embeddings?: readonly { token: string; file: string; sha256: string }[];
   init?: { image?: Pixels; images?: readonly Pixels[]; latents?: readonly Float32Array[]; strength: number };
   /** Of the request's size: 255 = painted anew, 0 = kept, between = kept at first (see the engine's softMask). */
   mask?: Uint8Array;
+  meaning?: Omit<Meaning, 'pictures'> & { readonly pictures: readonly Pixels[] };
 };
 
 export interface StepNews {
   step: number;
   steps: number;
+  /** Of models that paint in stages. */
+  stage?: Stage;
   /** At latent resolution; only every `previewEveryMs`. */
   previews?: Pixels[];
   /** A LoRA's name, while it is merged into weights; `step` is 0 then. */

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import random
+import sys
 import tempfile
 import unittest
 from pathlib import Path
@@ -16,7 +17,7 @@ from pocket2.compose import Composer
 from pocket2.data import vocabulary
 from pocket2.decode import psnr
 from pocket2.drawn import DRAWN, drawn
-from pocket2.labels import COLUMNS, NOUNS, SIZES, boxes, cells, labels
+from pocket2.labels import COLUMNS, NOUNS, OF_WHOLE, PALETTE, SIZES, boxes, cells, labels
 from pocket2.latents import Encoder, fit
 from pocket2.nets.decoder import Decoder
 from pocket2.nets.text import Reader, TextTower
@@ -27,6 +28,9 @@ from pocket2.scenes import KINDS, PAIRS, STYLES, Renderer
 from pocket2.settings import MODEL
 from pocket2.subjects import index_of, subjects
 from pocket2.text import swapped
+
+sys.path.insert(0, str(MODEL / "evaluate"))
+from answers import answer  # noqa: E402
 
 ASKED = [json.loads(line) for line in (MODEL / "evaluate" / "asked.jsonl").read_text(encoding="utf8").splitlines()]
 noto = lambda spec: dataclasses.replace(spec, style="emoji")
@@ -209,6 +213,42 @@ class Networks(unittest.TestCase):
     def test_swapping_exchanges_two_subjects_and_nothing_else(self):
         rows = torch.arange(17)[None]
         self.assertEqual(swapped(rows)[0].tolist(), [3, 4, 5, 0, 1, 2, *range(6, 17)])
+
+
+class Answers(unittest.TestCase):
+    def judged(self, entry, places, colour="red", whole=None):
+        """Answers to an entry of a picture whose cells show what `places` says: noun -> (rows, columns)."""
+        nouns, colours = np.zeros((NOUNS + 1, 8, 8), np.float32), np.zeros((len(PALETTE), 8, 8), np.float32)
+        colours[PALETTE.index(colour)] = 1
+        for noun, (rows, columns) in places.items():
+            nouns[index_of(noun)][rows, columns] = 1
+        return answer(entry, nouns, colours, whole or {}, np.zeros((128, 128, 3), np.uint8))
+
+    def test_a_relation_is_read_off_where_things_stand(self):
+        left, right = (slice(4, 7), slice(0, 3)), (slice(4, 7), slice(5, 8))
+        for relation, here, there, yes in (("left of", left, right, True), ("left of", right, left, False), ("right of", right, left, True), ("and", right, left, True),
+                                           ("on top of", (slice(0, 3), slice(2, 5)), (slice(4, 7), slice(2, 5)), True), ("under", left, right, False)):
+            found = self.judged({"prompt": "", "subject": "cat", "second": "dog", "relation": relation}, {"cat": here, "dog": there})
+            self.assertEqual(found, {"subject": True, "second": True, "relation": yes}, relation)
+        self.assertFalse(self.judged({"prompt": "", "subject": "cat", "second": "dog", "relation": "and"}, {"cat": left})["relation"])
+
+    def test_things_are_counted_and_their_colours_are_theirs(self):
+        columns = np.asarray([0, 1, 3, 4, 6, 7])
+        found = self.judged({"prompt": "", "subject": "fox", "count": "three", "color": "red"}, {"fox": (slice(4, 6), columns)})
+        self.assertEqual(found, {"subject": True, "count": True, "color": True})
+        self.assertFalse(self.judged({"prompt": "", "subject": "fox", "count": "two"}, {"fox": (slice(4, 6), columns)})["count"])
+        self.assertFalse(self.judged({"prompt": "", "subject": "fox", "color": "green"}, {"fox": (slice(4, 6), columns)})["color"])
+
+    def test_what_cannot_be_judged_stays_unanswered(self):
+        self.assertEqual(self.judged({"prompt": "", "subject": "apple", "material": "glass"}, {"apple": (slice(0, 3), slice(0, 3))}), {"subject": True})
+
+    def test_every_question_asked_has_words_the_scenes_know(self):
+        for entry in ASKED:
+            for name, value in entry.items():
+                if name in OF_WHOLE:
+                    self.assertIn(value, OF_WHOLE[name], entry)
+                if name.endswith("color"):
+                    self.assertIn(value, PALETTE, entry)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,13 @@ import { countOldEdit } from './webhooks.ts';
 function channel(call: Call): Channel {
   const found = call.world.channels.get(call.params[0]!);
   if (!found) throw refuse.unknownChannel();
+  if (found.hidden) throw refuse.missingAccess();
   return found;
+}
+
+/** An archived thread can be read; what is in it cannot be changed. */
+function refuseArchived(place: Channel | undefined): void {
+  if (place?.archived) throw refuse.threadArchived();
 }
 
 /** Ephemeral messages do not exist for the channel's endpoints. */
@@ -109,6 +115,8 @@ export const channelRoutes: Route[] = [
     handle(call) {
       const place = channel(call);
       if (place.muted) throw refuse.missingPermissions();
+      if (place.closed) throw refuse.cannotMessageUser();
+      if (place.locked) refuseArchived(place);
       const body = messageBody(call, 'MessageCreateRequest', call.body);
       const nonce = body['nonce'];
       if (body['enforce_nonce'] && nonce !== undefined && nonce !== null) {
@@ -131,6 +139,8 @@ export const channelRoutes: Route[] = [
         replyTo,
       });
       notePings(call, body);
+      // A message opens an archived thread again.
+      if (place.archived) call.world.addChannel({ ...place, archived: false });
       return ok(messageObject(call.presenter, made));
     },
   },
@@ -141,6 +151,7 @@ export const channelRoutes: Route[] = [
     handle(call) {
       const found = message(call);
       if (found.authorId !== APPLICATION_ID) throw refuse.cannotEditOthers();
+      refuseArchived(call.world.channels.get(found.channelId));
       const body = messageBody(call, 'MessageEditRequestPartial', call.body, found);
       countOldEdit(call, found);
       editMessage(call.world, found, body, call.files);
@@ -155,6 +166,7 @@ export const channelRoutes: Route[] = [
       const found = message(call);
       if (found.authorId !== APPLICATION_ID && !call.world.inGuild(found.channelId))
         throw refuse.missingPermissions();
+      refuseArchived(call.world.channels.get(found.channelId));
       call.world.removeMessage(found);
       return nothing();
     },

@@ -39,12 +39,12 @@ export const generalRoutes: Route[] = [
     handle: (call) =>
       ok({
         url: gatewayUrl(call.presenter.url),
-        shards: 1,
+        shards: call.gateway.shards,
         session_start_limit: {
           total: 1000,
           remaining: 1000 - (call.gateway.identifies % 900),
           reset_after: 86_400_000,
-          max_concurrency: 1,
+          max_concurrency: call.gateway.shards,
         },
       }),
   },

@@ -101,6 +101,23 @@ describe('buttons', { timeout: 240_000 }, () => {
     expect(await scene.redis.client.get(keys.owner(second.id))).toBe(stranger);
   });
 
+  it('two pictures stay two, and Enhance paints the same seed without --draft', async () => {
+    const { messageId, recipe } = await grid(`${FOX} --count 2 --draft --sref 7`);
+    expect(recipe).toMatchObject({ count: 2, draft: true, style: { codes: [7] } });
+    expect(await requestOf((await click(messageId, 'V2')).id)).toMatchObject({
+      count: 2,
+      params: { draft: true },
+    });
+    await click(messageId, 'U3').then(
+      () => expect.fail('there is no third picture'),
+      () => undefined,
+    );
+    const enhanced = await requestOf((await click(messageId, 'Enhance')).id);
+    expect(enhanced).toMatchObject({ action: 'imagine', count: 2, seed: recipe.seed, params: { sref: [7] } });
+    expect(enhanced.params).not.toHaveProperty('draft');
+    expect(enhanced.prompt).toBe('a fox in the snow --ar 3:2 --seed 7 --count 2 --sref 7');
+  });
+
   it('🔄 throws the dice again', async () => {
     const { messageId, recipe } = await grid();
     const pressed = await click(messageId, '🔄');

@@ -20,9 +20,13 @@ describe('what a member chooses', { timeout: 240_000 }, () => {
     await scene.empty();
   });
 
-  const run = (command: string, options: Record<string, string> = {}, locale = 'en-US', user = member) =>
-    scene.discord.run(user, command, options, { locale });
-  const say = async (command: string, options: Record<string, string> = {}, locale = 'en-US') => {
+  const run = (
+    command: string,
+    options: Record<string, string | number> = {},
+    locale = 'en-US',
+    user = member,
+  ) => scene.discord.run(user, command, options, { locale });
+  const say = async (command: string, options: Record<string, string | number> = {}, locale = 'en-US') => {
     const { message } = await run(command, options, locale);
     expect(message?.ephemeral).toBe(true);
     return message?.content;
@@ -112,6 +116,20 @@ describe('what a member chooses', { timeout: 240_000 }, () => {
       expect(typed.params).toMatchObject({ stylize: 900, quality: 1, aspect: [3, 2] });
       const other = await requestOf((await imagine(FOX, stranger)).id);
       expect(other.prompt).toBe(FOX);
+    });
+
+    it('how many pictures; a random style gets its number', async () => {
+      expect(await say('prefer count', { value: 2 })).toBe('Your grids have 2 pictures.');
+      expect(await requestOf((await imagine(FOX)).id)).toMatchObject({
+        count: 2,
+        prompt: `${FOX} --count 2`,
+      });
+      expect(await requestOf((await imagine(`${FOX} --n 3`)).id)).toMatchObject({ count: 3 });
+      expect(await requestOf((await imagine(FOX, stranger)).id)).toMatchObject({ count: 4, prompt: FOX });
+      await say('prefer count');
+      const { params, prompt } = await requestOf((await imagine(`${FOX} --sref random`)).id);
+      expect(params.sref).toEqual([expect.any(Number)]);
+      expect(prompt).toBe(`${FOX} --sref ${params.sref?.[0]}`);
     });
 
     it('with options of one’s own', async () => {

@@ -45,9 +45,9 @@ describe('a server of its own', { timeout: 240_000 }, () => {
     scene.discord.click(user, panel.message?.id as string, `server1|${control}`, { values });
   const press = (panel: InteractionHandle, label: string, user = users.owner) =>
     scene.discord.click(user, panel.message?.id as string, label);
-  const limits = async (daily: string, slow: string): Promise<InteractionHandle> => {
+  const limits = async (daily: string, slow: string, count = '4'): Promise<InteractionHandle> => {
     const form = await press(await setup(), 'Limits…');
-    return scene.discord.submitModal(users.owner, form, { daily, slow });
+    return scene.discord.submitModal(users.owner, form, { daily, slow, count });
   };
   const words = async (text: string): Promise<InteractionHandle> => {
     const page = await press(await setup(), 'Safety');
@@ -120,13 +120,17 @@ describe('a server of its own', { timeout: 240_000 }, () => {
     it('takes limits and words in forms, and says what is wrong with them', async () => {
       expect(panelText(await limits('20', '30'))).toContain('**Jobs a day for each member:** 20');
       expect(panelText(await setup())).toContain('**Slow mode:** one request in 30 seconds');
-      for (const [daily, slow, title] of [
+      expect(panelText(await limits('20', '30', '2'))).toContain('**Pictures in a grid:** 2');
+      await limits('20', '30');
+      for (const [daily, slow, title, count] of [
         ['many', '0', 'Not a number of jobs'],
         ['-1', '0', 'Not a number of jobs'],
         ['10001', '0', 'Not a number of jobs'],
         ['1', '1e3', 'Not a number of seconds'],
+        ['1', '0', 'Not a number of pictures', '5'],
+        ['1', '0', 'Not a number of pictures', '0'],
       ] as const) {
-        const refused = await limits(daily, slow);
+        const refused = await limits(daily, slow, count);
         const told = refused.followups[0] ?? refused.message;
         expect(told?.embeds[0]?.['title']).toBe(title);
       }

@@ -120,6 +120,28 @@ describe('the life of a message', () => {
     ]);
   });
 
+  it('has buttons for as many pictures as it has, and Enhance under a sketch', () => {
+    expect(labels(presentResult({ render, result: resultOf(3), ...done }))).toEqual([
+      ['U1', 'U2', 'U3', '🔄'],
+      ['V1', 'V2', 'V3'],
+    ]);
+    const sketch = (count: number) => {
+      const result = resultOf(count);
+      return { ...result, recipe: { ...result.recipe, draft: true as const } };
+    };
+    expect(labels(presentResult({ render, result: sketch(4), ...done }))[1]).toEqual([
+      'V1',
+      'V2',
+      'V3',
+      'V4',
+      'Enhance',
+    ]);
+    expect(labels(presentResult({ render, result: sketch(1), ...done }))[0]).toContain('Enhance');
+    for (const count of [1, 2, 3, 4])
+      for (const row of presentResult({ render, result: sketch(count), ...done }).components)
+        expect(row.components.length).toBeLessThanOrEqual(5);
+  });
+
   it('becomes one picture, with its seed', () => {
     const payload = presentResult({ render: child('upscale-subtle', 4, 1), result: resultOf(1), ...done });
     expect(payload.content).toBe(

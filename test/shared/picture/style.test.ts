@@ -13,48 +13,48 @@ describe('a style number', () => {
     expect(mixtureOf(0)).toMatchInlineSnapshot(`
       [
         {
-          "phrase": "stained glass",
-          "share": 0.509884,
+          "phrase": "pencil drawing",
+          "share": 0.620621,
         },
         {
-          "phrase": "cinematic",
-          "share": 0.275036,
+          "phrase": "watercolor",
+          "share": 0.207316,
         },
         {
-          "phrase": "soft light",
-          "share": 0.21508,
+          "phrase": "comic book",
+          "share": 0.172064,
         },
       ]
     `);
     expect(mixtureOf(1234)).toMatchInlineSnapshot(`
       [
         {
-          "phrase": "low poly 3d render",
-          "share": 0.486255,
+          "phrase": "cinematic",
+          "share": 0.589535,
         },
         {
-          "phrase": "woodcut print",
-          "share": 0.402347,
+          "phrase": "pencil drawing",
+          "share": 0.321347,
         },
         {
-          "phrase": "vivid colors",
-          "share": 0.111398,
+          "phrase": "muted colors",
+          "share": 0.089118,
         },
       ]
     `);
     expect(mixtureOf(0xffffffff)).toMatchInlineSnapshot(`
       [
         {
-          "phrase": "impressionist painting",
-          "share": 0.542304,
+          "phrase": "flat illustration",
+          "share": 0.655041,
         },
         {
-          "phrase": "graffiti",
-          "share": 0.240302,
+          "phrase": "cinematic",
+          "share": 0.171044,
         },
         {
-          "phrase": "black and white",
-          "share": 0.217394,
+          "phrase": "soft light",
+          "share": 0.173916,
         },
       ]
     `);
@@ -85,7 +85,7 @@ describe('a style number', () => {
     }
     expect(styledParts(parts, { codes: [7], strength: 0 })).toEqual(parts);
     expect(styledParts(parts, undefined)).toEqual(parts);
-    expect([0, 50, 100, 1000].map(styleStrength)).toEqual([0, 0.4, 0.8, 1.6]);
+    expect([0, 50, 100, 1000].map(styleStrength)).toEqual([0, 0.5, 1, 3]);
     expect(styledParts([{ text: '', weight: 1 }], { codes: [7], strength: 1 })).toHaveLength(3);
   });
 
@@ -97,10 +97,10 @@ describe('a style number', () => {
       const { text, parts, params } = prompt as NonNullable<typeof prompt>;
       return resolveRecipe(makeRequest({ prompt: text, parts, params, model: 'pocket' }), card());
     };
-    expect(recipeOf('a fox --sref 5 7 --sw 50').style).toEqual({ codes: [5, 7], strength: 0.4 });
+    expect(recipeOf('a fox --sref 5 7 --sw 50').style).toEqual({ codes: [5, 7], strength: 0.5 });
     expect(recipeOf('a fox --sref random')).toMatchObject({
       prompt: 'a fox --sref 99',
-      style: { codes: [99], strength: 0.8 },
+      style: { codes: [99], strength: 1 },
     });
     expect(recipeOf('a fox --sref 5 --sw 0')).not.toHaveProperty('style');
     expect(recipeOf('a fox --sw 300')).not.toHaveProperty('style');

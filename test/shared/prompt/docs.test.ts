@@ -48,6 +48,27 @@ describe('docs/prompt.md', () => {
     if (expected.length > 0) expect(result.prompts.map(({ text }) => text)).toEqual(expected);
   });
 
+  it('sets ours beside every parameter and button of Midjourney', () => {
+    const section = page.slice(page.indexOf('## Coming from Midjourney'));
+    const names =
+      'aspect ar chaos c stylize s weird w quality q seed repeat r stop tile no raw draft iw version v niji sref sw sv cref cw oref ow dref dw p profile exp hd sd edit video motion loop end bs fast relax turbo stealth public';
+    for (const name of names.split(' ')) expect(section, name).toMatch(new RegExp(`\`--${name}[\` ]`));
+    for (const button of [
+      'U1–U4',
+      'V1–V4',
+      '🔄',
+      'Upscale',
+      'Vary',
+      'Zoom Out',
+      'Make Square',
+      'Enhance',
+      '❤️',
+      '❌',
+      '✉️',
+    ])
+      expect(section).toContain(button);
+  });
+
   it('says what each parameter does', () => {
     for (const { name, print = name, instead } of PARAMETERS as readonly ParameterSpec[])
       if (instead === undefined) expect(page, name).toMatch(new RegExp(`\`--${print}`));

@@ -163,7 +163,8 @@ export function readTextConfig(json: Json): TextConfig {
   };
 }
 
-function reader(json: Json, part: string) {
+/** Reads a config field by field; each method throws EngineError('unsupported') which names the field. */
+export function reader(json: Json, part: string) {
   const wrong = (field: string, expected: string): EngineError =>
     new EngineError(
       'unsupported',

@@ -13,7 +13,13 @@ export { type Attribute, type Dimension, Graph, microsoft, type NodeOptions, pro
 export { type BuildOptions, type Flavour, Layers } from './layers.ts';
 export { loraInputs } from './loraPorts.ts';
 export type { Module } from './module.ts';
+export { buildMovqDecoder, buildMovqEncoder } from './movq.ts';
 export { builderOf, builderVersion, finish, type Network } from './network.ts';
+export { buildPixelUNet } from './pixelUnet.ts';
+export { buildPrior } from './prior.ts';
+export { buildTextProjection } from './textProjection.ts';
+export { readMovqConfig, readPixelUNetConfig, readPriorConfig, readVisionConfig } from './unclipConfig.ts';
 export { buildUNet } from './unet.ts';
 export { buildVaeDecoder, buildVaeEncoder } from './vae.ts';
+export { buildVision } from './vision.ts';
 export { type ElementType, elementTypes, needWeight, type Weight, type Weights } from './weights.ts';

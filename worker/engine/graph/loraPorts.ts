@@ -7,7 +7,8 @@
  * Linear module m: `lora.<m>.down` [batch, in, rank] and `lora.<m>.up` [batch, rank, out].
  * Convolution m:   `lora.<m>.down` [rank, in, height, width], `lora.<m>.up` [out, rank, 1, 1] and
  *                  `lora.<m>.rows` [batch, rank, 1, 1]: the ranks of all pictures' factors side by side, 1 where the
- *                  rank belongs to the picture. One rank of zeros stands for no LoRA.
+ *                  rank belongs to the picture. Two ranks of zeros stand for no LoRA: a single one is
+ *                  multiplied by another routine than several, which rounds otherwise.
  * `rank` is free, and another one in each module.
  */
 import type { Attribute, Graph } from './graph.ts';

@@ -107,7 +107,12 @@ function embedTime(layers: Layers, config: UNetConfig, timestep: string): string
 }
 
 /** [N] → [N, width]: half cosines, half sines of t · 10000^(-i / half) (Vaswani et al., 2017). */
-function sinusoids(layers: Layers, config: UNetConfig, t: string, width: number): string {
+export function sinusoids(
+  layers: Layers,
+  config: Pick<UNetConfig, 'flipSinToCos' | 'frequencyShift'>,
+  t: string,
+  width: number,
+): string {
   const { graph } = layers;
   const half = width / 2;
   const frequencies = Array.from({ length: half }, (_, i) =>

@@ -26,6 +26,8 @@ export interface Prediction {
   readonly towards: Float32Array;
   /** The same, pushed away from the negative prompt: what the sampler steps with. */
   readonly guided: Float32Array;
+  /** Of the same size, from networks that learned their variances. */
+  readonly variance?: Float32Array;
 }
 
 interface Inpaint {
@@ -146,18 +148,20 @@ function hide(picture: Picture, mask: Float32Array): Picture {
 /** @param done share of the steps that are done after this one, (0, 1] */
 export function advance(
   canvas: Canvas,
-  { towards, guided }: Prediction,
+  { towards, guided, variance }: Prediction,
   plan: Plan,
   index: number,
   size: number,
   done: number,
 ): void {
   const before = canvas.x;
-  const stepped = canvas.sampler(guided, before, index, () => canvas.generator.randn(size));
+  const stepped = canvas.sampler(guided, before, index, () => canvas.generator.randn(size), variance);
   canvas.x = stepped.x;
   // A step of its own, to nowhere: it has no memory and draws no noise.
   const imagined = (): Float32Array =>
-    towards === guided ? stepped.x0 : plan.sampler()(towards, before, index, () => new Float32Array(size)).x0;
+    towards === guided
+      ? stepped.x0
+      : plan.sampler()(towards, before, index, () => new Float32Array(size), variance).x0;
   canvas.imagined = imagined;
   const kept = canvas.inpaint?.kept;
   if (!kept) return;

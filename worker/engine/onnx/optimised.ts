@@ -9,6 +9,7 @@ import path from 'node:path';
 import { env, InferenceSession } from 'onnxruntime-node';
 import { EngineError, reason } from '../errors.ts';
 import { chooseFamily } from '../families/index.ts';
+import { unclipLayout } from '../unclip/layout.ts';
 import { checkWeights, openFolder } from './folder.ts';
 import { readOnnx } from './onnx.ts';
 
@@ -64,13 +65,16 @@ export async function optimise(
   onPart?: (part: string, index: number, total: number) => void,
 ): Promise<number> {
   const folder = openFolder(dir);
-  const parts = [
-    ...chooseFamily(folder)
-      .encoders(folder)
-      .map(({ part }) => part),
-    'unet',
-    'vae_decoder',
-  ];
+  const layout = unclipLayout(folder);
+  const parts = layout
+    ? [...layout.needed, ...layout.optional.filter((part) => folder.has(part))]
+    : [
+        ...chooseFamily(folder)
+          .encoders(folder)
+          .map(({ part }) => part),
+        'unet',
+        'vae_decoder',
+      ];
   const root = optimisedDir(dir);
   const staging = `${root}.part`;
   await rm(staging, { recursive: true, force: true });

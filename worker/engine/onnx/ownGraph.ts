@@ -7,16 +7,26 @@ import path from 'node:path';
 import { EngineError, reason } from '../errors.ts';
 import {
   builderVersion,
+  buildMovqDecoder,
+  buildMovqEncoder,
+  buildPixelUNet,
+  buildPrior,
   buildTextEncoder,
+  buildTextProjection,
   buildUNet,
   buildVaeDecoder,
   buildVaeEncoder,
+  buildVision,
   type ElementType,
   elementTypes,
   type Network,
+  readMovqConfig,
+  readPixelUNetConfig,
+  readPriorConfig,
   readTextConfig,
   readUNetConfig,
   readVaeConfig,
+  readVisionConfig,
   type TextBuildOptions,
   type Weight,
   type Weights,
@@ -34,6 +44,18 @@ const builders = {
     buildVaeEncoder(readVaeConfig(config), weights, options),
   text_encoder: (config: Json, weights: Weights, options: TextBuildOptions) =>
     buildTextEncoder(readTextConfig(config), weights, { embeddings: true, ...options }),
+  prior: (config: Json, weights: Weights, options: TextBuildOptions) =>
+    buildPrior(readPriorConfig(config), weights, options),
+  text_projection: (config: Json, weights: Weights, options: TextBuildOptions) =>
+    buildTextProjection(config, weights, options),
+  pixel_unet: (config: Json, weights: Weights, options: TextBuildOptions) =>
+    buildPixelUNet(readPixelUNetConfig(config), weights, options),
+  vision: (config: Json, weights: Weights, options: TextBuildOptions) =>
+    buildVision(readVisionConfig(config), weights, options),
+  movq_decoder: (config: Json, weights: Weights, options: TextBuildOptions) =>
+    buildMovqDecoder(readMovqConfig(config), weights, options),
+  movq_encoder: (config: Json, weights: Weights, options: TextBuildOptions) =>
+    buildMovqEncoder(readMovqConfig(config), weights, options),
 } satisfies Record<string, (config: Json, weights: Weights, options: TextBuildOptions) => Network>;
 export type NetworkKind = keyof typeof builders;
 
@@ -50,6 +72,7 @@ const elementSizes: Record<ElementType, number> = {
   float32: 4,
   int32: 4,
   int64: 8,
+  bool: 1,
   float16: 2,
   float64: 8,
   bfloat16: 2,

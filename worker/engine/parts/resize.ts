@@ -23,11 +23,16 @@ export function resizeToSquare(picture: Picture, size: number): Picture {
 }
 
 export function resize(picture: Picture, width: number, height: number): Picture {
+  const { data } = resizeUnclipped(picture, width, height);
+  return { width, height, data: data.map((value) => Math.min(Math.max(value, 0), 1)) };
+}
+
+/** Values of any range, and what the cubic overshoots by: torch's interpolate(mode="bicubic", antialias=True). */
+export function resizeUnclipped(picture: Picture, width: number, height: number): Picture {
   const across = alongAxis(picture.data, picture.height, picture.width, width);
   const turned = transpose(across, picture.height, width);
   const down = alongAxis(turned, width, picture.height, height);
-  const data = transpose(down, width, height).map((value) => Math.min(Math.max(value, 0), 1));
-  return { width, height, data };
+  return { width, height, data: transpose(down, width, height) };
 }
 
 /** rows × from pixels to rows × to pixels. */

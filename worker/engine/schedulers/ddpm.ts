@@ -1,4 +1,8 @@
-/** Ho, Jain & Abbeel, "Denoising Diffusion Probabilistic Models" (2020), eq. 6 and 7. */
+/**
+ * Ho, Jain & Abbeel, "Denoising Diffusion Probabilistic Models" (2020), eq. 6 and 7; learned variances as in
+ * Nichol & Dhariwal, "Improved Denoising Diffusion Probabilistic Models" (2021), eq. 15.
+ */
+import { EngineError } from '../errors.ts';
 import { oneOf, readConfig, type SchedulerDefinition } from './config.ts';
 import { addNoiseAt } from './ddim.ts';
 import { alphasCumprod, spacedTimesteps } from './noise.ts';
@@ -26,7 +30,10 @@ export const ddpm: SchedulerDefinition = {
       'fixed_small',
       'fixed_small_log',
       'fixed_large',
+      'learned',
+      'learned_range',
     ]);
+    const learns = variance.startsWith('learned');
     const cumprod = alphasCumprod(options);
     const timesteps = spacedTimesteps(
       options.timestep_spacing,
@@ -34,13 +41,23 @@ export const ddpm: SchedulerDefinition = {
       options.num_train_timesteps,
       options.steps_offset,
     );
+    /** One standard deviation a value. */
+    const spreadsOf = (
+      predicted: Float32Array | undefined,
+      small: number,
+      large: number,
+      size: number,
+    ): Float32Array => {
+      if (predicted?.length !== size) throw noVariance(name, variance);
+      return variance === 'learned' ? predicted.map(Math.sqrt) : learnedRange(predicted, small, large);
+    };
     return {
       timesteps,
       order: 1,
       initNoiseSigma: 1,
       scaleInput: (x) => x,
       addNoise: (clean, noise, i) => addNoiseAt(cumprod, clean, noise, timesteps[i]!),
-      sampler: () => (output, x, i, draw) => {
+      sampler: () => (output, x, i, draw, predicted) => {
         const t = timesteps[i]!;
         const a = cumprod[t]!;
         const next = i + 1 < timesteps.length ? cumprod[timesteps[i + 1]!]! : 1;
@@ -60,8 +77,28 @@ export const ddpm: SchedulerDefinition = {
         );
         if (t === 0) return { x: mean, x0 };
         const small = Math.max((noiseNext / noiseNow) * beta, 1e-20);
+        if (learns) return { x: addLearned(mean, draw(), spreadsOf(predicted, small, beta, x.length)), x0 };
         return { x: sum([1, mean], [Math.sqrt(variance === 'fixed_large' ? beta : small), draw()]), x0 };
       },
     };
   },
 };
+
+/** exp of half the log variance, which lies between those of the smallest and the largest as the network says in -1..1. */
+export function learnedRange(predicted: Float32Array, small: number, large: number): Float32Array {
+  const low = Math.log(small);
+  const high = Math.log(large);
+  return predicted.map((value) => {
+    const share = (value + 1) / 2;
+    return Math.exp(0.5 * (share * high + (1 - share) * low));
+  });
+}
+
+export const addLearned = (mean: Float32Array, noise: Float32Array, spread: Float32Array): Float32Array =>
+  mean.map((value, k) => value + spread[k]! * noise[k]!);
+
+export const noVariance = (name: string, type: string): EngineError =>
+  new EngineError(
+    'unsupported',
+    `${name}: variance_type "${type}" needs a network that gives a variance for every value, and this one gives none`,
+  );

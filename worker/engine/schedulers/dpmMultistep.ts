@@ -26,7 +26,7 @@ const defaults = {
   steps_offset: 0,
   rescale_betas_zero_snr: false,
 };
-const refused = { variance_type: null, use_dynamic_shifting: false, time_shift_type: 'exponential' };
+const refused = { use_dynamic_shifting: false, time_shift_type: 'exponential' };
 
 export const dpmMultistep: SchedulerDefinition = {
   name,

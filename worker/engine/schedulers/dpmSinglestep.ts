@@ -23,7 +23,7 @@ const defaults = {
   final_sigmas_type: 'zero',
   lambda_min_clipped: Number.NEGATIVE_INFINITY,
 };
-const refused = { variance_type: null, use_dynamic_shifting: false, time_shift_type: 'exponential' };
+const refused = { use_dynamic_shifting: false, time_shift_type: 'exponential' };
 
 export const dpmSinglestep: SchedulerDefinition = {
   name,

@@ -2,6 +2,7 @@
 import { badRequest } from '../errors.ts';
 import type { Config, SchedulerDefinition } from './config.ts';
 import { ddim } from './ddim.ts';
+import { ddimInverse } from './ddimInverse.ts';
 import { ddpm } from './ddpm.ts';
 import { deis } from './deis.ts';
 import { dpmMultistep } from './dpmMultistep.ts';
@@ -22,10 +23,12 @@ import type { Plan, PlanRequest } from './plan.ts';
 import { pndm } from './pndm.ts';
 import { saSolver } from './saSolver.ts';
 import { tcd } from './tcd.ts';
+import { unclip } from './unclip.ts';
 import { unipc } from './unipc.ts';
 
 const definitions: readonly SchedulerDefinition[] = [
   ddim,
+  ddimInverse,
   ddpm,
   deis,
   dpmMultistep,
@@ -46,6 +49,7 @@ const definitions: readonly SchedulerDefinition[] = [
   pndm,
   saSolver,
   tcd,
+  unclip,
   unipc,
 ];
 

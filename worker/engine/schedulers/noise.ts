@@ -29,7 +29,8 @@ export function roundHalfEven(value: number): number {
   return floor % 2 === 0 ? floor : floor + 1;
 }
 
-function betas(options: BetaOptions): number[] {
+/** Variance of the noise that each training timestep adds, float32. */
+export function betas(options: BetaOptions): number[] {
   const { num_train_timesteps: n, beta_start, beta_end } = options;
   if (options.trained_betas !== null) return options.trained_betas.map(f32);
   switch (options.beta_schedule) {

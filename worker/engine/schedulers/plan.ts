@@ -27,7 +27,14 @@ export interface Stepped {
 /** Draws unit normal noise of the latent's size from the picture's own generator. */
 export type Draw = () => Float32Array;
 
-export type Sampler = (output: Float32Array, x: Float32Array, i: number, draw: Draw) => Stepped;
+/** @param variance what networks with learned variances say beside their prediction, of the latent's size */
+export type Sampler = (
+  output: Float32Array,
+  x: Float32Array,
+  i: number,
+  draw: Draw,
+  variance?: Float32Array,
+) => Stepped;
 
 export interface PlanRequest {
   readonly steps: number;

@@ -1,8 +1,9 @@
-import { constants } from 'node:fs';
+import { constants, existsSync } from 'node:fs';
 import { copyFile, link, mkdir, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
 import { messageOf } from '../../../shared/service/errors.ts';
-import { loadModel } from '../../engine/index.ts';
+import { EngineError, loadModel } from '../../engine/index.ts';
+import { importUnclip, isUnclipSource } from '../import/unclip.ts';
 import type { Manifest } from '../manifest.ts';
 import { type Files, hashFile, manifestFor, writeManifest } from './describeModel.ts';
 import { needSpace, refuseExisting } from './disk.ts';
@@ -18,6 +19,8 @@ export interface AddOptions {
   readonly link: boolean;
   /** The providers to try loading with; left out = do not try. */
   readonly load?: { readonly providers: readonly string[]; readonly threads?: number };
+  /** The folder of Kandinsky's prior, where `from` is its decoder's alone. */
+  readonly prior?: string;
   readonly onBytes?: (file: string, done: number, total: number) => void;
   /** What its owner is to know, one sentence at a time. */
   readonly onNote?: (note: string) => void;
@@ -33,14 +36,18 @@ export async function addModel(
   const source = resolve(from);
   const dir = join(models, name);
   refuseExisting(dir, name);
-  const files = selectFiles(await walk(source), source);
   const staging = join(models, `.add-${name}`);
   await rm(staging, { recursive: true, force: true });
+  const made = await imported(source, options, join(staging, 'made')).catch(async (error: unknown) => {
+    await rm(staging, { recursive: true, force: true });
+    throw diskError(error, models);
+  });
+  const files = made ? await walk(made) : selectFiles(await walk(source), source);
   await mkdir(join(staging, 'files'), { recursive: true });
   const target = join(staging, 'files');
   try {
     const total = files.reduce((sum, file) => sum + file.bytes, 0);
-    if (!options.link) await needSpace(models, total);
+    if (!options.link && !made) await needSpace(models, total);
     const hashes: Files = {};
     let done = 0;
     for (const { path, bytes } of files) {
@@ -48,7 +55,7 @@ export async function addModel(
       const to = pathBelow(target, path);
       await mkdir(dirname(to), { recursive: true });
       // Caches hold links to their files; a model holds the files themselves.
-      await take(await realpath(join(source, path)), to, options.link);
+      await take(await realpath(join(made ?? source, path)), to, made !== undefined || options.link);
       if (path !== 'manifest.json') hashes[path] = await hashFile(to);
       done += bytes;
     }
@@ -72,6 +79,25 @@ export async function addModel(
 function named(error: unknown, target: string, source: string): unknown {
   if (!(error instanceof StoreError) || !error.message.includes(target)) return error;
   return new StoreError(error.code, error.message.replaceAll(target, source), { cause: error });
+}
+
+/** Where a model was written out of its makers' safetensors; undefined for a folder that holds ONNX. */
+async function imported(
+  source: string,
+  { link: asLink, prior }: AddOptions,
+  made: string,
+): Promise<string | undefined> {
+  const onnx = ['decoder', 'unet', 'prior'].map((part) => join(source, part, 'model.onnx'));
+  if (onnx.some((file) => existsSync(file)) || !(await isUnclipSource(source))) return undefined;
+  await mkdir(made, { recursive: true });
+  const from = { folder: source, ...(prior === undefined ? {} : { prior: resolve(prior) }) };
+  await importUnclip(from, made, async (file, to) => take(await realpath(file), to, asLink)).catch(
+    (error: unknown) => {
+      if (!(error instanceof EngineError)) throw error;
+      throw new StoreError('unsupported', `${source} cannot be built: ${error.message}`, { cause: error });
+    },
+  );
+  return made;
 }
 
 async function take(from: string, to: string, asLink: boolean): Promise<void> {

@@ -4,6 +4,7 @@ import { open, readdir, readFile, rename, stat } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { parsePythonJson } from '../../engine/schedulers/config.ts';
 import { type Manifest, manifestSchema } from '../manifest.ts';
+import { describeUnclip } from '../unclipManifest.ts';
 import { bucketsAround } from './buckets.ts';
 import { type Configs, defaultsOf, familyOf, type Json } from './defaults.ts';
 import { StoreError } from './errors.ts';
@@ -30,6 +31,19 @@ export async function describeModel(
   origin: Origin,
   files: Files,
 ): Promise<Manifest> {
+  const through = await describeUnclip(dir);
+  if (through) {
+    return {
+      schema: 1,
+      name,
+      title: (origin.title ?? name).slice(0, 100),
+      description: '',
+      license: (origin.license ?? '').slice(0, 100),
+      ...through,
+      ...(origin.source ? { source: origin.source } : {}),
+      files,
+    };
+  }
   const configs: Configs = {
     index: await readConfig(dir, 'model_index.json'),
     unet: await readConfig(dir, 'unet/config.json'),

@@ -14,13 +14,14 @@ export async function checkLayout(dir: string): Promise<void> {
       (info) => info.isFile(),
       () => false,
     );
-  for (const name of ['model_index.json', 'scheduler/scheduler_config.json']) {
+  const scheduler = (await has('decoder/model.onnx')) ? 'decoder_scheduler' : 'scheduler';
+  for (const name of ['model_index.json', `${scheduler}/scheduler_config.json`]) {
     if (!(await has(name))) throw new StoreError('damaged', `${join(dir, name)} is missing. ${AGAIN}`);
   }
   for (const part of NETWORKS) {
     if (!(await has(`${part}/model.onnx`))) continue;
-    const suffix = part.startsWith('text_encoder') ? part.slice('text_encoder'.length) : undefined;
-    if (suffix !== undefined) await checkTokenizer(dir, `tokenizer${suffix}`, has);
+    if (/^(prior_)?text_encoder/.test(part))
+      await checkTokenizer(dir, part.replace('text_encoder', 'tokenizer'), has);
     await checkNetwork(dir, part);
   }
 }

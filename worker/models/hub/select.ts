@@ -3,6 +3,20 @@ import { StoreError } from './errors.ts';
 import type { RemoteFile } from './listing.ts';
 import { pathBelow } from './reference.ts';
 
+/** Of models that paint through a picture embedding: Karlo's, then Kandinsky 2.2's. */
+const UNCLIP_NETWORKS = [
+  'prior',
+  'text_proj',
+  'decoder',
+  'super_res_first',
+  'super_res_last',
+  'prior_text_encoder',
+  'prior_prior',
+  'prior_image_encoder',
+  'movq_decoder',
+  'movq_encoder',
+] as const;
+
 /** Every part of a pipeline whose network is an ONNX file; `model.onnx` in it is the file that is loaded. */
 export const NETWORKS = [
   'text_encoder',
@@ -16,9 +30,22 @@ export const NETWORKS = [
   'safety_checker',
   'image_encoder',
   'upscaler',
+  ...UNCLIP_NETWORKS,
 ] as const;
 
-const CONFIG_FOLDERS = ['scheduler', 'tokenizer', 'tokenizer_2', 'tokenizer_3', 'feature_extractor', 'vae'];
+const CONFIG_FOLDERS = [
+  'scheduler',
+  'tokenizer',
+  'tokenizer_2',
+  'tokenizer_3',
+  'feature_extractor',
+  'vae',
+  'prior_scheduler',
+  'decoder_scheduler',
+  'super_res_scheduler',
+  'prior_tokenizer',
+  'prior_image_processor',
+];
 const LICENSES = /^(licen[cs]e|notice|use_policy|copying)(\.(md|txt))?$/i;
 
 /** Weights and papers of other formats that lie beside the ONNX files. */
@@ -59,6 +86,9 @@ function belongsToAnotherNetwork(folder: string, file: string, names: ReadonlySe
 }
 
 function requirePipeline(names: ReadonlySet<string>, networks: readonly string[], id: string): void {
+  // The engine names what these lack when it opens them.
+  if (names.has('model_index.json') && (networks.includes('decoder') || networks.includes('prior_prior')))
+    return;
   const missing = ['text_encoder', 'vae_decoder'].filter((part) => !networks.includes(part));
   if (!networks.includes('unet') && !networks.includes('transformer')) missing.push('unet');
   if (names.has('model_index.json') && missing.length === 0) {

@@ -1,0 +1,109 @@
+import { say } from '../../shared/messages/index.ts';
+import { type CustomId, printCustomId } from '../../shared/picture/customId.ts';
+import type { Recipe } from '../../shared/picture/recipe.ts';
+import type { ModelCard } from '../../shared/queue/job.ts';
+import { UserError } from '../../shared/service/errors.ts';
+import type { App } from '../app.ts';
+import { findRecipe } from '../history/recipes.ts';
+import { onRedis } from '../interaction/redisAway.ts';
+import { rewordOf } from '../submit/drafts.ts';
+import type { Button, Click, Filled } from './button.ts';
+import { claim, queue } from './claim.ts';
+import { FIX_INPUT } from './fix.ts';
+import { remix } from './remix.ts';
+
+/**
+ * Reword: "it shows … / it should show …". The picture is moved from one text to the other, by four strengths, on a
+ * model that reads pictures as what they are about: the picture's own, or where that cannot, another one.
+ */
+const FROM = 'from';
+const TEXT_MAX = 1000;
+
+export const reword: Button = {
+  kind: 'modal',
+  async press(click) {
+    const { asker, answer, id } = click;
+    const { recipe } = await pictureOf(click);
+    await answer.openModal(rewordModal(asker.locale, id, shownBy(recipe)));
+  },
+  form: {
+    kind: 'message',
+    prompt: FIX_INPUT,
+    async submit(filled) {
+      const { app, asker, id } = filled;
+      const { recipe, model } = await pictureOf(filled);
+      const from = fieldOr(filled, FROM, shownBy(recipe)).trim().slice(0, TEXT_MAX);
+      const typed = filled.field(FIX_INPUT);
+      const words = { from, to: typed.slice(0, TEXT_MAX) };
+      const draft = rewordOf(id.jobId, id.index, recipe, model, words);
+      // First what is wrong with the prompt: mending it is not a second click.
+      const wanted = await remix(app, asker, id, typed, draft);
+      const to = wanted.parts
+        .map(({ text }) => text)
+        .join(' ')
+        .trim()
+        .slice(0, TEXT_MAX);
+      if (from === '' || to === '') throw new UserError('reword-empty');
+      await claim(app, asker, id);
+      await queue(filled, { ...wanted, reword: { from, to } });
+    },
+  },
+};
+
+async function pictureOf({ app, id, files }: Click): Promise<{ recipe: Recipe; model: string }> {
+  const recipe = await findRecipe(app, id.jobId, files);
+  if (id.index >= recipe.count) throw new UserError('forged');
+  return { recipe, model: await rewordingModel(app, recipe.model) };
+}
+
+/** @throws UserError('no-reword') where none of the installed models reads pictures so */
+async function rewordingModel(app: App, own: string): Promise<string> {
+  const models = await onRedis(app.models());
+  const reads = (card: ModelCard | undefined): boolean => card?.pictureEmbedding === true;
+  if (reads(models.get(own))) return own;
+  const other = [...models.values()].find(reads);
+  if (!other) throw new UserError('no-reword', { model: own });
+  return other.name;
+}
+
+/** What the picture was asked to show. */
+const shownBy = ({ parts }: Recipe): string =>
+  parts
+    .filter(({ weight }) => weight > 0)
+    .map(({ text }) => text)
+    .join(' ')
+    .trim()
+    .slice(0, TEXT_MAX);
+
+/** A prompt that was mended comes back without the other field. */
+function fieldOr(filled: Filled, name: string, otherwise: string): string {
+  try {
+    return filled.field(name);
+  } catch {
+    return otherwise;
+  }
+}
+
+const rewordModal = (locale: string, id: CustomId, shown: string): object => ({
+  custom_id: printCustomId(id),
+  title: say(locale, 'reword.title'),
+  components: [
+    input(FROM, say(locale, 'reword.from'), shown),
+    input(FIX_INPUT, say(locale, 'reword.to'), shown),
+  ],
+});
+
+const input = (id: string, label: string, value: string): object => ({
+  type: 1,
+  components: [
+    {
+      type: 4,
+      custom_id: id,
+      label,
+      style: 2,
+      ...(value === '' ? {} : { value }),
+      required: true,
+      max_length: TEXT_MAX,
+    },
+  ],
+});

@@ -1,0 +1,84 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { printCustomId } from '../../../shared/picture/customId.ts';
+import { type ModelCard, renderRequestSchema } from '../../../shared/queue/job.ts';
+import { announce } from '../../../shared/queue/registry.ts';
+import { openScene, pocket, type Scene } from '../../support/bot.ts';
+import { finish } from '../../support/finish.ts';
+
+const reader: ModelCard = {
+  ...pocket,
+  name: 'tiny-unclip',
+  family: 'unclip',
+  pictureEmbedding: true,
+  parameters: { aspect: { supported: false } },
+};
+
+describe('Reword, and one model of each way of painting', { timeout: 120_000 }, () => {
+  let scene: Scene;
+  let member: string;
+  beforeAll(async () => {
+    scene = await openScene();
+    ({ member } = scene.discord.users);
+  }, 240_000);
+  afterAll(() => scene?.close());
+  const install = () => announce(scene.redis.client, { id: 'reader', models: [reader] });
+  beforeEach(install);
+  afterEach(async () => {
+    expect(scene.discord.violations).toEqual([]);
+    await scene.empty();
+  });
+
+  const run = (command: string, options: Record<string, string>) =>
+    scene.discord.run(member, command, options, { locale: 'en-US' });
+  const requestOf = async (jobId: string) => {
+    await scene.bot.logged((event) => event['msg'] === 'queued' && event['jobId'] === jobId);
+    return renderRequestSchema.parse(await scene.render(jobId));
+  };
+  const press = async (jobId: string, messageId: string) => {
+    const id = printCustomId({ action: 'reword', index: 0, jobId });
+    return scene.discord.click(member, messageId, id, { locale: 'en-US', forge: true });
+  };
+
+  it('asks for both texts and paints on a model that reads pictures, whatever painted the picture', async () => {
+    const grid = await run('imagine', { prompt: 'a fox in the snow --ar 3:2' });
+    const { messageId, recipe } = await finish(scene, grid.id);
+    await install();
+    const opened = await press(grid.id, messageId);
+    expect(JSON.stringify(opened.modal)).toMatch(/It shows.*a fox in the snow.*It should show/);
+    const sent = await scene.discord.submitModal(
+      member,
+      opened,
+      { from: 'a fox by day', prompt: 'a fox at night --stylize 200' },
+      { locale: 'en-US' },
+    );
+    expect(sent.message?.content).toContain(`Reworded by <@${member}>`);
+    expect(await requestOf(sent.id)).toMatchObject({
+      action: 'reword',
+      model: 'tiny-unclip',
+      count: 4,
+      reword: { from: 'a fox by day', to: 'a fox at night' },
+      params: { stylize: 200 },
+      parent: { jobId: grid.id, index: 0, recipe },
+    });
+  });
+
+  it('refuses in words where nobody reads pictures so', async () => {
+    const grid = await run('imagine', { prompt: 'a fox' });
+    const { messageId } = await finish(scene, grid.id);
+    await announce(scene.redis.client, { id: 'reader', models: [{ ...reader, pictureEmbedding: false }] });
+    const told = await press(grid.id, messageId);
+    expect(told.message?.ephemeral).toBe(true);
+    expect(told.message?.embeds[0]?.['title']).toBe('No model here can reword a picture');
+  });
+
+  it('/compare without names sets one of each way side by side', async () => {
+    const handle = await run('compare', { prompt: 'a fox' });
+    const requests = await Promise.all([handle.id, `${handle.id}.1`].map(requestOf));
+    expect(requests.map(({ model }) => model)).toEqual(['pocket', 'tiny-unclip']);
+    expect(new Set(requests.map(({ seed }) => seed)).size).toBe(1);
+    expect(requests[0]?.compare?.labels).toEqual([
+      'pocket · latent diffusion',
+      'tiny-unclip · prior, small picture, enlarged',
+    ]);
+  });
+});

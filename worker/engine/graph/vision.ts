@@ -1,0 +1,56 @@
+/**
+ * CLIPVisionModelWithProjection.
+ *
+ * Input:  pixel_values [B, 3, size, size], normalised
+ * Output: image_embeds [B, projection]
+ */
+import { Graph } from './graph.ts';
+import { type BuildOptions, Layers } from './layers.ts';
+import { finish, type Network } from './network.ts';
+import type { VisionConfig } from './unclipConfig.ts';
+import type { Weights } from './weights.ts';
+
+/** @throws EngineError('bad-model') which names the weight that is missing or does not fit */
+export function buildVision(config: VisionConfig, weights: Weights, options: BuildOptions = {}): Network {
+  const graph = new Graph();
+  const { width, heads, size, patch, eps } = config;
+  const places = Math.floor(size / patch) ** 2 + 1;
+
+  // 1. Patches become vectors, a learned one before them.
+  const pixels = graph.input('pixel_values', 'float32', ['batch_size', 3, size, size]);
+  const batch = graph.op('Slice', [graph.op('Shape', [pixels]), graph.ints([0]), graph.ints([1])]);
+  const layers = new Layers(graph, weights, batch, options);
+  const name = 'vision_model.embeddings';
+  const cut = layers.conv(`${name}.patch_embedding`, pixels, patch, [0, 0, 0, 0]);
+  const rows = layers.rowsByPicture(layers.pixelsToRows(cut, width), width);
+  const first = graph.op('Expand', [
+    layers.weight(`${name}.class_embedding`, [1, 1, width]),
+    graph.op('Concat', [batch, graph.ints([1, width])], { attributes: { axis: 0 } }),
+  ]);
+  const joined = graph.op('Concat', [first, rows], { attributes: { axis: 1 } });
+  const positions = layers.weight(`${name}.position_embedding.weight`, [1, places, width]);
+  const placed = graph.op('Reshape', [graph.op('Add', [joined, positions]), graph.ints([-1, width])]);
+
+  // 2. Layer by layer; rows [B·places, width]. The first norm's name is spelt so.
+  let h = layers.layerNorm('vision_model.pre_layrnorm', placed, eps);
+  const layer = (i: number): string => `vision_model.encoder.layers.${i}`;
+  for (let i = 0; i < config.layers; i++) {
+    const own = `${layer(i)}.self_attn`;
+    const normal = layers.layerNorm(`${layer(i)}.layer_norm1`, h, eps);
+    const [q, k, v] = ['q_proj', 'k_proj', 'v_proj'].map((which) => layers.linear(`${own}.${which}`, normal));
+    const mixed = layers.linear(`${own}.out_proj`, layers.attention(own, q!, k!, v!, width, heads));
+    const [sum, next] = layers.addNorm(`${layer(i)}.layer_norm2`, mixed, h, eps);
+    const wide = layers.linear(`${layer(i)}.mlp.fc1`, next);
+    const active = config.activation === 'gelu' ? layers.gelu(wide) : layers.quickGelu(wide, 1.702);
+    h = graph.op('Add', [layers.linear(`${layer(i)}.mlp.fc2`, active), sum]);
+  }
+
+  // 3. The whole picture is what the learned vector saw.
+  const all = layers.rowsByPicture(h, width);
+  const seen = graph.op('Gather', [all, graph.op('Squeeze', [graph.ints([0])])], { attributes: { axis: 1 } });
+  const summary = layers.layerNorm('vision_model.post_layernorm', seen, eps);
+  const embedded = layers.linear('visual_projection', summary);
+  const [out] = layers.modules.at(-1)!.shape;
+  graph.output('image_embeds', embedded, 'float32', ['batch_size', out!]);
+  return finish(graph, layers);
+}

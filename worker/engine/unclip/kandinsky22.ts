@@ -1,0 +1,85 @@
+/**
+ * Kandinsky 2.2 (diffusers' KandinskyV22Pipeline): the decoder is told the picture embedding alone and paints in
+ * the latent space of a MOVQ, which is read without its codebook and without a scale.
+ */
+import { badRequest, EngineError } from '../errors.ts';
+import { latentToRgb } from '../latents/preview.ts';
+import { fromPlanes, toPlanes } from '../latents/vae.ts';
+import { type Folder, number } from '../onnx/folder.ts';
+import type { Session } from '../onnx/session.ts';
+import type { LatentRgb, LoadOptions } from '../types.ts';
+import { makeNetwork } from './network.ts';
+import type { Meant, Painter } from './parts.ts';
+
+export function makeKandinsky22(
+  folder: Folder,
+  sessions: ReadonlyMap<string, Session>,
+  { latentRgb }: Pick<LoadOptions, 'latentRgb'>,
+): Painter {
+  const network = makeNetwork(sessions.get('unet')!, ['sample', 'timestep', 'image_embeds'], ['out_sample']);
+  const decoder = makeNetwork(sessions.get('movq_decoder')!, ['latent_sample'], ['sample']);
+  const encoderSession = sessions.get('movq_encoder');
+  const encoder = encoderSession && makeNetwork(encoderSession, ['sample'], ['latents']);
+  const unet = folder.config('unet');
+  const blocks = folder.config('movq_decoder')['block_out_channels'];
+  const factor = 2 ** ((Array.isArray(blocks) ? blocks.length : 4) - 1);
+  const channels = number(unet, 'in_channels', 4);
+  const rgb = latentRgb ?? grey(channels);
+
+  return {
+    network,
+    nativeSize: number(unet, 'sample_size', 64) * factor,
+    multiple: factor ** 2,
+    factor,
+    channels,
+    schedulerConfig: folder.config('scheduler', 'scheduler_config.json'),
+    canEncode: encoder !== undefined,
+    stepsAfter: () => 0,
+    shapeOf(width, height) {
+      for (const side of [width, height])
+        if (!Number.isInteger(side) || side < 1 || side > 8192)
+          throw badRequest(`${width}×${height} is no size of a picture`);
+      // What does not divide is painted a little larger, as diffusers does.
+      const latent = (side: number): number => Math.ceil(side / factor ** 2) * factor;
+      return { channels, height: latent(height), width: latent(width) };
+    },
+    async encode(picture, { width, height }) {
+      if (!encoder) {
+        throw new EngineError(
+          'unsupported',
+          `${folder.at('movq_encoder/model.onnx')} is missing: without it this model cannot start from a picture`,
+        );
+      }
+      if (picture.width !== width * factor || picture.height !== height * factor) {
+        throw badRequest(
+          `the picture is ${picture.width}×${picture.height}, this model paints it as ${width * factor}×${height * factor}`,
+        );
+      }
+      const value = { data: toPlanes(picture), dims: [3, picture.height, picture.width] };
+      const [said] = await encoder.run([{ inputs: { sample: value }, only: true }]);
+      return said!['latents']!;
+    },
+    async conditions(meant, _told, _against, guidance) {
+      const inputs = (z: Float32Array) => ({ image_embeds: { data: z, dims: [z.length] } });
+      const towards = inputs(meant.z);
+      return guidance > 1 ? { towards, against: inputs(negativeOf(meant)) } : { towards };
+    },
+    preview: (x0, { width, height }) => latentToRgb(rgb, x0, height, width),
+    async finish(samples, { width, height }) {
+      const pictures = [];
+      for (const sample of samples) {
+        const value = { data: sample, dims: [channels, height, width] };
+        const [said] = await decoder.run([{ inputs: { latent_sample: value }, only: true }]);
+        pictures.push(fromPlanes(said!['sample']!, width * factor, height * factor));
+      }
+      return pictures;
+    },
+  };
+}
+
+const negativeOf = ({ z, negative }: Meant): Float32Array => negative ?? new Float32Array(z.length);
+
+/** Nothing is known of a MOVQ's channels: the first ones in grey say at least where things are. */
+const grey = (channels: number): LatentRgb => ({
+  factors: Array.from({ length: channels }, (_, i) => (i < 3 ? [0.3, 0.3, 0.3] : [0, 0, 0])),
+});
