@@ -23,6 +23,7 @@ import { openDiscord } from './deliver/discord.ts';
 import { isDelivered } from './deliver/messages.ts';
 import { type Jobs, openJobs } from './jobs.ts';
 import { openMetrics } from './metrics.ts';
+import { openAdapterStore } from './models/adapterStore.ts';
 import {
   bytesOf,
   type InstalledModel,
@@ -57,6 +58,9 @@ async function main(): Promise<void> {
   if (unsafe.length > 0) log.warn({ missing: unsafe.join(' · ') }, 'this Redis may lose jobs');
   const store = await openStore(env);
   const { models, first } = await openModels(env);
+
+  const adapters = await openAdapterStore(folder(env.MODELS_DIR));
+  if (adapters.problems.length > 0) log.warn({ problems: adapters.problems }, 'LoRAs that cannot be used');
 
   // what it paints with
   const engine = openEngine({
@@ -105,6 +109,7 @@ async function main(): Promise<void> {
     metrics,
     deadlineS: env.JOB_DEADLINE_S,
     safety: env.SAFETY,
+    adapters,
   };
   const id = `${hostname()}-${process.pid}-${Date.now().toString(36)}`;
   const placement = openPlacement({
@@ -139,8 +144,18 @@ async function main(): Promise<void> {
   subscriber.on('message', (channel, text) => (channel === keys.cancel ? jobs.cancel(text) : takeUp()));
   await subscriber.subscribe(keys.cancel, keys.left);
   const beat = openHeartbeat(async () => {
-    const cards = models.all.map(toCard);
-    await announce(redis, { id, models: cards, warm: engine.loaded(), schema: SCHEMA_VERSION });
+    await adapters.refresh();
+    const cards = models.all.map((model) => toCard(model));
+    const loras = adapters.loras.map(({ card }) => card);
+    const embeddings = adapters.embeddings.map(({ card }) => card);
+    await announce(redis, {
+      id,
+      models: cards,
+      loras,
+      embeddings,
+      warm: engine.loaded(),
+      schema: SCHEMA_VERSION,
+    });
     await subscriber.ping(); // a silent partition shows on a pending command only
     await jobs.lookForCancel();
     takeUp();

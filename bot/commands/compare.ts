@@ -1,13 +1,16 @@
 import { randomInt } from 'node:crypto';
 import { ApplicationCommandOptionType } from 'discord.js';
 import { say } from '../../shared/messages/index.ts';
+import { type LoraWish, MAX_LORA_WEIGHT } from '../../shared/picture/lora.ts';
 import { SAMPLERS, samplerOf } from '../../shared/picture/params.ts';
 import { type WayOfPainting, wayOfPainting } from '../../shared/picture/wayOfPainting.ts';
 import { MAX_LENGTH, printPrompt } from '../../shared/prompt/index.ts';
 import type { ModelCard } from '../../shared/queue/job.ts';
 import { UserError } from '../../shared/service/errors.ts';
 import { onRedis } from '../interaction/redisAway.ts';
+import { readServer } from '../server/settings.ts';
 import { draftsOf } from '../submit/drafts.ts';
+import { permitted, readLoraList, usableLoras } from '../submit/loras.ts';
 import { readPrompts } from '../submit/prompts.ts';
 import { submit } from '../submit/submit.ts';
 import { type Choice, type Command, EVERYWHERE, named } from './command.ts';
@@ -39,6 +42,12 @@ export const compareCommand: Command = {
         max_length: 400,
         autocomplete: true,
       },
+      {
+        ...named('compare.loras'),
+        type: ApplicationCommandOptionType.String,
+        max_length: 400,
+        autocomplete: true,
+      },
     ],
   },
   async run({ app, asker, answer, interaction }) {
@@ -48,30 +57,37 @@ export const compareCommand: Command = {
     if (!only || prompts.length > 1) throw new UserError('too-many', { n: prompts.length, max: 1 });
     const models = listed(interaction.options.getString('models'));
     const samplers = listed(interaction.options.getString('samplers'));
-    const installed = await onRedis(app.models());
+    const [all, { loras: rules }] = await onRedis(
+      Promise.all([app.models(), readServer(app.redis, asker.guildId)]),
+    );
+    const installed = permitted(all, rules);
     const unknown = models.find((name) => !installed.has(name));
     if (unknown) throw new UserError('no-model', { model: unknown });
     const wrong = samplers.find((name) => samplerOf(name) === undefined);
     if (wrong)
       throw new UserError('unknown-sampler', { value: wrong, samplers: Object.keys(SAMPLERS).join(', ') });
     const { model = defaultModel, scheduler, seed = randomInt(2 ** 32), ...params } = only.params;
+    const loras = readLoras(interaction.options.getString('loras') ?? '', installed);
     // Without names: one model of each way of painting.
-    const ways = models.length + samplers.length === 0 ? waysFrom(model, installed) : undefined;
+    const unnamed = models.length + samplers.length + loras.length === 0;
+    const ways = unnamed ? waysFrom(model, installed) : undefined;
     const names = ways ? ways.map(({ name }) => name) : models.length > 0 ? models : [model];
     const pairs = names.flatMap((name) =>
-      (samplers.length > 0 ? samplers.map(samplerOf) : [scheduler]).map(
-        (sampler) => [name, sampler] as const,
+      (samplers.length > 0 ? samplers.map(samplerOf) : [scheduler]).flatMap((sampler) =>
+        (loras.length > 0 ? loras : [undefined]).map((lora) => ({ name, sampler, lora })),
       ),
     );
+    for (const { name, lora } of pairs) checkLora(installed.get(name), lora);
     if (pairs.length < 2) throw new UserError('compare-one');
     if (pairs.length > MOST) throw new UserError('too-many', { n: pairs.length, max: MOST });
-    const wishes = pairs.map(([name, sampler]) => {
+    const wishes = pairs.map(({ name, sampler, lora }) => {
       const own = {
         ...params,
         model: name,
         seed,
         repeat: 1,
         ...(sampler === undefined ? {} : { scheduler: sampler }),
+        ...(lora ? { loras: [...(params.loras ?? []).filter((each) => each.name !== lora.name), lora] } : {}),
       };
       return { ...only, params: own, text: printPrompt({ ...only, params: own }) };
     });
@@ -80,7 +96,7 @@ export const compareCommand: Command = {
       prompt: printPrompt({ ...only, params: shared }),
       labels: ways
         ? ways.map(({ name, way }) => `${name} · ${say(asker.locale, `way.${way}`)}`)
-        : pairs.map(([name, sampler]) => labelOf(models.length > 1, name, sampler)),
+        : pairs.map((pair) => labelOf(pair, models.length > 1, samplers.length > 1)),
     };
     const drafts = draftsOf(wishes, defaultModel).map((draft) => ({ ...draft, count: 1, compare }));
     await submit(app, asker, answer, drafts);
@@ -88,7 +104,12 @@ export const compareCommand: Command = {
   /** What is typed so far, with one more name behind it. */
   async complete({ app, interaction }) {
     const { name, value } = interaction.options.getFocused(true);
-    const names = name === 'models' ? [...(await app.models()).keys()] : Object.keys(SAMPLERS);
+    const names =
+      name === 'models'
+        ? [...(await app.models()).keys()]
+        : name === 'loras'
+          ? usableLoras(await app.models()).map((lora) => lora.name)
+          : Object.keys(SAMPLERS);
     const parts = value.split(',');
     const last = (parts.pop() ?? '').trim().toLowerCase();
     const before = listed(parts.join(','));
@@ -115,11 +136,35 @@ function waysFrom(
   return [...found].map(([way, name]) => ({ name, way }));
 }
 
-/** What differs: the sampler, the model, or both. */
-const labelOf = (byModel: boolean, model: string, sampler: string | undefined): string => {
-  if (sampler === undefined) return model;
-  return byModel ? `${model} ${sampler}` : sampler;
+interface Pair {
+  readonly name: string;
+  readonly sampler: string | undefined;
+  readonly lora: LoraWish | undefined;
+}
+
+/** What differs: the model, the sampler, the LoRA, or several of them. */
+const labelOf = ({ name, sampler, lora }: Pair, byModel: boolean, bySampler: boolean): string => {
+  const words = [
+    ...(byModel || (sampler === undefined && !lora) ? [name] : []),
+    ...(sampler !== undefined && (bySampler || !lora) ? [sampler] : []),
+    ...(lora ? [`${lora.name} ${lora.weight}`] : []),
+  ];
+  return words.join(' ');
 };
+
+/** A weight out of range is the usual one: a comparison is of the LoRAs. */
+const readLoras = (text: string, models: ReadonlyMap<string, ModelCard>): LoraWish[] =>
+  readLoraList(text, usableLoras(models)).map((wish) =>
+    Number.isFinite(wish.weight) && Math.abs(wish.weight) <= MAX_LORA_WEIGHT ? wish : { ...wish, weight: 1 },
+  );
+
+/** @throws UserError where the model does not take it */
+function checkLora(card: ModelCard | undefined, lora: LoraWish | undefined): void {
+  if (!card || !lora) return;
+  const fitting = usableLoras(new Map([[card.name, card]])).map(({ name }) => name);
+  if (!fitting.includes(lora.name))
+    throw new UserError('unknown-lora', { value: lora.name, loras: fitting.join(', ') || '–' });
+}
 
 const listed = (text: string | null): string[] => [
   ...new Set((text ?? '').split(',').flatMap((part) => part.trim() || [])),

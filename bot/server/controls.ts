@@ -12,11 +12,12 @@ export const CONTROLS = [
   'switches',
   'safety',
   'audit',
-  // buttons, and the forms that two of them open
+  // buttons, and the forms that three of them open
   'to-people',
   'to-safety',
   'limits',
   'words',
+  'loras',
   'reset',
 ] as const;
 export type Control = (typeof CONTROLS)[number];

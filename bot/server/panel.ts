@@ -1,5 +1,6 @@
 import { type APIEmbed, ButtonStyle, ChannelType, ComponentType, TextInputStyle } from 'discord.js';
 import { say } from '../../shared/messages/index.ts';
+import type { LoraWish } from '../../shared/picture/lora.ts';
 import { escapeMarkdown } from '../../shared/picture/present.ts';
 import { type Control, printControl } from './controls.ts';
 import { OWN_WORD_LENGTH, OWN_WORDS_MAX, SAFETY_CHOICES, type ServerSettings } from './settings.ts';
@@ -23,6 +24,7 @@ export interface Shown {
 
 export const LIMIT_FIELDS = { daily: 'daily', slow: 'slow', count: 'count' } as const;
 export const WORDS_FIELD = 'words';
+export const LORA_FIELDS = { rules: 'rules', channel: 'channel' } as const;
 export const SWITCHES = ['moderation', 'adults', 'pings'] as const;
 /** Stands for "the operator's model" among the values of a menu, none of which may be empty. */
 export const OPERATORS = '*';
@@ -68,6 +70,12 @@ function summary({ locale, server, blocked, operator, checked }: Shown): APIEmbe
     'setup.moderation': `${onOff(lists)} · ${say(locale, 'setup.own-words', { n: server.words.length })}`,
     'setup.adults': say(locale, server.adults && !strict ? 'setup.adults.relaxed' : 'setup.adults.strict'),
     'setup.safety': say(locale, safety),
+    'setup.loras': escapeMarkdown(server.loras.join(', ')).slice(0, 200) || say(locale, 'setup.loras.all'),
+    'setup.channel-loras':
+      Object.entries(server.channelLoras)
+        .slice(0, MENTIONED)
+        .map(([id, loras]) => `<#${id}> ${printLoras(loras)}`)
+        .join(' · ') || nobody,
     'setup.pings': onOff(server.pings),
     'setup.audit': server.audit ? `<#${server.audit}>` : nobody,
     'setup.blocked': mentions('@', blocked, nobody),
@@ -129,7 +137,7 @@ function choice(
 
 const button = (
   { locale }: Shown,
-  control: 'to-people' | 'to-safety' | 'limits' | 'words' | 'reset',
+  control: 'to-people' | 'to-safety' | 'limits' | 'words' | 'loras' | 'reset',
   style: ButtonStyle.Primary | ButtonStyle.Secondary | ButtonStyle.Danger = ButtonStyle.Secondary,
 ): object => ({
   type: ComponentType.Button,
@@ -190,7 +198,7 @@ function safetyPage(shown: Shown): object[] {
       })),
     ),
     menu(shown, 'audit', ComponentType.ChannelSelect, server.audit ? [server.audit] : [], 1),
-    row(button(shown, 'to-people', ButtonStyle.Primary), button(shown, 'words')),
+    row(button(shown, 'to-people', ButtonStyle.Primary), button(shown, 'words'), button(shown, 'loras')),
   ];
 }
 
@@ -230,6 +238,31 @@ export const wordsForm = (locale: string, server: ServerSettings): object => ({
     }),
   ],
 });
+
+export const lorasForm = (locale: string, server: ServerSettings, channelId: string): object => ({
+  custom_id: printControl('loras'),
+  title: say(locale, 'setup.loras.title'),
+  components: [
+    input(LORA_FIELDS.rules, say(locale, 'setup.loras.rules'), server.loras.join(', '), {
+      style: TextInputStyle.Paragraph,
+      max_length: WORDS_TEXT_MAX,
+      placeholder: say(locale, 'setup.loras.placeholder'),
+    }),
+    input(
+      LORA_FIELDS.channel,
+      say(locale, 'setup.loras.channel'),
+      printLoras(server.channelLoras[channelId] ?? []),
+      {
+        style: TextInputStyle.Short,
+        max_length: 400,
+        placeholder: 'pixelart:0.7',
+      },
+    ),
+  ],
+});
+
+const printLoras = (loras: readonly LoraWish[]): string =>
+  loras.map(({ name, weight }) => `${name}:${weight}`).join(', ');
 
 /** One word or phrase a line; commas part them too. Too long or too many are refused, not cut. */
 export function readWords(text: string): { words: string[] } | { problem: 'long' | 'many' } {

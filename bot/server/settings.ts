@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
+import { loraWishSchema, MAX_LORAS } from '../../shared/picture/lora.ts';
 import { keys } from '../../shared/queue/redis.ts';
 
 /**
@@ -35,6 +36,10 @@ export const serverSchema = z.object({
   adults: z.boolean(),
   /** What happens to a picture that the safety checker flags; never less than the operator's SAFETY. */
   safety: z.enum(SAFETY_CHOICES),
+  /** Names of LoRAs that may be used here, or with `-` in front that may not; none = all. */
+  loras: z.array(z.string().min(1).max(81)).max(100),
+  /** LoRAs of a prompt that names none, by channel. */
+  channelLoras: z.record(z.string().regex(/^\d{15,20}$/), z.array(loraWishSchema).min(1).max(MAX_LORAS)),
   /** A finished picture pings whoever asked for it. */
   pings: z.boolean(),
   /** Channel that is told of refusals; '' = none. */
@@ -55,6 +60,8 @@ export const SERVER_DEFAULTS: ServerSettings = {
   words: [],
   adults: true,
   safety: 'operator',
+  loras: [],
+  channelLoras: {},
   pings: true,
   audit: '',
 };

@@ -1,12 +1,16 @@
+import { MAX_LORA_WEIGHT, MAX_LORAS } from '../../shared/picture/lora.ts';
 import { UserError } from '../../shared/service/errors.ts';
 import type { App, Asker } from '../app.ts';
 import type { Answer, AnswerKind } from '../interaction/answer.ts';
 import { onRedis } from '../interaction/redisAway.ts';
 import { GRID } from '../submit/drafts.ts';
+import { readLoraList, usableLoras } from '../submit/loras.ts';
 import type { Control } from './controls.ts';
 import {
   LIMIT_FIELDS,
+  LORA_FIELDS,
   limitsForm,
+  lorasForm,
   OPERATORS,
   type Page,
   presentPanel,
@@ -49,7 +53,7 @@ export function managed({ guildId, manager }: Asker): string {
   return guildId;
 }
 
-const FORMS: ReadonlySet<Control> = new Set(['limits', 'words']);
+const FORMS: ReadonlySet<Control> = new Set(['limits', 'words', 'loras']);
 const PAGES: Readonly<Record<Control, Page>> = {
   channels: 'people',
   roles: 'people',
@@ -60,6 +64,7 @@ const PAGES: Readonly<Record<Control, Page>> = {
   audit: 'safety',
   'to-people': 'people',
   'to-safety': 'safety',
+  loras: 'safety',
   limits: 'people',
   words: 'safety',
   reset: 'people',
@@ -78,13 +83,43 @@ export async function touchPanel(touch: Touch): Promise<void> {
   const guildId = managed(asker);
   if (FORMS.has(control) && !field) {
     const server = await onRedis(readServer(app.redis, guildId));
-    await answer.openModal((control === 'limits' ? limitsForm : wordsForm)(asker.locale, server));
+    const form = { limits: limitsForm, words: wordsForm, loras: lorasForm }[
+      control as 'limits' | 'words' | 'loras'
+    ];
+    await answer.openModal(form(asker.locale, server, asker.channelId));
     return;
   }
   if (control === 'reset') await onRedis(resetServer(app.redis, guildId));
+  else if (control === 'loras') await changeLoras(touch, guildId);
   else await onRedis(changeServer(app.redis, guildId, changesOf(touch)));
   app.log.info({ guildId, by: asker.user.id, control }, 'server settings changed');
   await showPanel(app, asker, answer, PAGES[control]);
+}
+
+/** Names are kept as they are written; a default must be there, and its weight in range. */
+async function changeLoras({ app, asker, field }: Touch, guildId: string): Promise<void> {
+  const [server, models] = await onRedis(Promise.all([readServer(app.redis, guildId), app.models()]));
+  const known = usableLoras(models);
+  const wanted = readLoraList(field?.(LORA_FIELDS.channel) ?? '', known);
+  const wrong = wanted.find(
+    ({ name, weight }) =>
+      !known.some((lora) => lora.name === name) ||
+      !(Math.abs(weight) <= MAX_LORA_WEIGHT) ||
+      wanted.length > MAX_LORAS,
+  );
+  if (wrong) {
+    const loras = known.map(({ name }) => name).slice(0, 25);
+    throw new UserError('unknown-lora', {
+      value: `${wrong.name}:${wrong.weight}`,
+      loras: loras.join(', ') || '–',
+    });
+  }
+  const rules = (field?.(LORA_FIELDS.rules) ?? '')
+    .split(/[\n,]/)
+    .flatMap((rule) => rule.trim().slice(0, 81) || []);
+  const { [asker.channelId]: _before, ...others } = server.channelLoras;
+  const channelLoras = wanted.length > 0 ? { ...others, [asker.channelId]: wanted } : others;
+  await onRedis(changeServer(app.redis, guildId, { loras: [...new Set(rules)].slice(0, 100), channelLoras }));
 }
 
 /** @throws UserError for what a form or a forger got wrong */

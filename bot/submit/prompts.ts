@@ -9,6 +9,7 @@ import { keepFix, type Pending } from '../buttons/fix.ts';
 import { onRedis } from '../interaction/redisAway.ts';
 import { readServer, type ServerSettings } from '../server/settings.ts';
 import { GRID } from './drafts.ts';
+import { permitted } from './loras.ts';
 import { describeProblems } from './promptProblems.ts';
 
 /** Jobs out of one prompt, by `{a, b}` and `--repeat`. */
@@ -32,7 +33,7 @@ export async function readPrompts(
   keep: Omit<Pending, 'text'> = {},
 ): Promise<Prompts> {
   const { redis } = app;
-  const [models, settings, customOptions, server] = await onRedis(
+  const [installed, settings, customOptions, server] = await onRedis(
     Promise.all([
       app.models(),
       readSettings(redis, asker.user.id),
@@ -40,15 +41,20 @@ export async function readPrompts(
       readServer(redis, asker.guildId),
     ]),
   );
+  const models = permitted(installed, server.loras);
   const chosen = models.has(server.model) ? server.model : app.env.DEFAULT_MODEL;
   const defaultModel = modelFor(models, chosen);
+  const channelLoras = server.channelLoras[asker.channelId];
   const parsed = parsePrompt(typed, {
     // While nobody has said what there is, every name may be right; the worker that comes will know.
     models: models.size === 0 ? undefined : models,
     defaultModel,
     customOptions,
     suffix: settings.suffix,
-    defaults: defaultsOf(settings, models, server),
+    defaults: {
+      ...defaultsOf(settings, models, server),
+      ...(channelLoras ? { loras: channelLoras } : {}),
+    },
     maxPermutations: MAX_JOBS,
   });
   if (parsed.ok)

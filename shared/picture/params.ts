@@ -19,6 +19,7 @@ export type ParameterKind =
   | 'styles' // style codes (whole numbers, `random`), or links where the model looks at pictures
   | 'model' // an installed model, by name or by its place in the list
   | 'sampler'
+  | 'lora' // an installed LoRA, name:weight
   | 'style'; // --style raw, kept for Midjourney's sake
 
 export interface ParameterSpec {
@@ -196,6 +197,13 @@ export const PARAMETERS = [
     step: 1,
     default: 4,
     help: 'How many pictures, one to four.',
+  },
+  {
+    name: 'lora',
+    aliases: ['lyco'],
+    kind: 'lora',
+    field: 'loras',
+    help: 'An installed LoRA and its weight, -2 to 2: --lora pixelart:0.8; several of them, one --lora each.',
   },
   {
     name: 'sref',

@@ -71,16 +71,21 @@ export function presentProgress({
   percent,
   preview,
   stage,
+  preparing,
 }: Subject & {
   percent: number;
   preview: boolean;
   /** Of models that paint in stages. */
   stage?: 'prior' | 'decoder' | 'super-resolution' | undefined;
+  /** A LoRA that is merged into the weights before painting begins. */
+  preparing?: string | undefined;
 }): Payload {
   const shown = Math.max(0, Math.min(99, Math.floor(percent)));
-  const status = stage
-    ? say(locale, 'status.stage', { percent: shown, stage: say(locale, `stage.${stage}`) })
-    : say(locale, 'status.percent', { percent: shown });
+  const status = preparing
+    ? say(locale, 'status.preparing', { name: escapeMarkdown(preparing).slice(0, 80) })
+    : stage
+      ? say(locale, 'status.stage', { percent: shown, stage: say(locale, `stage.${stage}`) })
+      : say(locale, 'status.percent', { percent: shown });
   return {
     content: headline(render, locale, withLane(status, render, locale)),
     components: [cancelRow(render, locale)],

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { type EmbeddingUse, embeddingUseSchema, type LoraUse, loraUseSchema, MAX_LORAS } from './lora.ts';
 
 /**
  * A picture is its recipe: everything needed to paint it again, bit for bit on the same engine.
@@ -95,6 +96,10 @@ export interface Recipe {
   /** Fraction of the schedule that is painted, (0, 1]. */
   stop: number;
   tile: boolean;
+  /** In the order in which they were asked for. */
+  loras?: LoraUse[] | undefined;
+  /** Words of prompt and negative that stand for vectors of their own. */
+  embeddings?: EmbeddingUse[] | undefined;
   /** A sketch: fewer steps, and the tiny decoder where the model has one. */
   draft?: true | undefined;
   image?: { key: string; strength: number } | undefined;
@@ -126,6 +131,8 @@ export const recipeSchema: z.ZodType<Recipe> = z.strictObject({
   weird: z.number().min(0).max(1),
   stop: z.number().gt(0).max(1),
   tile: z.boolean(),
+  loras: z.array(loraUseSchema).max(MAX_LORAS).optional(),
+  embeddings: z.array(embeddingUseSchema).max(32).optional(),
   draft: z.literal(true).optional(),
   image: z.strictObject({ key: storeKeySchema, strength: z.number().gt(0).max(1) }).optional(),
   cells: cellsSchema.optional(),

@@ -1,6 +1,7 @@
 import type { ModelCard, Params, RenderRequest } from '../queue/job.ts';
 import { UserError } from '../service/errors.ts';
 import { bucketFor, frameSize, isEdit, paintable, type Size } from './frame.ts';
+import { type EmbeddingUse, embeddingsIn, findAdapter, fits, type LoraUse } from './lora.ts';
 import { PARAMETERS, type ParameterSpec, parameterFor, parameterOf, SAMPLERS, samplerOf } from './params.ts';
 import { type Action, lineage, MAX_LINEAGE, type Recipe, type Reword, seedOf } from './recipe.ts';
 import { styleStrength } from './style.ts';
@@ -23,6 +24,9 @@ export const resolveRecipe = (request: RenderRequest, card: ModelCard): Recipe =
   const { action } = request;
   const params = withDefaults(request.params, card);
   const { width, height } = sizeFor(request, card);
+  const loras = lorasOf(params.loras, card);
+  const usual = usualWith(loras, card);
+  const embeddings = embeddingsOf(request, card);
   const image = imagePrompt(request, params.iw);
   const meaning = meaningOf(request, params.iw, card);
   return {
@@ -37,13 +41,15 @@ export const resolveRecipe = (request: RenderRequest, card: ModelCard): Recipe =
     count: isUpscale(action) ? 1 : request.count,
     width,
     height,
-    steps: stepsFor(params, card),
-    guidance: guidanceFor(params, card.defaults.guidance),
-    scheduler: schedulerFor(params.scheduler, card),
+    steps: stepsFor(params, usual),
+    guidance: guidanceFor(params, usual.defaults.guidance),
+    scheduler: schedulerFor(params.scheduler, usual),
     chaos: params.chaos / 100,
     weird: params.weird / 3000,
     stop: params.stop / 100,
     tile: (params.tile ?? false) && !isEdit(action),
+    ...(loras.length > 0 ? { loras } : {}),
+    ...(embeddings.length > 0 ? { embeddings } : {}),
     ...(params.draft && !isUpscale(action) ? { draft: true } : {}),
     ...(image === undefined ? {} : { image }),
     ...(action === 'vary-region' ? { cells: request.cells ?? 0xffff } : {}),
@@ -53,6 +59,51 @@ export const resolveRecipe = (request: RenderRequest, card: ModelCard): Recipe =
     ...(meaning === undefined ? {} : { meaning }),
     ...(request.parent === undefined ? {} : { parent: shortened(request.parent) }),
   };
+};
+
+/** @throws UserError for a LoRA that is not there, or for another base */
+const lorasOf = (wanted: Params['loras'] = [], card: ModelCard): LoraUse[] =>
+  wanted
+    .filter(({ weight }) => weight !== 0)
+    .map(({ name, weight }) => {
+      const parameter = '--lora';
+      if (card.base === undefined) throw new UserError('lora-model', { parameter, model: card.name });
+      const known = findAdapter(card.loras, name);
+      const fitting = card.loras?.filter((lora) => fits(lora, card.base)).map((lora) => lora.name) ?? [];
+      if (known === undefined || !fits(known, card.base))
+        throw new UserError('unknown-lora', {
+          parameter,
+          value: name,
+          loras: fitting.slice(0, 25).join(', ') || '–',
+        });
+      return { name: known.name, weight, sha256: known.sha256 };
+    });
+
+/** The card with the steps, guidance and scheduler that a LoRA for few steps wants. */
+const usualWith = (loras: readonly LoraUse[], card: ModelCard): ModelCard => {
+  const wish = loras
+    .map(({ name }) => findAdapter(card.loras, name))
+    .findLast((lora) => lora?.steps !== undefined);
+  if (!wish) return card;
+  const {
+    steps = card.defaults.steps,
+    guidance = card.defaults.guidance,
+    scheduler = card.defaults.scheduler,
+  } = wish;
+  return {
+    ...card,
+    defaults: { steps, guidance, scheduler },
+    draft: { steps: Math.min(steps, card.draft.steps) },
+  };
+};
+
+/** Words of prompt and negative that stand for vectors here. */
+const embeddingsOf = ({ parts, negative }: RenderRequest, card: ModelCard): EmbeddingUse[] => {
+  const known = card.embeddings?.filter((embedding) => fits(embedding, card.base)) ?? [];
+  const text = [...parts.map((part) => part.text), negative].join('\n');
+  return embeddingsIn(text, known)
+    .slice(0, 32)
+    .map(({ name, sha256 }) => ({ name, sha256 }));
 };
 
 const NUMBERS = ['chaos', 'stylize', 'weird', 'quality', 'stop', 'iw', 'sw'] as const;

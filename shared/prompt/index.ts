@@ -2,6 +2,7 @@ import { PARAMETERS, type ParameterSpec, parameterFor } from '../picture/params.
 import type { PromptPart } from '../picture/recipe.ts';
 import type { ModelCard, Params } from '../queue/job.ts';
 import { takeLinks } from './links.ts';
+import { fittingLoras, readLoras, takeTags } from './loras.ts';
 import { concat, type Mapped, mapped, placed } from './mapped.ts';
 import { expandOptions, suffixOf } from './options.ts';
 import { readParameters } from './parameters.ts';
@@ -128,11 +129,12 @@ const read = (input: string, options: ParseOptions): Reading => {
 };
 
 const readOne = (
-  m: Mapped,
+  given: Mapped,
   input: string,
   options: ParseOptions,
 ): { prompt: ParsedPrompt; findings: Finding[] } => {
   const end = input.length;
+  const { rest: m, tags } = takeTags(given);
   const tokens = tokenise(m);
   const { images, words, findings: links } = takeLinks(tokens.body);
   const { parts, findings: weights } = weigh(words);
@@ -142,9 +144,20 @@ const readOne = (
   const inOrder = [...segments.filter(isSuffix), ...segments.filter((segment) => !isSuffix(segment))];
   const fallback = options.defaults?.model ?? options.defaultModel;
   const typed = readParameters(m, { ...tokens, segments: inOrder }, { models: options.models, fallback });
+  const card = options.models?.get(typed.params.model ?? fallback ?? '');
+  const asked = [...tags.filter(({ span }) => span.start >= end), ...typed.loras];
+  const { loras, findings: foreign } = readLoras(
+    [...asked, ...tags.filter(({ span }) => span.start < end)],
+    card,
+  );
+  if (loras.length > 0) typed.params.loras = loras;
   const params = withDefaults(typed, options);
   // What is wrong in the suffix (another model's parameter) is left out: nobody typed it here.
-  const findings = [...links, ...weights, ...typed.findings.filter(({ start }) => start < end)];
+  const findings = [
+    ...links,
+    ...weights,
+    ...[...typed.findings, ...foreign].filter(({ start }) => start < end),
+  ];
   if (parts.length === 0 && images.length === 0 && findings.length === 0)
     findings.push({ code: 'empty-prompt', start: 0, end, params: {} });
   const prompt = {
@@ -170,6 +183,11 @@ const withDefaults = ({ params }: Typed, { defaults, models, defaultModel }: Par
     const own = parameterFor(spec, card);
     const value = defaults[spec.field];
     if (value === undefined || value === false || !own.supported) continue;
+    if (spec.name === 'lora') {
+      const fitting = fittingLoras(defaults.loras, card);
+      if (fitting.length > 0) merged['loras'] = fitting;
+      continue;
+    }
     merged[spec.field] =
       typeof value === 'number' ? Math.min(own.max ?? value, Math.max(own.min ?? value, value)) : value;
   }

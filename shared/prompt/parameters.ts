@@ -1,6 +1,7 @@
 import { type EffectiveParameter, parameterFor, parameterNames, parameterOf } from '../picture/params.ts';
 import type { ModelCard } from '../queue/job.ts';
 import { badLink, linkOf } from './links.ts';
+import { readLoraWord } from './loras.ts';
 import { type Mapped, spanOf, type Word, wordsOf } from './mapped.ts';
 import type { Finding } from './problems.ts';
 import { linkEdits, readStyles } from './references.ts';
@@ -86,7 +87,13 @@ const stray = (m: Mapped, body: Mapped, words: Word[], name: string): Finding[] 
 
 /** Reads the parameters of one prompt; the last of several wins, except that `--no` and `--sref` add up. */
 export const readParameters = (m: Mapped, tokens: Tokens, context: Models): Typed => {
-  const typed: Typed = { params: {}, without: [], srefs: [], findings: oneDash(tokens.body, context) };
+  const typed: Typed = {
+    loras: [],
+    params: {},
+    without: [],
+    srefs: [],
+    findings: oneDash(tokens.body, context),
+  };
   const known: { segment: Segment; spec: EffectiveParameter }[] = [];
   const card = context.models?.get(chosenModel(m, tokens, context) ?? '');
   for (const segment of tokens.segments) {
@@ -143,7 +150,11 @@ const readOne = (
   }
   typed.findings.push(...stray(m, body, words.slice(taken), segment.name));
 
-  if (spec.kind === 'styles') readStyles(m, body, segment, spec, words.slice(0, taken), card, typed);
+  if (spec.kind === 'lora') {
+    const own = words.slice(0, taken);
+    const span = spanOf(m, own[0]!.start, own.at(-1)!.end);
+    typed.loras.push(readLoraWord(own.map(({ text }) => text).join(':'), span.start, span.end));
+  } else if (spec.kind === 'styles') readStyles(m, body, segment, spec, words.slice(0, taken), card, typed);
   else if (spec.kind === 'flag') Object.assign(typed.params, { [spec.field!]: spec.value ?? true });
   else if (spec.kind === 'list') {
     const text = m.text.slice(words[0]!.start, words.at(-1)!.end);

@@ -17,6 +17,8 @@ const printParameter = (spec: ParameterSpec, p: Printable): string | undefined =
     const styles = [...(p.params.sref ?? []), ...(p.srefs ?? []).map(protect)];
     return styles.length === 0 ? undefined : `--sref ${styles.join(' ')}`;
   }
+  if (spec.name === 'lora')
+    return p.params.loras?.map(({ name, weight }) => `--lora ${name}:${weight}`).join(' ');
   const value = spec.field === undefined ? undefined : p.params[spec.field];
   if (value === undefined || value === false) return undefined;
   const name = `--${spec.print ?? spec.name}`;

@@ -30,6 +30,8 @@ export const rangeOf = ({ kind, min, max, unit = '' }: ParameterSpec): string =>
       return 'word';
     case 'model':
       return 'name or number';
+    case 'lora':
+      return 'name:weight';
     case 'sampler':
       return 'name';
     case 'style':

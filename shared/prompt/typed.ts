@@ -1,4 +1,5 @@
 import type { ModelCard, Params } from '../queue/job.ts';
+import type { TypedLora } from './loras.ts';
 import type { Finding } from './problems.ts';
 
 /** What the parameters of one prompt say. */
@@ -7,6 +8,8 @@ export interface Typed {
   /** What stood after `--no`, item by item. */
   without: string[];
   srefs: string[];
+  /** As they stand; `readLoras` says which of them the model takes. */
+  loras: TypedLora[];
   findings: Finding[];
 }
 

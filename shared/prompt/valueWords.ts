@@ -17,6 +17,9 @@ export const wordsTaken = (m: Mapped, spec: EffectiveParameter, words: readonly 
   };
   if (spec.kind === 'sampler') return until(({ text }) => SAMPLER_WORD.test(text));
   if (spec.kind === 'styles') return until(({ text }) => STYLE.test(text) || LINK.test(text));
+  // A weight that stands apart from its name.
+  if (spec.kind === 'lora')
+    return until(({ text }, i) => i === 1 && !words[0]!.text.includes(':') && /^[-+]?[\d.]+$/.test(text));
   if (spec.kind === 'ratio') {
     const spaced = /^(?:\d*\.?\d+) ?[:x/×] ?(?:\d*\.?\d+)(?= |$)/i.exec(m.text.slice(words[0]!.start));
     const end = words[0]!.start + (spaced?.[0].length ?? 0);

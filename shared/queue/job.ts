@@ -1,6 +1,13 @@
 import { z } from 'zod';
 import { LANES, VISIBILITIES } from '../memory/settings.ts';
 import {
+  baseSchema,
+  embeddingCardSchema,
+  loraCardSchema,
+  loraWishSchema,
+  MAX_LORAS,
+} from '../picture/lora.ts';
+import {
   actionSchema,
   blendSchema,
   cellsSchema,
@@ -49,6 +56,7 @@ export const paramsSchema = z.strictObject({
   iw: z.number().min(0).max(3).optional(),
   model: z.string().max(64).optional(),
   scheduler: z.string().max(64).optional(),
+  loras: z.array(loraWishSchema).max(MAX_LORAS).optional(),
   /** Only between the parser and the queue: a picture's recipe knows neither lane nor who may see it. */
   lane: z.enum(LANES).optional(),
   visibility: z.enum(VISIBILITIES).optional(),
@@ -220,6 +228,11 @@ export const modelCardSchema = z.object({
   /** It brings a safety checker. */
   checked: z.boolean().optional(),
   upscale: z.boolean(),
+  /** Which LoRAs and embeddings fit it; absent where it takes none. */
+  base: baseSchema.optional(),
+  /** All that are installed where it paints, whatever they are made for. */
+  loras: z.array(loraCardSchema).optional(),
+  embeddings: z.array(embeddingCardSchema).optional(),
   /** It reads pictures as what they are about: varies, blends and rewords them so. */
   pictureEmbedding: z.boolean().optional(),
   /** Where this model differs from the table in `params.ts`: its own range and default, or not at all. */

@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
+import { embeddingCardSchema, loraCardSchema } from '../picture/lora.ts';
 import type { Action } from '../picture/recipe.ts';
 import { type ModelCard, modelCardSchema } from './job.ts';
 import { keys } from './redis.ts';
@@ -14,6 +15,9 @@ const ALIVE_S = 15;
 const announcementSchema = z.object({
   id: z.string(),
   models: z.array(modelCardSchema),
+  /** Installed beside the models. */
+  loras: z.array(loraCardSchema).optional(),
+  embeddings: z.array(embeddingCardSchema).optional(),
   /** Names of the models that are loaded. */
   warm: z.array(z.string()).optional(),
   /** The version of jobs that it reads. */
@@ -57,10 +61,20 @@ async function readAnnounced(redis: Redis): Promise<unknown[]> {
   return values.flatMap((value) => (value == null ? [] : [JSON.parse(value) as unknown]));
 }
 
+const joined = <T extends { readonly name: string }>(known: readonly T[] = [], more: readonly T[]): T[] => [
+  ...known.filter(({ name }) => !more.some((one) => one.name === name)),
+  ...more,
+];
+
 /** Every model that some living worker can paint with, by name. */
 export async function listModels(redis: Redis): Promise<Map<string, ModelCard>> {
   const cards = new Map<string, ModelCard>();
-  for (const { models } of await listWorkers(redis)) for (const card of models) cards.set(card.name, card);
+  for (const { models, loras = [], embeddings = [] } of await listWorkers(redis))
+    for (const card of models) {
+      const known = cards.get(card.name);
+      const all = { loras: joined(known?.loras, loras), embeddings: joined(known?.embeddings, embeddings) };
+      cards.set(card.name, card.base === undefined ? card : { ...card, ...all });
+    }
   return cards;
 }
 

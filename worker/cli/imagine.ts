@@ -16,6 +16,7 @@ import {
 import type { ModelCard, RenderRequest } from '../../shared/queue/job.ts';
 import { readEnv } from '../../shared/service/env.ts';
 import { ConfigError, messageOf, PermanentError, UserError } from '../../shared/service/errors.ts';
+import { type AdapterStore, openAdapterStore } from '../models/adapterStore.ts';
 import { type Models, needModel, readModels, toCard } from '../models/installed.ts';
 import { composeGrid, encodePng, fitImage } from '../paint/grid.ts';
 import { type PaintDeps, paint } from '../paint/paint.ts';
@@ -51,7 +52,8 @@ export async function imagine(args: string[]): Promise<number> {
   const root = modelsFolder(env);
   const models = await readModels(root);
   const model = needModel(models, values.model ?? env.DEFAULT_MODEL, root);
-  const prompts = parse(text, models, model.name);
+  const adapters = await openAdapterStore(root);
+  const prompts = parse(text, models, model.name, adapters);
   if (!prompts) return 2;
   const { store, key } = await openScratch(values.image);
 
@@ -65,7 +67,7 @@ export async function imagine(args: string[]): Promise<number> {
     for (const [i, prompt] of prompts.entries()) {
       const request = toRequest(prompt, prompt.params.model ?? model.name, key);
       const out = pathFromUser(numbered(values.out, i));
-      const facts = await paintFile({ engine, store, model: models.get }, request, out, models);
+      const facts = await paintFile({ engine, store, model: models.get, adapters }, request, out, models);
       process.stdout.write(values.json ? `${JSON.stringify(facts)}\n` : `${out}  seed ${facts.seed}\n`);
     }
     return 0;
@@ -78,8 +80,13 @@ export async function imagine(args: string[]): Promise<number> {
 }
 
 /** Prints every problem with its place, as the bot does. */
-function parse(text: string, models: Models, defaultModel: string): ParsedPrompt[] | undefined {
-  const cards = new Map<string, ModelCard>(models.all.map((model) => [model.name, toCard(model)]));
+function parse(
+  text: string,
+  models: Models,
+  defaultModel: string,
+  adapters: AdapterStore,
+): ParsedPrompt[] | undefined {
+  const cards = new Map<string, ModelCard>(models.all.map((model) => [model.name, toCard(model, adapters)]));
   const parsed = parsePrompt(text, { models: cards, defaultModel });
   if (!parsed.ok) {
     const lines = parsed.problems.map((problem) => `- ${describe(problem)}`);
@@ -122,7 +129,7 @@ function toRequest(prompt: ParsedPrompt, model: string, image: string | undefine
 async function paintFile(deps: PaintDeps, request: RenderRequest, out: string, models: Models) {
   const model = models.get(request.model);
   if (!model) throw new PermanentError('no-model', { model: request.model });
-  const recipe: Recipe = resolveRecipe(request, toCard(model));
+  const recipe: Recipe = resolveRecipe(request, toCard(model, deps.adapters));
   const bar = openProgressBar();
   const { pictures, ms } = await paint(deps, recipe, {
     onStep: ({ step, steps }) => bar.update(step, steps),

@@ -20,6 +20,14 @@ const commands: Record<string, { help: string; run: (args: string[]) => Promise<
     help: 'what is installed, with its defaults: models [--json]; fetch more: models pull <repository>; also add, verify, optimise, remove',
     run: async (args) => (await import('./models.ts')).models(args),
   },
+  loras: {
+    help: 'LoRAs for prompts: loras [list], loras add FILE|URL, loras remove NAME',
+    run: async (args) => (await import('./loraStore.ts')).adapterCommands('loras')(args),
+  },
+  embeddings: {
+    help: 'words that stand for vectors (textual inversions): embeddings [list], add FILE|URL, remove NAME',
+    run: async (args) => (await import('./loraStore.ts')).adapterCommands('embeddings')(args),
+  },
   doctor: {
     help: 'check Redis, models, engine, Discord token and store, one line each: doctor [--json]',
     run: async (args) => (await import('./doctor.ts')).doctor(args),
@@ -42,8 +50,8 @@ const help = (): string =>
   [
     'dreamgrid <command>',
     '',
-    ...Object.entries(commands).map(([name, command]) => `  ${name.padEnd(9)} ${command.help}`),
-    `  ${'help'.padEnd(9)} this text`,
+    ...Object.entries(commands).map(([name, command]) => `  ${name.padEnd(10)} ${command.help}`),
+    `  ${'help'.padEnd(10)} this text`,
     '',
     'Settings come from the environment and from .env (MODELS_DIR, DEFAULT_MODEL, PROVIDERS, THREADS, …).',
     '',

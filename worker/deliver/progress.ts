@@ -52,6 +52,7 @@ export function openProgress(
       locale: deliver.locale,
       percent: (100 * news.step) / news.steps,
       preview: bytes !== undefined,
+      ...(news.preparing ? { preparing: news.preparing } : {}),
       stage: news.stage,
     });
     const file = bytes && { name: 'preview.webp', bytes, type: 'image/webp' };

@@ -2,9 +2,11 @@ import { createHash } from 'node:crypto';
 import { createReadStream, type Stats } from 'node:fs';
 import { mkdir, readdir, readFile, realpath, rename, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
+import { BASES, type BaseName } from '../../shared/picture/lora.ts';
 import type { ModelCard } from '../../shared/queue/job.ts';
 import { ConfigError, messageOf } from '../../shared/service/errors.ts';
 import { checkSchedule, EngineError } from '../engine/index.ts';
+import type { AdapterStore } from './adapterStore.ts';
 import { deriveManifest, type Manifest, MODEL_NAME, parseManifest } from './manifest.ts';
 
 /** An installed model: its folder, what it says of itself, and the hash that recipes remember. */
@@ -167,7 +169,7 @@ export function needModel(models: Models, name: string, root: string): Installed
 }
 
 /** What workers tell the bot. */
-export function toCard({ name, hash, manifest }: InstalledModel): ModelCard {
+export function toCard({ name, hash, manifest }: InstalledModel, adapters?: AdapterStore): ModelCard {
   return {
     name,
     title: manifest.title,
@@ -183,15 +185,29 @@ export function toCard({ name, hash, manifest }: InstalledModel): ModelCard {
     draft: { steps: manifest.draft.steps },
     hash,
     upscale: manifest.upscaler !== undefined,
+    ...baseOf(manifest),
     ...(manifest.pictureEmbedding ? { pictureEmbedding: true } : {}),
     ...(manifest.parameters ? { parameters: manifest.parameters } : {}),
     checked: hasChecker({ manifest }),
+    ...(adapters
+      ? {
+          loras: adapters.loras.map(({ card }) => card),
+          embeddings: adapters.embeddings.map(({ card }) => card),
+        }
+      : {}),
   };
 }
 
 /** Of all its files, as the manifest lists them; undefined for no model. */
 export const bytesOf = (model: Pick<InstalledModel, 'manifest'> | undefined): number | undefined =>
   model && Object.values(model.manifest.files).reduce((sum, { bytes }) => sum + bytes, 0);
+
+/** Which LoRAs fit: weights that kept their names, in a network that people train them for. */
+function baseOf({ family, files }: Manifest): Pick<ModelCard, 'base'> {
+  if (!Object.keys(files).some((file) => /^unet\/.*\.safetensors$/.test(file))) return {};
+  const named = (Object.keys(BASES) as BaseName[]).find((base) => family.startsWith(base));
+  return { base: named ?? 'sd1' };
+}
 
 /** Whether it brings a safety checker, by the files that its manifest names. */
 export const hasChecker = ({ manifest }: Pick<InstalledModel, 'manifest'>): boolean =>

@@ -5,6 +5,7 @@ import { pictureKeys, type Store } from '../../shared/picture/store.ts';
 import { styledParts } from '../../shared/picture/style.ts';
 import { wayOfPainting } from '../../shared/picture/wayOfPainting.ts';
 import { PermanentError } from '../../shared/service/errors.ts';
+import type { AdapterKind, AdapterStore } from '../models/adapterStore.ts';
 import type { InstalledModel } from '../models/installed.ts';
 import type { Engine, PaintOptions } from '../process/host.ts';
 import type { PaintRequest, StepNews } from '../process/protocol.ts';
@@ -22,6 +23,8 @@ export interface PaintDeps {
   engine: Engine;
   store: Store;
   model(name: string): InstalledModel | undefined;
+  /** Where LoRAs and embeddings lie; a recipe that names one cannot be painted without. */
+  adapters?: AdapterStore | undefined;
   /** What happens to what the model's safety checker flags; off where left out. */
   safety?: SafetySwitch;
 }
@@ -135,7 +138,7 @@ async function keptPicture(deps: PaintDeps, recipe: Recipe, options: PaintOption
 }
 
 async function generate(
-  { engine }: PaintDeps,
+  { engine, adapters }: PaintDeps,
   model: InstalledModel,
   recipe: Recipe,
   init: Init | undefined,
@@ -143,8 +146,10 @@ async function generate(
   mask?: Uint8Array,
   meaning?: AskedMeaning,
 ): Promise<Painting> {
+  const adapted = adaptersOf(adapters, recipe);
   const requests = engineRequests(recipe).map((request, i, all) => ({
     ...request,
+    ...adapted,
     ...(init ? { init } : {}),
     ...(mask ? { mask } : {}),
     ...(meaning ? { meaning: all.length === 1 ? meaning : meaningOf(meaning, i) } : {}),
@@ -157,13 +162,14 @@ async function generate(
         options.onStep?.(news);
         return;
       }
-      const { step, steps, stage } = news;
+      const { step, steps, stage, preparing } = news;
       if (news.previews?.[0]) previews[i] = news.previews[0];
       const shown = news.previews?.[0] && { previews: padded(previews, requests.length) };
       options.onStep?.({
         step: i * steps + step,
         steps: requests.length * steps,
         ...(stage ? { stage } : {}),
+        ...(preparing ? { preparing } : {}),
         ...shown,
       });
     };
@@ -173,6 +179,32 @@ async function generate(
     painting.ms += ms;
   }
   return painting;
+}
+
+/** The very files of the recipe: other ones of the same name would paint another picture. */
+function adaptersOf(
+  adapters: PaintDeps['adapters'],
+  { loras = [], embeddings = [] }: Recipe,
+): Pick<PaintRequest, 'loras' | 'embeddings'> {
+  const fileOf = (kind: AdapterKind, name: string, sha256: string): string => {
+    const file = adapters?.find(kind, name, sha256);
+    if (file === undefined) throw new PermanentError('adapter-gone', { name });
+    return file;
+  };
+  return {
+    ...(loras.length > 0
+      ? { loras: loras.map(({ name, ...use }) => ({ ...use, file: fileOf('loras', name, use.sha256) })) }
+      : {}),
+    ...(embeddings.length > 0
+      ? {
+          embeddings: embeddings.map(({ name, sha256 }) => ({
+            token: name,
+            sha256,
+            file: fileOf('embeddings', name, sha256),
+          })),
+        }
+      : {}),
+  };
 }
 
 /** What is painted is what the pictures show, mixed with words as the recipe says. */

@@ -67,7 +67,7 @@ export async function render(
 
   const model = deps.model(request.model);
   if (!model) throw new PermanentError('no-model', { model: request.model });
-  const recipe = await worded(deps, model, resolved(request, model), options.signal).catch(
+  const recipe = await worded(deps, model, resolved(deps, request, model), options.signal).catch(
     (error: unknown) => {
       throw explain(error, deps.deadlineS, request.model);
     },
@@ -95,9 +95,9 @@ export async function render(
 }
 
 /** What the member asks and this model does not take is no reason to try again. */
-function resolved(request: RenderRequest, model: InstalledModel): Recipe {
+function resolved({ adapters }: RenderDeps, request: RenderRequest, model: InstalledModel): Recipe {
   try {
-    return resolveRecipe(request, toCard(model));
+    return resolveRecipe(request, toCard(model, adapters));
   } catch (error) {
     throw error instanceof UserError ? new PermanentError(error.code, error.params, { cause: error }) : error;
   }
@@ -175,6 +175,8 @@ export function explain(error: unknown, deadlineS: number, model: string): unkno
       return new PermanentError('too-large', {}, because);
     case 'unsupported':
       return new PermanentError('not-able', { model }, because);
+    case 'bad-adapter':
+      return new PermanentError('adapter', { model }, because);
     case 'not-a-number':
       return new PermanentError('blank', {}, because);
     default:

@@ -1,9 +1,11 @@
 import { writeFile } from 'node:fs/promises';
 import { setPriority } from 'node:os';
+import { basename } from 'node:path';
 import { EngineError } from '../engine/errors.ts';
 import { loadModel } from '../engine/index.ts';
 import type { Model, Step } from '../engine/types.ts';
 import { faultPoint } from '../fault.ts';
+import { readSafetensors } from '../models/import/safetensors.ts';
 import { toFloats, toPixels } from '../paint/pixels.ts';
 import type { Ask, FromChild, StepNews, ToChild } from './protocol.ts';
 
@@ -64,7 +66,7 @@ async function answer(id: number, ask: Ask, signal: AbortSignal): Promise<unknow
 
   if (ask.kind === 'embed') return model.embed(ask.texts, ask.pictures.map(toFloats));
 
-  const { init, mask, meaning, ...request } = ask.request;
+  const { init, mask, meaning, loras = [], embeddings = [], ...request } = ask.request;
   const began = performance.now();
   let shown = Number.NEGATIVE_INFINITY;
   const onStep = async ({ step, steps, stage, preview }: Step): Promise<void> => {
@@ -82,10 +84,22 @@ async function answer(id: number, ask: Ask, signal: AbortSignal): Promise<unknow
     };
     await tell({ id, kind: 'step', news });
   };
+  const onPrepare = (file: string): void => {
+    const preparing = basename(file).replace(/\.safetensors$/i, '');
+    void tell({ id, kind: 'step', news: { step: 0, steps: request.steps, preparing } });
+  };
   const { image, images, ...rest } = init ?? { strength: 1 };
   const painted = await model.generate(
     {
       ...request,
+      loras: [
+        await Promise.all(
+          loras.map(async ({ file, ...use }) => ({ ...use, source: await readSafetensors(file) })),
+        ),
+      ],
+      embeddings: await Promise.all(
+        embeddings.map(async ({ file, ...use }) => ({ ...use, source: await readSafetensors(file) })),
+      ),
       // What is shown may be more than this: enlarged, laid into another picture. The parent asks for the whole.
       check: false,
       ...(init
@@ -100,7 +114,7 @@ async function answer(id: number, ask: Ask, signal: AbortSignal): Promise<unknow
       ...(meaning ? { meaning: { ...meaning, pictures: meaning.pictures.map(toFloats) } } : {}),
       ...(mask ? { mask: Float32Array.from(mask, (value) => value / 255), softMask: true } : {}),
     },
-    { signal, onStep },
+    { signal, onStep, onPrepare },
   );
   // One message each: a clone of four large pictures at once would hold up the parent's event loop.
   for (const picture of painted.pictures) await tell({ id, kind: 'picture', picture: toPixels(picture) });

@@ -12,7 +12,13 @@ export type Ask =
 export type ToChild = { id: number; ask: Ask } | { id: number; abort: true };
 
 /** As the engine takes it, with pictures in 8 bits, so that a stored PNG and a fresh picture are the same. */
-export type PaintRequest = Omit<GenerateRequest, 'init' | 'mask' | 'check' | 'meaning'> & {
+export type PaintRequest = Omit<
+  GenerateRequest,
+  'init' | 'mask' | 'check' | 'meaning' | 'loras' | 'embeddings'
+> & {
+  /** By file: the child reads them. For all pictures. */
+  loras?: readonly { file: string; sha256: string; weight: number }[];
+  embeddings?: readonly { token: string; file: string; sha256: string }[];
   init?: { image?: Pixels; images?: readonly Pixels[]; latents?: readonly Float32Array[]; strength: number };
   /** Of the request's size: 255 = painted anew, 0 = kept, between = kept at first (see the engine's softMask). */
   mask?: Uint8Array;
@@ -26,6 +32,8 @@ export interface StepNews {
   stage?: Stage;
   /** At latent resolution; only every `previewEveryMs`. */
   previews?: Pixels[];
+  /** A LoRA's name, while it is merged into weights; `step` is 0 then. */
+  preparing?: string;
 }
 
 /** While a model is loaded: the part that is next, of how many. */

@@ -1,0 +1,48 @@
+import { fits, type LoraCard, type LoraWish } from '../../shared/picture/lora.ts';
+import { escapeMarkdown } from '../../shared/picture/present.ts';
+import type { ModelCard } from '../../shared/queue/job.ts';
+
+/** Every LoRA that some installed model can take, once. */
+export function usableLoras(models: ReadonlyMap<string, ModelCard>): LoraCard[] {
+  const usable = new Map<string, LoraCard>();
+  for (const { base, loras = [] } of models.values())
+    for (const lora of loras) if (fits(lora, base)) usable.set(lora.name, lora);
+  return [...usable.values()];
+}
+
+/** `pixelart`, with the words that wake it. */
+export const describeLora = ({ name, words }: LoraCard): string =>
+  words.length === 0 ? name : `${name} · ${words.join(', ')}`;
+
+/** `pixelart 0.8 (pixel art)`, for a message. */
+export const loraLine = (lora: LoraCard): string => {
+  const words = lora.words.length > 0 ? ` (${escapeMarkdown(lora.words.join(', ')).slice(0, 100)})` : '';
+  return `\`${lora.name}:${lora.weight}\`${words}`;
+};
+
+/** `a, b:0.5` as wishes; the weight of its card where none is typed. */
+export const readLoraList = (text: string, cards: readonly LoraCard[]): LoraWish[] =>
+  text.split(',').flatMap((part) => {
+    const [, name = '', weight] = /^\s*([^:]*?)\s*(?::\s*([-+\d.]+)\s*)?$/.exec(part) ?? [];
+    if (name === '') return [];
+    const card = cards.find((each) => each.name.toLowerCase() === name.toLowerCase());
+    return [
+      { name: card?.name ?? name, weight: weight === undefined ? (card?.weight ?? 1) : Number(weight) },
+    ];
+  });
+
+/** The models as a server lets their LoRAs be used: `-name` is never there, others only where they are named. */
+export function permitted(
+  models: ReadonlyMap<string, ModelCard>,
+  rules: readonly string[],
+): ReadonlyMap<string, ModelCard> {
+  if (rules.length === 0) return models;
+  const lower = rules.map((rule) => rule.toLowerCase());
+  const denied = new Set(lower.filter((rule) => rule.startsWith('-')).map((rule) => rule.slice(1).trim()));
+  const allowed = new Set(lower.filter((rule) => !rule.startsWith('-')));
+  const may = ({ name }: LoraCard): boolean =>
+    !denied.has(name.toLowerCase()) && (allowed.size === 0 || allowed.has(name.toLowerCase()));
+  return new Map(
+    [...models].map(([name, card]) => [name, card.loras ? { ...card, loras: card.loras.filter(may) } : card]),
+  );
+}

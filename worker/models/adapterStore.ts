@@ -1,0 +1,176 @@
+/**
+ * LoRAs and textual inversions beside the models: `models/loras/*.safetensors`, `models/embeddings/*.safetensors`, put
+ * there by hand or by `dreamgrid loras add`. `<name>.json` beside a file overrules what is read out of it.
+ */
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import {
+  ADAPTER_NAME,
+  type BaseName,
+  type EmbeddingCard,
+  findAdapter,
+  type LoraCard,
+  loraCardSchema,
+} from '../../shared/picture/lora.ts';
+import { messageOf } from '../../shared/service/errors.ts';
+import { hashFile } from './hub/describeModel.ts';
+import { readSafetensors, type TensorFile } from './import/safetensors.ts';
+import { describeEmbedding, describeLora } from './loraHabits.ts';
+
+export type AdapterKind = 'loras' | 'embeddings';
+/** Names of folders in the models' folder that hold no model. */
+export const ADAPTER_KINDS: readonly AdapterKind[] = ['loras', 'embeddings'];
+
+export interface InstalledAdapter<Card> {
+  readonly file: string;
+  readonly bytes: number;
+  readonly card: Card;
+}
+
+export interface AdapterStore {
+  readonly loras: readonly InstalledAdapter<LoraCard>[];
+  readonly embeddings: readonly InstalledAdapter<EmbeddingCard>[];
+  /** Files that cannot be used: one sentence each. */
+  readonly problems: readonly string[];
+  /** Looks for what came, went or changed; cheap where nothing did. */
+  refresh(): Promise<void>;
+  /** The very file of a recipe; undefined where it is gone or another by now. */
+  find(kind: AdapterKind, name: string, sha256: string): string | undefined;
+}
+
+/** What may stand in `<name>.json`: everything but name and content. */
+export const sidecarSchema = loraCardSchema.omit({ name: true, sha256: true }).partial();
+export type Sidecar = z.infer<typeof sidecarSchema>;
+
+interface Known {
+  readonly stamp: string;
+  readonly found?: InstalledAdapter<LoraCard & EmbeddingCard>;
+  readonly problem?: string;
+}
+
+export async function openAdapterStore(models: string): Promise<AdapterStore> {
+  const known = new Map<string, Known>();
+  const list = async (kind: AdapterKind): Promise<void> => {
+    const folder = join(models, kind);
+    const names = await readdir(folder).catch(() => []);
+    const files = new Set(
+      names
+        .filter((each) => !each.startsWith('.') && /\.safetensors$/i.test(each))
+        .map((each) => join(folder, each)),
+    );
+    for (const file of known.keys())
+      if (file.startsWith(join(folder, '/')) && !files.has(file)) known.delete(file);
+    for (const file of [...files].sort()) {
+      const stamp = await stampOf(file);
+      if (stamp === undefined || known.get(file)?.stamp === stamp) continue;
+      known.set(
+        file,
+        await read(kind, file).then(
+          (found): Known => ({ stamp, found }),
+          (error: unknown): Known => ({ stamp, problem: messageOf(error) }),
+        ),
+      );
+    }
+  };
+  const of = (kind: AdapterKind) =>
+    [...known].flatMap(([file, { found }]) =>
+      found && file.startsWith(join(models, kind, '/')) ? [found] : [],
+    );
+  const store: AdapterStore = {
+    get loras() {
+      return of('loras');
+    },
+    get embeddings() {
+      return of('embeddings');
+    },
+    get problems() {
+      return [...known.values()].flatMap(({ problem }) => problem ?? []);
+    },
+    refresh: async () => {
+      for (const kind of ADAPTER_KINDS) await list(kind);
+    },
+    find: (kind, name, sha256) => {
+      const cards = of(kind).map(({ card }) => card);
+      const card = cards.find((each) => each.sha256 === sha256) ?? findAdapter(cards, name);
+      return card?.sha256 === sha256 ? of(kind).find((each) => each.card === card)?.file : undefined;
+    },
+  };
+  await store.refresh();
+  return store;
+}
+
+const sidecarOf = (file: string): string => file.replace(/\.safetensors$/i, '.json');
+
+async function stampOf(file: string): Promise<string | undefined> {
+  const [own, beside] = await Promise.all(
+    [file, sidecarOf(file)].map((each) => stat(each).catch(() => undefined)),
+  );
+  return own?.isFile() ? `${own.mtimeMs}|${own.size}|${beside?.mtimeMs ?? ''}` : undefined;
+}
+
+/** A file's name as it is typed: without its ending, and without what a prompt could not hold. */
+export const adapterNameOf = (file: string): string =>
+  file
+    .replace(/^.*[/\\]/, '')
+    .replace(/\.safetensors$/i, '')
+    .normalize('NFC')
+    .replace(/[^\p{L}\p{N}._+-]+/gu, '-')
+    .replace(/^[^\p{L}\p{N}]+/u, '')
+    .slice(0, 80);
+
+async function read(kind: AdapterKind, file: string): Promise<InstalledAdapter<LoraCard & EmbeddingCard>> {
+  const name = adapterNameOf(file);
+  if (!ADAPTER_NAME.test(name)) throw new Error(`${file}: give it a name with letters or digits.`);
+  const index = await readSafetensors(file);
+  const { sha256, bytes } = await hashFile(file);
+  const beside = await readSidecar(sidecarOf(file));
+  const told: { base?: BaseName | undefined } =
+    kind === 'loras' ? describeLora(index) : describeEmbedding(index);
+  const card = { words: [], weight: 1, ...told, ...beside, name, sha256 };
+  return { file, bytes, card: loraCardSchema.parse(card) };
+}
+
+/** @throws Error in one line where it is no JSON, or says what nobody can mean */
+async function readSidecar(file: string): Promise<Sidecar> {
+  const text = await readFile(file, 'utf8').catch(() => undefined);
+  if (text === undefined) return {};
+  try {
+    return sidecarSchema.parse(JSON.parse(text));
+  } catch (error) {
+    const why =
+      error instanceof z.ZodError
+        ? `${error.issues[0]?.path.join('.')}: ${error.issues[0]?.message}`
+        : messageOf(error);
+    throw new Error(`${file} cannot be read: ${why}`, { cause: error });
+  }
+}
+
+/** Puts a file under its name, whole or not at all. */
+export async function installAdapter(
+  models: string,
+  kind: AdapterKind,
+  name: string,
+  put: (to: string) => Promise<void>,
+  beside: Sidecar = {},
+): Promise<{ file: string; index: TensorFile }> {
+  const folder = join(models, kind);
+  const file = join(folder, `${name}.safetensors`);
+  const staging = join(folder, `.${name}.${process.pid}.safetensors`);
+  await mkdir(folder, { recursive: true });
+  try {
+    await put(staging);
+    const index = await readSafetensors(staging);
+    if (Object.keys(beside).length > 0)
+      await writeFile(sidecarOf(file), `${JSON.stringify(beside, null, 2)}\n`);
+    await rename(staging, file);
+    return { file, index };
+  } finally {
+    await rm(staging, { force: true });
+  }
+}
+
+export async function removeAdapter(file: string): Promise<void> {
+  await rm(file);
+  await rm(sidecarOf(file), { force: true });
+}

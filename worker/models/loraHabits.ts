@@ -1,0 +1,84 @@
+/** What a LoRA's file says of itself: base, words that wake it, and what a LoRA for few steps wants. */
+import type { BaseName } from '../../shared/picture/lora.ts';
+import { type Base, baseOfFile } from '../engine/index.ts';
+import type { TensorFile } from './import/safetensors.ts';
+
+const names: Readonly<Partial<Record<Base, BaseName>>> = {
+  'Stable Diffusion 1': 'sd1',
+  'Stable Diffusion 2': 'sd2',
+  SDXL: 'sdxl',
+};
+
+export interface Habits {
+  base?: BaseName;
+  words: string[];
+  steps?: number;
+  guidance?: number;
+  scheduler?: string;
+}
+
+export function describeLora(index: TensorFile): Habits {
+  const found = baseOfFile(index);
+  const base = found && names[found];
+  return { ...(base ? { base } : {}), words: wordsOf(index), ...speedOf(index) };
+}
+
+export function describeEmbedding({ tensors }: TensorFile): { base?: BaseName } {
+  if (tensors.has('clip_g')) return { base: 'sdxl' };
+  const width = [...tensors.values()][0]?.shape.at(-1);
+  return width === 768 ? { base: 'sd1' } : width === 1024 ? { base: 'sd2' } : {};
+}
+
+/** modelspec's phrase, else what kohya's trainer counted in nearly every caption. */
+function wordsOf({ metadata }: TensorFile): string[] {
+  const phrase = metadata['modelspec.trigger_phrase'];
+  if (phrase) return split(phrase);
+  const counts = frequencies(metadata['ss_tag_frequency']);
+  const most = Math.max(0, ...counts.values());
+  return [...counts]
+    .filter(([, count]) => count >= most * 0.8 && count > 1)
+    .sort(([, a], [, b]) => b - a)
+    .slice(0, 5)
+    .map(([word]) => word);
+}
+
+const split = (text: string): string[] =>
+  text
+    .split(',')
+    .map((word) => word.trim().slice(0, 100))
+    .filter((word) => word !== '')
+    .slice(0, 20);
+
+/** { folder: { tag: count } } */
+function frequencies(text: string | undefined): Map<string, number> {
+  const counts = new Map<string, number>();
+  try {
+    const folders = JSON.parse(text ?? '{}') as Record<string, Record<string, unknown>>;
+    for (const tags of Object.values(folders))
+      for (const [tag, count] of Object.entries(tags)) {
+        const word = tag.trim().slice(0, 100);
+        if (typeof count === 'number' && word !== '') counts.set(word, (counts.get(word) ?? 0) + count);
+      }
+  } catch {
+    // Metadata is whatever somebody wrote.
+  }
+  return counts;
+}
+
+/**
+ * LoRAs that make a model quick are known by name and title alone; steps stand there too (`Lightning 8-step`).
+ * Numbers: the publishers' model cards.
+ */
+function speedOf({ file, metadata }: TensorFile): Pick<Habits, 'steps' | 'guidance' | 'scheduler'> {
+  const title = metadata['modelspec.title'] ?? metadata['ss_output_name'] ?? '';
+  const name = `${file.replace(/^.*[/\\]/, '')} ${title}`.toLowerCase();
+  const steps = Number(/(\d{1,2})[-_ ]?steps?(?![a-z])/.exec(name)?.[1] ?? Number.NaN);
+  const some = (usual: number): number => (Number.isNaN(steps) ? usual : steps);
+  if (/(^|[^a-z])lcm([^a-z]|$)/.test(name))
+    return { steps: some(6), guidance: 1.5, scheduler: 'LCMScheduler' };
+  if (/lightning/.test(name)) return { steps: some(8), guidance: 1, scheduler: 'EulerDiscreteScheduler' };
+  if (/hyper[-_ ]?sd/.test(name)) return { steps: some(8), guidance: 1, scheduler: 'DDIMScheduler' };
+  if (/(^|[^a-z])turbo([^a-z]|$)/.test(name))
+    return { steps: some(8), guidance: 1.5, scheduler: 'EulerAncestralDiscreteScheduler' };
+  return {};
+}
