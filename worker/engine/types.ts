@@ -42,7 +42,24 @@ export interface LoadOptions {
       | undefined;
     readonly superRes?: { readonly steps?: number | undefined } | undefined;
   };
+  /** How several generations at the same time share the network. */
+  readonly batch?: BatchOptions;
   readonly onProgress?: (part: string, index: number, total: number) => void;
+}
+
+export interface BatchOptions {
+  /**
+   * Whether their rows go into one call. Where left out: on a GPU, where a call of many rows takes little longer than
+   * one of few, and not on the processor, where it gains nothing. false keeps every picture exactly as it is alone on
+   * a GPU too: there the rounding of a call depends on its number of rows.
+   */
+  readonly together?: boolean;
+  /** Rows of the model's native size in one call; as many as there are where left out. A guided picture has two. */
+  readonly mostRows?: number;
+  /** Told of every call's rows before it is made; what it throws, the call throws. */
+  readonly onCall?: (rows: number) => void | Promise<void>;
+  /** Memory ran out, and the step was repeated with half of what did not fit; it stays so. */
+  readonly onHalved?: (mostRows: number) => void;
 }
 
 export interface PromptPart {
