@@ -9,7 +9,7 @@ import type { Ask, FromChild, StepNews, ToChild } from './protocol.ts';
 
 /**
  * The engine's process: ONNX Runtime blocks the event loop while a model runs and takes the process with it when
- * it crashes, so it lives here, alone, and the parent stays awake. One model, one question at a time.
+ * it crashes, so it lives here, alone, and the parent stays awake. One model, several questions at a time.
  */
 let model: Model | undefined;
 const aborts = new Map<number, AbortController>();
@@ -45,6 +45,16 @@ async function serve(id: number, ask: Ask): Promise<void> {
   }
 }
 
+const onHalved = (mostRows: number): void => void tell({ kind: 'halved', mostRows });
+/** Where a test lets a call of more than one guided picture fail for lack of memory, or a large one crash. */
+const onCall = async (rows: number): Promise<void> => {
+  if (rows > 8) await faultPoint('engine-large');
+  if (rows > 2)
+    await faultPoint('engine-call').catch(({ message }: Error) => {
+      throw new EngineError('out-of-memory', message);
+    });
+};
+
 /** ONNX Runtime has no error codes; these are its words for memory (CPU arena, CUDA, a failed JS allocation). */
 const codeOf = (message: string): string =>
   /out of memory|bad_alloc|failed to allocate|allocation failed|CUDA_ERROR_OUT_OF_MEMORY/i.test(message)
@@ -55,7 +65,11 @@ async function answer(id: number, ask: Ask, signal: AbortSignal): Promise<unknow
   if (ask.kind === 'load') {
     const onProgress = (part: string, index: number, total: number): void =>
       void tell({ id, kind: 'loading', news: { part, index, total } });
-    model = await loadModel(ask.dir, { ...ask.options, onProgress });
+    model = await loadModel(ask.dir, {
+      ...ask.options,
+      onProgress,
+      batch: { ...ask.options.batch, onCall, onHalved },
+    });
     return model.info;
   }
   if (!model) throw new EngineError('bad-request', 'no model is loaded');
