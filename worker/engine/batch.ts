@@ -29,6 +29,8 @@ export interface StepLoop {
   seated<T>(signal: AbortSignal | undefined, work: (seat: Seat) => Promise<T>): Promise<T>;
   /** Rows of the size the model was trained on that one call takes at present. */
   readonly mostRows: number;
+  /** No call takes more from now on. */
+  limit(mostRows: number): void;
 }
 
 export interface StepLoopOptions {
@@ -122,6 +124,9 @@ export function openStepLoop(options: StepLoopOptions): StepLoop {
   return {
     get mostRows() {
       return most;
+    },
+    limit: (rows) => {
+      most = Math.max(LEAST_ROWS, Math.min(most, rows));
     },
     async seated(signal, work) {
       const place: Place = { order: order++, waiting: undefined, stepping: false, work: 0, passed: 0 };

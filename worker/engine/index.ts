@@ -5,6 +5,7 @@ import { EngineError } from './errors.ts';
 import { generate } from './generate.ts';
 import type { Denoiser } from './latents/denoiser.ts';
 import { loadParts } from './load.ts';
+import { measureRows } from './measure.ts';
 import { openFolder } from './onnx/folder.ts';
 import { embed } from './text/embed.ts';
 import type { LoadOptions, Model, ModelInfo } from './types.ts';
@@ -44,6 +45,11 @@ export async function loadModel(dir: string, options: LoadOptions = {}): Promise
       loop.seated(hooks.signal, (seat) =>
         generate({ ...parts, denoiser: seated(parts.denoiser, seat, info) }, request, hooks),
       ),
+    async measureRows(free) {
+      const rows = await measureRows(parts.denoiser, info, free);
+      if (rows !== undefined) loop.limit(rows);
+      return rows;
+    },
     async upscale(picture, factor) {
       if (!parts.upscaler) throw new EngineError('unsupported', `${dir} has no upscaler`);
       return parts.upscaler.upscale(picture, factor);

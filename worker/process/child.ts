@@ -5,6 +5,7 @@ import { loadModel } from '../engine/index.ts';
 import type { Model, Step } from '../engine/types.ts';
 import { faultPoint } from '../fault.ts';
 import { toFloats, toPixels } from '../paint/pixels.ts';
+import { freeDeviceMemory } from './deviceMemory.ts';
 import type { Ask, FromChild, StepNews, ToChild } from './protocol.ts';
 
 /**
@@ -70,7 +71,8 @@ async function answer(id: number, ask: Ask, signal: AbortSignal): Promise<unknow
       onProgress,
       batch: { ...ask.options.batch, onCall, onHalved },
     });
-    return model.info;
+    const measured = ask.options.measure ? await model.measureRows(freeDeviceMemory) : undefined;
+    return { ...model.info, ...(measured === undefined ? {} : { mostRows: measured }) };
   }
   if (!model) throw new EngineError('bad-request', 'no model is loaded');
   if (ask.kind === 'upscale') return toPixels(await model.upscale(toFloats(ask.picture), ask.factor));

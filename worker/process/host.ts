@@ -4,7 +4,7 @@ import type { InstalledModel } from '../models/installed.ts';
 import { isBlack, type Pixels } from '../paint/pixels.ts';
 import { openGate } from './gate.ts';
 import { type AskOptions, EngineFailure, type EngineProcess, startEngineProcess } from './parent.ts';
-import type { Ask, LoadNews, Painted, PaintRequest, StepNews } from './protocol.ts';
+import type { Ask, LoadedInfo, LoadNews, Painted, PaintRequest, StepNews } from './protocol.ts';
 
 /**
  * The parent's side of the engine: which process has which model, who may ask it, and what happens when one fails.
@@ -41,7 +41,7 @@ export interface PaintOptions {
 }
 
 export interface Engine {
-  load(model: InstalledModel, onLoading?: (news: LoadNews) => void): Promise<ModelInfo>;
+  load(model: InstalledModel, onLoading?: (news: LoadNews) => void): Promise<LoadedInfo>;
   generate(model: InstalledModel, request: PaintRequest, options?: PaintOptions): Promise<Painted>;
   upscale(
     model: InstalledModel,
@@ -76,7 +76,7 @@ interface Loaded {
   /** None until the pause after failures is over. */
   process: EngineProcess | undefined;
   /** Once it is loaded. */
-  info: ModelInfo | undefined;
+  info: LoadedInfo | undefined;
   loading: Promise<EngineProcess>;
   /** Its failure was told. */
   failed: boolean;
@@ -132,7 +132,9 @@ export function openEngine(options: EngineOptions): Engine {
       const process = startEngineProcess({ onHalved });
       entry.process = process;
       const batch = { ...options.batch, ...(mostRows > 0 ? { mostRows } : {}) };
-      const load = { ...loadOptions(model, options, safe), batch };
+      // Known from a call that failed is known better than measured.
+      const measure = mostRows === 0 && !safe && options.providers[0] !== 'cpu';
+      const load = { ...loadOptions(model, options, safe), batch, measure };
       const ask: Ask = { kind: 'load', dir: model.dir, options: load };
       entry.info = await process.ask(ask, { deadlineMs: LOAD_DEADLINE_MS, onLoading });
       resting = undefined;
@@ -212,7 +214,7 @@ export function openEngine(options: EngineOptions): Engine {
     load: async (model, onLoading) => {
       const leave = await gate.enter(keyOf(model, false));
       try {
-        return (await ready(model, false, undefined, onLoading)).entry.info as ModelInfo;
+        return (await ready(model, false, undefined, onLoading)).entry.info as LoadedInfo;
       } finally {
         leave();
       }

@@ -20,6 +20,8 @@ export type Ask =
 /** Without what no clone can carry. */
 export type PlainLoadOptions = Omit<LoadOptions, 'onProgress' | 'batch'> & {
   batch?: Pick<BatchOptions, 'together' | 'mostRows'>;
+  /** Finds out how many rows a call may have, where the device can be asked for its memory. */
+  measure?: boolean;
 };
 
 export type ToChild = { id: number; ask: Ask } | { id: number; abort: true };
@@ -57,8 +59,11 @@ export interface Painted {
   ms: number;
 }
 
+/** `mostRows`: of native size in one call, where it was measured. */
+export type LoadedInfo = ModelInfo & { mostRows?: number };
+
 export interface Answers {
-  load: ModelInfo;
+  load: LoadedInfo;
   generate: Painted;
   upscale: Pixels;
   check: boolean;

@@ -183,6 +183,29 @@ describe('joining, leaving, stopping', () => {
   });
 });
 
+describe('how many rows a call takes', () => {
+  /** A device of which the rows of the largest call so far take 10 MB each. */
+  const device = (megabytes: number, calls: number[]) => async (): Promise<number> =>
+    (megabytes - 10 * Math.max(0, ...calls)) * 1e6;
+
+  it('is measured by what the device has free: larger and larger calls while the next one fits', async () => {
+    const calls: number[] = [];
+    const model = await loadModel(modelDir('sdxl'), { threads: 1 });
+    const free = device(200, calls);
+    let rows = 0;
+    const measured = await model.measureRows(async () => {
+      if (rows > 0) calls.push(rows);
+      rows = rows === 0 ? 2 : rows * 2;
+      return free();
+    });
+    // 2, 4, 8 and 16 rows were made; 40 MB are left, and four fifths of them are three rows more.
+    expect(calls).toEqual([2, 4, 8, 16]);
+    expect(measured).toBe(18);
+    expect(await model.measureRows(async () => undefined)).toBeUndefined();
+    await model.release();
+  });
+});
+
 describe('the loop', () => {
   const network = {};
   /** A generation of `steps` calls of `rows` rows each, which tells when it is done. */
