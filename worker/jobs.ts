@@ -195,14 +195,14 @@ export function openJobs(deps: JobsDeps): Jobs {
 
 /** Four pictures with both halves of their guidance. */
 const ROWS_OF_A_JOB = 8;
-/** Beyond this a GPU's time per row no longer falls, and each job's grid only comes later. */
-const MOST_JOBS = 8;
 /** Where nobody can tell how much memory a GPU has. */
 const UNMEASURED_JOBS = 2;
 
-/** @param mostRows of native size in one call of the network */
-export const jobsOf = (mostRows: number): number =>
-  Math.min(MOST_JOBS, Math.max(1, Math.floor(mostRows / ROWS_OF_A_JOB)));
+/**
+ * As many as fill a call, and one more: so a short one need not wait for the end of a long one where calls are full.
+ * @param mostRows of native size in one call of the network
+ */
+export const jobsOf = (mostRows: number): number => 1 + Math.max(1, Math.floor(mostRows / ROWS_OF_A_JOB));
 
 /** @param asked MAX_BATCH; 0 = by the device. On the processor a second job only takes the first one's time. */
 export function jobsAtOnce(asked: number, { provider, mostRows }: LoadedInfo): number {

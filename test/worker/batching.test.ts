@@ -105,6 +105,6 @@ it('takes as many jobs as the device has memory for', () => {
   expect(jobsAtOnce(5, info('cpu'))).toBe(5);
   expect(jobsAtOnce(0, info('cpu'))).toBe(1);
   expect(jobsAtOnce(0, info('cuda'))).toBe(2);
-  expect(jobsAtOnce(0, info('cuda', 34))).toBe(4);
-  expect([2, 8, 16, 640].map(jobsOf)).toEqual([1, 1, 2, 8]);
+  expect(jobsAtOnce(0, info('cuda', 34))).toBe(5);
+  expect([2, 8, 16, 64].map(jobsOf)).toEqual([2, 2, 3, 9]);
 });

@@ -174,14 +174,18 @@ function costOf({ waiting }: Place, left = waiting?.call.left ?? 0): number {
 
 /**
  * The least work left goes first, which makes the mean wait as short as it can be (Schrage, "A proof of the
- * optimality of the shortest remaining processing time discipline", 1968); but whoever was passed over for as long
- * as its own work takes comes before all others from then on, so nobody takes much more than twice its time.
+ * optimality of the shortest remaining processing time discipline", 1968); but whoever was passed over for several
+ * times as long as its own work takes comes before all others from then on, so nobody waits for ever.
  */
 function sooner(a: Place, b: Place): number {
-  const [dueA, dueB] = [a.passed >= a.work, b.passed >= b.work];
+  const [dueA, dueB] = [isDue(a), isDue(b)];
   if (dueA !== dueB) return dueA ? -1 : 1;
   return (dueA ? 0 : costOf(a) - costOf(b)) || a.order - b.order;
 }
+
+/** With 1 a full house is served in the order of coming again: everybody is due before long. */
+const PATIENCE = 3;
+const isDue = ({ passed, work }: Place): boolean => passed >= PATIENCE * work;
 
 /** The first, and after it whoever goes into the same call. */
 function company(ranked: readonly Place[], most: number): Place[] {

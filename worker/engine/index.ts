@@ -45,8 +45,8 @@ export async function loadModel(dir: string, options: LoadOptions = {}): Promise
       loop.seated(hooks.signal, (seat) =>
         generate({ ...parts, denoiser: seated(parts.denoiser, seat, info) }, request, hooks),
       ),
-    async measureRows(free) {
-      const rows = await measureRows(parts.denoiser, info, free);
+    async measureRows(free, now) {
+      const rows = await measureRows(parts.denoiser, info, free, now);
       if (rows !== undefined) loop.limit(rows);
       return rows;
     },

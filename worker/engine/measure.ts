@@ -5,13 +5,14 @@ import type { ModelInfo } from './types.ts';
 
 /** Encoders, decoder and the system take memory too: so much of what is free is used at most. */
 const SHARE = 0.8;
-/** Beyond this a GPU's time per row no longer falls. */
 const MOST_ROWS = 64;
+/** A doubling that saves less than this of a row's time makes everybody in the call wait for nothing. */
+const WORTH = 0.05;
 const TOKENS = 77;
 
 /**
- * Doubles the rows of a call of native size until the next doubling would not fit into what is free, going by what the
- * last one took.
+ * Doubles the rows of a call of native size until a row takes as long as before, or the next doubling would not fit
+ * into what is free, going by what the last one took.
  * @param free bytes of the device's memory; undefined where nobody can tell
  * @returns even; undefined where it cannot be measured
  */
@@ -19,21 +20,30 @@ export async function measureRows(
   denoiser: Denoiser,
   { nativeSize, latentFactor }: Pick<ModelInfo, 'nativeSize' | 'latentFactor'>,
   free: () => Promise<number | undefined>,
+  now: () => number = () => performance.now(),
 ): Promise<number | undefined> {
   const row = blankRow(denoiser, nativeSize / latentFactor);
   if (!row) return undefined;
   const side = nativeSize / latentFactor;
   let before = await free();
   let good = 0;
+  let fastest = Number.POSITIVE_INFINITY;
   for (let rows = 2; rows <= MOST_ROWS; rows *= 2) {
+    const call = Array<DenoiserRow>(rows).fill(row);
+    let ms: number;
     try {
-      await denoiser.predict(Array<DenoiserRow>(rows).fill(row), side, side);
+      await denoiser.predict(call, side, side); // the first of its size looks for the fastest kernels
+      const began = now();
+      await denoiser.predict(call, side, side);
+      ms = (now() - began) / rows;
     } catch (error) {
       if (error instanceof EngineError && error.code === 'out-of-memory') return good || undefined;
       throw error;
     }
     const after = await free();
     if (before === undefined || after === undefined) return undefined;
+    if (ms > fastest * (1 - WORTH)) return good;
+    fastest = ms;
     const each = Math.max(0, before - after) / (rows - good);
     good = rows;
     before = after;

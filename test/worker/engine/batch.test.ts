@@ -193,14 +193,24 @@ describe('how many rows a call takes', () => {
     const model = await loadModel(modelDir('sdxl'), { threads: 1 });
     const free = device(200, calls);
     let rows = 0;
-    const measured = await model.measureRows(async () => {
+    const next = async (): Promise<number> => {
       if (rows > 0) calls.push(rows);
       rows = rows === 0 ? 2 : rows * 2;
       return free();
-    });
+    };
+    const measured = await model.measureRows(next, () => 0);
     // 2, 4, 8 and 16 rows were made; 40 MB are left, and four fifths of them are three rows more.
     expect(calls).toEqual([2, 4, 8, 16]);
     expect(measured).toBe(18);
+    // Ten ms a call and ten a row: a row takes 15, 12.5, 11.25, 10.63 … ms, and then saves less than a twentieth.
+    let at = 0;
+    let reads = 0;
+    const clock = (): number => {
+      reads++;
+      if (reads % 2 === 0) at += 10 + 10 * 2 ** (reads / 2);
+      return at;
+    };
+    expect(await model.measureRows(async () => 1e12, clock)).toBe(16);
     expect(await model.measureRows(async () => undefined)).toBeUndefined();
     await model.release();
   });
@@ -262,17 +272,17 @@ describe('the loop', () => {
     expect(Math.max(...calls)).toBe(8);
   });
 
-  it('nobody waits for ever: whoever was passed over for as long as it takes itself goes first', async () => {
+  it('nobody waits for ever: whoever was passed over for three times as long as it takes itself goes first', async () => {
     const { loop, order } = open({ together: false });
     const long = walk(loop, 'long', 8, 10, { order }); // 80 rows of work
-    const stream = (async () => {
-      for (let i = 0; i < 40; i++)
-        await Promise.all([walk(loop, `s${i}`, 2, 4, { order }), walk(loop, `t${i}`, 2, 4, { order })]);
-    })();
-    await Promise.all([long, stream]);
+    // Two streams, so that a short one waits whenever another one ends.
+    const stream = async (name: string): Promise<void> => {
+      for (let i = 0; i < 40; i++) await walk(loop, `${name}${i}`, 2, 4, { order });
+    };
+    await Promise.all([long, stream('s'), stream('t')]);
     const before = order.indexOf('long');
-    expect(before).toBeGreaterThanOrEqual(8); // 10 of 8 rows each are as much as itself
-    expect(before).toBeLessThanOrEqual(12);
+    expect(before).toBeGreaterThanOrEqual(26); // 30 of 8 rows each are three times as much as itself
+    expect(before).toBeLessThanOrEqual(34);
   });
 
   it('a call that fails takes nobody along but its own generation', async () => {
