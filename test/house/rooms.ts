@@ -34,7 +34,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'worker/deliver': ['worker', 'worker/paint', 'worker/process', 'shared/*'],
   'worker/ask': ['worker', 'worker/deliver', 'worker/models', 'worker/paint', 'worker/process', 'shared/*'],
   'worker/process': ['worker', 'worker/engine', 'worker/models', 'worker/paint'],
-  'worker/models': ['worker/engine', 'shared/queue', 'shared/service'],
+  'worker/models': ['worker/engine', 'shared/picture', 'shared/queue', 'shared/service'],
   'worker/cli': ['worker/*', 'worker/engine', 'shared/*'],
 
   'worker/engine': ['worker/engine/*'],
