@@ -45,7 +45,13 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'worker/engine/text',
   ],
   'worker/engine/latents': ['worker/engine', 'worker/engine/onnx', 'worker/engine/schedulers'],
-  'worker/engine/onnx': ['worker/engine', 'worker/engine/families', 'worker/engine/schedulers'],
+  'worker/engine/onnx': [
+    'worker/engine',
+    'worker/engine/families',
+    'worker/engine/graph',
+    'worker/engine/schedulers',
+  ],
+  'worker/engine/graph': ['worker/engine'],
   'worker/engine/parts': ['worker/engine', 'worker/engine/latents', 'worker/engine/onnx'],
   'worker/engine/schedulers': ['worker/engine'],
   'worker/engine/text': [
