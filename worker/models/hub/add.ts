@@ -5,7 +5,7 @@ import { messageOf } from '../../../shared/service/errors.ts';
 import { EngineError, loadModel, weightIndexFile } from '../../engine/index.ts';
 import { importUnclip, isUnclipSource } from '../import/unclip.ts';
 import type { Manifest } from '../manifest.ts';
-import { type Files, hashFile, manifestFor, writeManifest } from './describeModel.ts';
+import { type Files, hashFile, manifestFor, type Origin, writeManifest } from './describeModel.ts';
 import { needSpace, openStaging, refuseExisting } from './disk.ts';
 import { diskError, StoreError } from './errors.ts';
 import { checkLayout } from './layout.ts';
@@ -21,6 +21,8 @@ export interface AddOptions {
   readonly load?: { readonly providers: readonly string[]; readonly threads?: number };
   /** The folder of Kandinsky's prior, where `from` is its decoder's alone. */
   readonly prior?: string;
+  /** Where it comes from; its name here is its title where left out. */
+  readonly origin?: Origin;
   readonly onBytes?: (file: string, done: number, total: number) => void;
   /** What its owner is to know, one sentence at a time. */
   readonly onNote?: (note: string) => void;
@@ -62,7 +64,7 @@ export async function addModel(
       done += bytes;
     }
     await checkLayout(target);
-    const described = await manifestFor(target, name, { title: name }, hashes);
+    const described = await manifestFor(target, name, { title: name, ...options.origin }, hashes);
     const { manifest, notes } = fitSchedule(target, described);
     if (options.load) await tryLoading(target, options.load);
     for (const note of notes) options.onNote?.(note);
