@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { planPull, pull } from '../../../../worker/models/hub/pull.ts';
 import { priorOf } from '../../../../worker/models/hub/selectUnclip.ts';
-import { sourceOf } from '../../../engine/unclip/models.ts';
+import { sourceOf } from '../../engine/unclip/models.ts';
 import { readFolder, startHub } from './fakeHub.ts';
 
 let models: string;
