@@ -19,10 +19,12 @@ import { openProgress, type Progress } from './deliver/progress.ts';
 import type { Metrics } from './metrics.ts';
 import { type RenderDeps, render } from './paint/render.ts';
 import type { Placement } from './placement.ts';
+import { openGate } from './process/gate.ts';
+import type { LoadedInfo } from './process/protocol.ts';
 import { holdBack, wakeNext } from './turns.ts';
 import { leaveToOthers } from './versions.ts';
 
-/** The two queues' handlers, and the ways to stop the job that runs: cancelled, or given back at shutdown. */
+/** The two queues' handlers, and the ways to stop the jobs that run: cancelled, or given back at shutdown. */
 export interface JobsDeps extends RenderDeps, Omit<DeliverDeps, 'redis' | 'store' | 'posted'> {
   queues: Queues;
   discord: Discord;
@@ -32,18 +34,21 @@ export interface JobsDeps extends RenderDeps, Omit<DeliverDeps, 'redis' | 'store
   maxRunning: number;
   /** Where workers differ in their models. */
   placement?: Placement;
+  /** Models that can be loaded at a time; 1 where left out. */
+  maxLoaded?: number;
 }
 
 export interface Jobs {
   onRender: RenderHandler;
   onDeliver: DeliverHandler;
-  /** Stops the job if it is the one that runs here. */
+  /** Stops the job if it runs here. */
   cancel(jobId: string): void;
-  /** Puts the running job back to the front of the queue; another worker paints it. */
+  /** Puts the running jobs back to the front of the queue; another worker paints them. */
   giveBack(): void;
-  /** Asks Redis whether the running job was cancelled; pub/sub loses what is said while it reconnects. */
+  /** Asks Redis whether a running job was cancelled; pub/sub loses what is said while it reconnects. */
   lookForCancel(): Promise<void>;
-  current(): string | undefined;
+  /** Ids of the jobs that run here. */
+  running(): string[];
 }
 
 interface Running {
@@ -54,13 +59,16 @@ interface Running {
 
 export function openJobs(deps: JobsDeps): Jobs {
   const { redis, log, metrics } = deps;
-  let running: Running | undefined;
+  const running = new Set<Running>();
+  // A job may ask the engine more than once; another model's job in between would have the model loaded twice.
+  const gate = openGate(deps.maxLoaded ?? 1);
+  const pace = openPace();
   const posted = new Set<string>();
 
-  const stop = (why: 'cancelled' | 'shutdown'): void => {
-    if (!running || running.why) return;
-    running.why = why;
-    running.abort.abort();
+  const stop = (one: Running, why: 'cancelled' | 'shutdown'): void => {
+    if (one.why) return;
+    one.why = why;
+    one.abort.abort();
   };
 
   const paint = async (job: Job<RenderRequest, RenderResult>, mine: Running): Promise<RenderResult> => {
@@ -70,9 +78,11 @@ export function openJobs(deps: JobsDeps): Jobs {
     const parent = await readParent(deps.queues, jobId);
     let progress: Progress | undefined;
     let step: ((step: number) => void) | undefined;
+    const share = pace.begin();
     try {
       return await render(deps, job.data, {
         signal: mine.abort.signal,
+        ownMs: (ms) => ms * share.mean(),
         onStoreAway: (error) => log.warn({ err: error, jobId }, 'the picture waits for the store'),
         onRecipe: ({ width, height, count, model }) => {
           step = openStepClock((ms) => metrics.stepped(model, ms));
@@ -85,6 +95,7 @@ export function openJobs(deps: JobsDeps): Jobs {
         },
       });
     } finally {
+      share.end();
       await progress?.stop();
     }
   };
@@ -96,11 +107,13 @@ export function openJobs(deps: JobsDeps): Jobs {
     await deps.placement?.leaveToBetter(job, token);
     await holdBack(redis, job, token, { userId, jobId, maxRunning: deps.maxRunning });
     const mine: Running = { jobId, abort: new AbortController(), why: undefined };
-    running = mine;
+    running.add(mine);
+    let leave = (): void => undefined;
     const jobLog = log.child({ jobId });
     const began = performance.now();
     jobLog.info({ action: job.data?.action, start: job.attemptsStarted }, 'painting');
     try {
+      leave = await gate.enter(String(job.data?.model), { signal: mine.abort.signal });
       const result = await paint(job, mine);
       const ms = Math.round(performance.now() - began);
       const { flagged, safety } = result;
@@ -132,7 +145,8 @@ export function openJobs(deps: JobsDeps): Jobs {
       jobLog.error({ err: error }, 'painting failed; it is tried again');
       throw error;
     } finally {
-      if (running === mine) running = undefined;
+      leave();
+      running.delete(mine);
       await wakeNext(deps.queues, redis, userId, jobId).catch((error) =>
         jobLog.debug({ err: error }, 'nobody woken'),
       );
@@ -166,15 +180,66 @@ export function openJobs(deps: JobsDeps): Jobs {
       }
     },
     cancel: (jobId) => {
-      if (running?.jobId === jobId) stop('cancelled');
+      for (const one of running) if (one.jobId === jobId) stop(one, 'cancelled');
     },
-    giveBack: () => stop('shutdown'),
+    giveBack: () => {
+      for (const one of running) stop(one, 'shutdown');
+    },
     lookForCancel: async () => {
-      const jobId = running?.jobId;
-      if (jobId && (await redis.exists(keys.cancelled(jobId))) === 1 && running?.jobId === jobId)
-        stop('cancelled');
+      for (const one of [...running])
+        if ((await redis.exists(keys.cancelled(one.jobId))) === 1) stop(one, 'cancelled');
     },
-    current: () => running?.jobId,
+    running: () => [...running].map(({ jobId }) => jobId),
+  };
+}
+
+/** Four pictures with both halves of their guidance. */
+const ROWS_OF_A_JOB = 8;
+/** Where nobody can tell how much memory a GPU has. */
+const UNMEASURED_JOBS = 2;
+
+/**
+ * As many as fill a call, and one more: so a short one need not wait for the end of a long one where calls are full.
+ * @param mostRows of native size in one call of the network
+ */
+export const jobsOf = (mostRows: number): number => 1 + Math.max(1, Math.floor(mostRows / ROWS_OF_A_JOB));
+
+/** @param asked MAX_BATCH; 0 = by the device. On the processor a second job only takes the first one's time. */
+export function jobsAtOnce(asked: number, { provider, mostRows }: LoadedInfo): number {
+  if (asked > 0) return asked;
+  if (provider === 'cpu') return 1;
+  return mostRows === undefined ? UNMEASURED_JOBS : jobsOf(mostRows);
+}
+
+/**
+ * What a job's painting would have taken alone, as good as it can be known while others paint beside it: time is
+ * shared evenly by all that run, so that the times of all jobs sum up to the worker's own.
+ */
+function openPace(): { begin(): { mean(): number; end(): void } } {
+  let count = 0;
+  let at = performance.now();
+  let shared = 0;
+  const advance = (): void => {
+    const now = performance.now();
+    shared += (now - at) / Math.max(1, count);
+    at = now;
+  };
+  return {
+    begin: () => {
+      advance();
+      count++;
+      const began = { at, shared };
+      return {
+        mean: () => {
+          advance();
+          return at > began.at ? (shared - began.shared) / (at - began.at) : 1;
+        },
+        end: () => {
+          advance();
+          count--;
+        },
+      };
+    },
   };
 }
 

@@ -21,7 +21,7 @@ import { openRegistry, watchReady, watchRedis } from '../shared/service/metrics.
 import { openAsk } from './ask/ask.ts';
 import { openDiscord } from './deliver/discord.ts';
 import { isDelivered } from './deliver/messages.ts';
-import { type Jobs, openJobs } from './jobs.ts';
+import { type Jobs, jobsAtOnce, jobsOf, openJobs } from './jobs.ts';
 import { openMetrics } from './metrics.ts';
 import { openAdapterStore } from './models/adapterStore.ts';
 import {
@@ -69,6 +69,11 @@ async function main(): Promise<void> {
     deadlineMs: env.JOB_DEADLINE_S * 1000,
     safetyChecker: env.SAFETY !== 'off',
     maxLoaded: env.MODELS_RESIDENT,
+    batch: env.BATCH === 'auto' ? {} : { together: env.BATCH === 'together' },
+    onHalved: (mostRows) => {
+      log.warn({ mostRows }, 'a call of the network did not fit into memory; smaller ones from now on');
+      if (env.MAX_BATCH === 0) renders.concurrency = Math.min(renders.concurrency, jobsOf(mostRows));
+    },
     onProviderMissing: (text) => log.error(text),
     onRestart: (failure) => {
       metrics.restarted(failure.code);
@@ -119,7 +124,7 @@ async function main(): Promise<void> {
     sizeOf: (name) => bytesOf(models.get(name)),
     models: () => models.all.map(({ name }) => name),
     warm: engine.loaded,
-    free: () => jobs.current() === undefined,
+    free: () => jobs.running().length < renders.concurrency,
   });
   const rewords = models.all.some(({ manifest }) => manifest.pictureEmbedding === true);
   const jobs: Jobs = openJobs({
@@ -127,9 +132,10 @@ async function main(): Promise<void> {
     model: models.get,
     rewords,
     maxRunning: env.MAX_RUNNING_JOBS,
+    maxLoaded: env.MODELS_RESIDENT,
     placement,
   });
-  const renders = openRenderWorker(connection, jobs.onRender);
+  const renders = openRenderWorker(connection, jobs.onRender, jobsAtOnce(env.MAX_BATCH, info));
   const delivers = openDeliverWorker(connection, jobs.onDeliver);
   const asks = openAskWorker(connection, openAsk({ ...deps, model: models.get, placement }));
   for (const worker of [renders, delivers, asks])
@@ -180,18 +186,15 @@ async function main(): Promise<void> {
   const shutdown = async (): Promise<void> => {
     if (stopping) return jobs.giveBack(); // asked twice: now
     stopping = true;
-    log.info({ job: jobs.current() }, 'stopping');
+    log.info({ jobs: jobs.running() }, 'stopping');
     beat.stop();
     endRetention();
-    const last = jobs.current();
+    const last = jobs.running();
     const late = setTimeout(() => jobs.giveBack(), env.SHUTDOWN_S * 1000);
     await withDeadline(renders.close(), env.SHUTDOWN_S * 1000 + 6_000);
     clearTimeout(late);
-    if (last)
-      await withDeadline(
-        untilDelivered(() => isDelivered(redis, last)),
-        3_000,
-      );
+    const delivered = last.map((jobId) => untilDelivered(() => isDelivered(redis, jobId)));
+    await withDeadline(Promise.all(delivered), 3_000);
     await withDeadline(Promise.allSettled([delivers.close(), asks.close(), retire(redis, id)]), 5_000);
     await withDeadline(Promise.allSettled([engine.close(), health.close(), queues.close()]), 3_000);
     subscriber.disconnect();
@@ -206,6 +209,7 @@ async function main(): Promise<void> {
       model: first.name,
       models: models.all.length,
       provider: info.provider,
+      jobs: renders.concurrency,
       health: health.port,
       ms: Math.round(performance.now() - began),
     },

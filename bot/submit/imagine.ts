@@ -2,6 +2,7 @@ import { ButtonStyle, ComponentType } from 'discord.js';
 import { say, sayDuration } from '../../shared/messages/index.ts';
 import { printCustomId } from '../../shared/picture/customId.ts';
 import { escapeMarkdown } from '../../shared/picture/present.ts';
+import { notesOn } from '../../shared/prompt/index.ts';
 import { expectedWait } from '../../shared/queue/registry.ts';
 import { UserError } from '../../shared/service/errors.ts';
 import type { App, Asker } from '../app.ts';
@@ -34,11 +35,35 @@ export async function imagine(
   if (jobs > MAX_JOBS) throw new UserError('too-many', { n: jobs, max: MAX_JOBS });
   const drafts = draftsOf(prompts, defaultModel);
   if (prompts.length > 1 && !confirmed) return ask(app, asker, answer, typed, attached, drafts);
+  const after = () => tellNotes(app, asker, answer, typed);
   const links = prompts[0]?.images ?? [];
-  if (!attached && links.length === 0) return submit(app, asker, answer, drafts);
+  if (!attached && links.length === 0) {
+    await submit(app, asker, answer, drafts);
+    return after();
+  }
   if (!(await begin(app, asker, drafts))) return;
   const image = await takeImagePrompt(app, asker, attached, links);
   await submit(app, asker, answer, draftsOf(prompts, defaultModel, image));
+  await after();
+}
+
+/** Signs of other programs: how they were read, for whoever typed them. Only where this process answered. */
+async function tellNotes(
+  app: App,
+  { locale, interactionId }: Asker,
+  answer: Answer,
+  typed: string,
+): Promise<void> {
+  const notes = notesOn(typed);
+  if (notes.length === 0 || answer.state !== 'sent') return;
+  const quoted = (text: string): string => text.replaceAll('`', 'ˋ');
+  const lines = notes.map(
+    ({ code, typed, instead }) =>
+      `-# ${say(locale, `note.${code}`, { typed: quoted(typed), instead: quoted(instead) })}`,
+  );
+  await answer
+    .whisper({ content: lines.join('\n'), allowed_mentions: { parse: [] } })
+    .catch((error) => app.log.warn({ err: error, jobId: interactionId }, 'a note was not told'));
 }
 
 /** A permutation asks first: how many, which, and how long they take. */

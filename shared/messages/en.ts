@@ -103,7 +103,7 @@ export const en = {
   'command.compare.loras.name': 'loras',
   'command.compare.loras.description': 'Names of LoRAs, with commas; name:0.5 for a weight',
   'command.inspect.name': 'inspect',
-  'command.inspect.description': 'How a picture was painted, by Dreamgrid, AUTOMATIC1111 or ComfyUI',
+  'command.inspect.description': 'How a picture was painted, by Dreamgrid or by another program',
   'command.inspect.image.name': 'image',
   'command.inspect.image.description': 'The picture file as it was saved',
   'command.describe.name': 'describe',
@@ -327,7 +327,7 @@ export const en = {
   'setup.limits.title': 'Limits',
   'setup.limits.daily': 'Jobs a day for each member (0: no limit)',
   'setup.limits.slow': 'Seconds between two requests (0: off)',
-  'setup.limits.count': 'Pictures in a grid, where nobody says (1 to 4)',
+  'setup.limits.count': 'Pictures in a grid by default (1 to 4)',
   'setup.words.title': 'Words this server does not paint',
   'setup.words.label': 'One word or phrase a line',
   'setup.words.placeholder': 'pumpkin\npumpkin spice*',
@@ -429,6 +429,10 @@ export const en = {
   'problem.nested-too-deep': 'Braces may stand at most {max} deep.',
   'problem.too-many-permutations': 'This makes {count} jobs; at most {max} go at once.',
   'problem.suggestion': 'Did you mean `{suggestion}`?',
+  'note.weight':
+    '`{typed}`: a number weighs the words in front of it here. For these words type `{instead}`.',
+  'note.schedule': '`{typed}` was read as words: nothing changes the prompt midway here. Type `{instead}`.',
+  'note.choice': '`{typed}` was read as one text. For a picture of each type `{instead}`.',
 
   // what to do instead of a parameter that is not taken here
   'instead.image-link': 'Put the link in front of the prompt and use --iw.',

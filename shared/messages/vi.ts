@@ -89,7 +89,7 @@ export const vi = {
   'command.compare.loras.name': 'loras',
   'command.compare.loras.description': 'Tên các LoRA, cách nhau bằng dấu phẩy; tên:0.5 để đặt trọng số',
   'command.inspect.name': 'xem-ảnh',
-  'command.inspect.description': 'Ảnh được vẽ thế nào, bởi Dreamgrid, AUTOMATIC1111 hoặc ComfyUI',
+  'command.inspect.description': 'Ảnh được vẽ thế nào, bởi Dreamgrid hoặc chương trình khác',
   'command.inspect.image.name': 'ảnh',
   'command.inspect.image.description': 'Tệp ảnh như khi được lưu',
   'command.describe.name': 'mô-tả',
@@ -406,6 +406,11 @@ export const vi = {
   'problem.nested-too-deep': 'Ngoặc nhọn được lồng tối đa {max} lớp.',
   'problem.too-many-permutations': 'Lời này tạo ra {count} lượt; mỗi lần tối đa {max}.',
   'problem.suggestion': 'Ý bạn là `{suggestion}`?',
+  'note.weight':
+    '`{typed}`: ở đây con số chỉ mức nặng của phần chữ đứng trước nó. Cho các chữ này, hãy gõ `{instead}`.',
+  'note.schedule':
+    '`{typed}` được đọc như chữ thường: ở đây lời mô tả không đổi giữa chừng. Hãy gõ `{instead}`.',
+  'note.choice': '`{typed}` được đọc như một đoạn chữ. Muốn mỗi thứ một ảnh, hãy gõ `{instead}`.',
 
   'instead.image-link': 'Hãy đặt liên kết ở đầu lời mô tả và dùng --iw.',
   'instead.image-weight': 'Đặt liên kết ở đầu câu lệnh và dùng --iw để chỉnh mức bám theo.',

@@ -173,14 +173,16 @@ export type RenderHandler = (
   signal: AbortSignal | undefined,
 ) => Promise<RenderResult>;
 
+/** @param jobs that are painted at the same time */
 export function openRenderWorker(
   connection: Connection,
   handler: RenderHandler,
+  jobs = 1,
 ): Worker<RenderRequest, RenderResult> {
   return new Worker<RenderRequest, RenderResult>(RENDER, handler, {
     ...WORKER,
     connection,
-    concurrency: 1,
+    concurrency: jobs,
     autorun: false,
   });
 }

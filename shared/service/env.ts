@@ -107,6 +107,14 @@ export const envTable = {
     help: 'models that a worker keeps loaded, where its memory allows; the one used least recently goes',
   },
   THREADS: { schema: count(0, 256).default(0), help: 'threads of the engine; 0 = physical cores' },
+  MAX_BATCH: {
+    schema: count(0, 64).default(0),
+    help: "jobs that a worker paints at the same time; 0 = as many as the GPU's memory takes, 1 on the processor",
+  },
+  BATCH: {
+    schema: z.enum(['auto', 'together', 'apart']).default('auto'),
+    help: 'whether their rows share the calls of the network; apart = every job has its own, so that pictures are exact on a GPU too; auto = together on a GPU, apart on the processor',
+  },
   JOB_DEADLINE_S: {
     schema: count(5, 86_400).default(600),
     help: 'a picture that takes longer is stopped and retried once',

@@ -1,7 +1,8 @@
 /**
- * `npm run bench [-- start|imagine|engine|load|cluster …]`: measures, never asserts. Figures that belong together come from
+ * `npm run bench [-- start|imagine|engine|load|batching|cluster …]`: measures, never asserts. Figures that belong together come from
  * one run; machines are noisy, so read the ratios and not the third digit.
  */
+import { benchBatching } from './batching.ts';
 import { benchCluster } from './cluster.ts';
 import { benchEngine } from './engine.ts';
 import { benchImagine } from './imagine.ts';
@@ -13,6 +14,7 @@ const benches: Record<string, () => Promise<void>> = {
   imagine: benchImagine,
   engine: benchEngine,
   load: benchLoad,
+  batching: benchBatching,
   cluster: benchCluster,
 };
 

@@ -23,7 +23,7 @@ export const FAULTS: readonly (readonly [fault: string, outcome: string])[] = [
   ['answer lost after a successful create', '1 message'],
   ['token expired', 'edit by message id; REST keeps its bot token'],
   ['message or channel deleted meanwhile', 'ends quietly; reservation released'],
-  ['permission lost', 'one attempt, logged'],
+  ['permission lost', 'one attempt there, then a direct message to its owner, else logged'],
   ['the same interaction delivered twice, or two bots', '1 job, 1 message'],
   ['bot killed while 20 jobs run', 'all 20 delivered'],
   [

@@ -36,6 +36,8 @@ describe.skipIf(!wanted || !able)(`the images of the Dockerfile${wanted && able 
     expect(built.status, built.stderr.slice(-3_000)).toBe(0);
     for (const name of ['bot', 'worker']) containers[name] = buildah('from', `dreamgrid-${name}`);
     stack = await startFaultStack();
+    chmodSync(stack.models?.root as string, 0o755);
+    chownSync(stack.dataDir, 1000, 1000);
   }, 3_600_000);
   afterAll(async () => {
     for (const child of running) if (child.pid) process.kill(-child.pid, 'SIGKILL');
@@ -83,8 +85,6 @@ describe.skipIf(!wanted || !able)(`the images of the Dockerfile${wanted && able 
   });
 
   it('paint a grid', async () => {
-    chmodSync(stack.models?.root as string, 0o755);
-    chownSync(stack.dataDir, 1000, 1000);
     await Promise.all([ready('bot', 'dist/bot/main.js'), ready('worker', 'dist/worker/main.js')]);
     await stack.grid(await stack.imagine('out of an image'), 600_000);
   }, 900_000);

@@ -8,6 +8,7 @@ import { pictureKeys, type Store } from '../../shared/picture/store.ts';
 import {
   caretLines,
   drawStyle,
+  notesOn,
   type ParsedPrompt,
   type Problem,
   parsePrompt,
@@ -95,6 +96,8 @@ function parse(
   const link = parsed.prompts.flatMap((prompt) => [...prompt.images, ...prompt.srefs])[0];
   if (link !== undefined)
     throw new UsageError('Links to pictures work on Discord only; here use --image FILE.');
+  for (const { code, typed, instead } of notesOn(text))
+    process.stderr.write(`${say('en', `note.${code}`, { typed, instead })}\n`);
   return parsed.prompts.map((prompt) => drawStyle(prompt, () => randomInt(2 ** 32)));
 }
 

@@ -36,6 +36,7 @@ dreamgrid models pull OWNER/NAME[@REVISION]      fetch a model from the hub (HF_
 dreamgrid models add FILE|DIR [--as NAME]        take in a .safetensors, a diffusers folder, or a folder of ONNX
                  [--vae FILE]                    files; with another autoencoder than the model's own
                  [--steps N] [--guidance X] [--scheduler NAME] [--prediction epsilon|v_prediction]
+                 [--variant fp16|full]           a folder's weights, where they are there in two sizes
                  [--link] [--no-load]            ONNX: hard links instead of copies; without trying to load it
                  [--prior DIR]                   Kandinsky 2.2: the folder of its prior
 dreamgrid models verify [NAME …]                 compare every byte with the manifest
@@ -136,6 +137,7 @@ const addOptions = {
   yes: { type: 'boolean' },
   link: { type: 'boolean' },
   'no-load': { type: 'boolean' },
+  variant: { type: 'string' },
   ...settingOptions,
   prior: { type: 'string' },
 } as const;
@@ -150,7 +152,8 @@ export const add = command(modelUsage, addOptions, async ({ models, words, flags
   const onBytes = (file: string, done: number, total: number): void => bar.show(file, done, total);
   const notes: string[] = [];
   const common = { ...(flags['no-load'] ? {} : { load }), onBytes };
-  const settings = importSettings(flags);
+  const variant = variantOf(flags['variant'] as string | undefined);
+  const settings = { ...importSettings(flags), ...(variant ? { variant } : {}) };
   const importable = (await isImportable(from)) && !(await isUnclipSource(from));
   if (!importable && Object.keys(settings).length > 0)
     throw new StoreError('usage', `${from} is no .safetensors: --${Object.keys(settings)[0]} is for those.`);

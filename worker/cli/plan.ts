@@ -73,7 +73,7 @@ async function measure(env: Env, model: InstalledModel, seconds: number | undefi
 }
 
 async function readPace(env: Env, model: string): Promise<Pick<ModelCost, 'gridS' | 'pictureS'> | undefined> {
-  const redis = await connectRedis(producerConnection(env.REDIS_URL, env.REDIS_CA));
+  const redis = await connectRedis(producerConnection(env));
   try {
     const [grid, picture] = await redis.hmget(keys.pace, `${model} imagine`, `${model} upscale-subtle`);
     if (grid == null) return undefined;

@@ -84,7 +84,8 @@ export async function generate(
     { plan, start, calls, stop, size, maxBatch, signal },
     (batch, index, call, from) => {
       const roll = request.tile ? rollOf(call, height, width) : undefined;
-      return predict(parts, batch, plan, index, told, from, height, width, roll);
+      const left = canvases.length * (stop - call) - (from + batch.length);
+      return predict(parts, batch, plan, index, told, from, height, width, roll, left);
     },
     async (done) => {
       const latest = canvases.map((canvas) => canvas.imagined);
@@ -195,6 +196,7 @@ async function tellPictures(parts: Parts, request: GenerateRequest, hooks: Gener
   return told;
 }
 
+/** @param left pictures' steps that come after this call */
 async function predict(
   parts: Parts,
   batch: readonly Canvas[],
@@ -205,6 +207,7 @@ async function predict(
   height: number,
   width: number,
   roll: readonly [number, number] | undefined,
+  left: number,
 ): Promise<Prediction[]> {
   const { denoiser, family } = parts;
   const toldTo = (canvas: Canvas): Told => told[first + batch.indexOf(canvas)]!;
@@ -228,7 +231,7 @@ async function predict(
     ...pairs.map((canvas) => row(canvas, toldTo(canvas).negative!)),
     ...order.map((canvas) => row(canvas, toldTo(canvas).positive)),
   ];
-  const raw = await denoiser.predict(rows, height, width);
+  const raw = await denoiser.predict(rows, height, width, { left: (left * rows.length) / batch.length });
   const outputs = roll ? raw.map((output) => rolled(output, height, width, -roll[0], -roll[1])) : raw;
   return batch.map((canvas) => {
     const towards = outputs[pairs.length + order.indexOf(canvas)]!;

@@ -1,11 +1,14 @@
 /** The engine: a folder of ONNX files in, pictures out. A pure library: no queue, no Discord, no environment. */
 
+import { openStepLoop, type Seat } from './batch.ts';
 import { EngineError } from './errors.ts';
 import { generate } from './generate.ts';
+import type { Denoiser } from './latents/denoiser.ts';
 import { loadParts } from './load.ts';
+import { measureRows } from './measure.ts';
 import { openFolder } from './onnx/folder.ts';
 import { embed } from './text/embed.ts';
-import type { LoadOptions, Model } from './types.ts';
+import type { LoadOptions, Model, ModelInfo } from './types.ts';
 import { unclipLayout } from './unclip/layout.ts';
 import { loadUnclip } from './unclip/load.ts';
 
@@ -33,11 +36,21 @@ export async function loadModel(dir: string, options: LoadOptions = {}): Promise
   if (layout) return loadUnclip(folder, layout, options);
   const parts = await loadParts(dir, options);
   const { encoders, family, info } = parts;
+  const { batch = {} } = options;
+  const loop = openStepLoop({ ...batch, together: batch.together ?? info.provider !== 'cpu' });
   return {
     dir,
     family: family.name,
     info,
-    generate: (request, hooks = {}) => generate(parts, request, hooks),
+    generate: (request, hooks = {}) =>
+      loop.seated(hooks.signal, (seat) =>
+        generate({ ...parts, denoiser: seated(parts.denoiser, seat, info) }, request, hooks),
+      ),
+    async measureRows(free, now) {
+      const rows = await measureRows(parts.denoiser, info, free, now);
+      if (rows !== undefined) loop.limit(rows);
+      return rows;
+    },
     async upscale(picture, factor) {
       if (!parts.upscaler) throw new EngineError('unsupported', `${dir} has no upscaler`);
       return parts.upscaler.upscale(picture, factor);
@@ -55,5 +68,22 @@ export async function loadModel(dir: string, options: LoadOptions = {}): Promise
       for (const session of parts.sessions) await session.release();
       await parts.adapters.release();
     },
+  };
+}
+
+/** The network as one of several generations sees it that paint at the same time. */
+function seated(denoiser: Denoiser, seat: Seat, { nativeSize, latentFactor }: ModelInfo): Denoiser {
+  const native = (nativeSize / latentFactor) ** 2;
+  return {
+    ...denoiser,
+    predict: (rows, height, width, { left = 0 } = {}) =>
+      seat.ask({
+        network: denoiser,
+        shape: `${height}x${width}`,
+        rows,
+        weight: (height * width) / native,
+        left,
+        run: (all, most) => denoiser.predict(all, height, width, { most }),
+      }),
   };
 }

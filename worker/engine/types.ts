@@ -42,7 +42,24 @@ export interface LoadOptions {
       | undefined;
     readonly superRes?: { readonly steps?: number | undefined } | undefined;
   };
+  /** How several generations at the same time share the network. */
+  readonly batch?: BatchOptions;
   readonly onProgress?: (part: string, index: number, total: number) => void;
+}
+
+export interface BatchOptions {
+  /**
+   * Whether their rows go into one call. Where left out: on a GPU, where a call of many rows takes little longer than
+   * one of few, and not on the processor, where it gains nothing. false keeps every picture exactly as it is alone on
+   * a GPU too: there the rounding of a call depends on its number of rows.
+   */
+  readonly together?: boolean;
+  /** Rows of the model's native size in one call; as many as there are where left out. A guided picture has two. */
+  readonly mostRows?: number;
+  /** Told of every call's rows before it is made; what it throws, the call throws. */
+  readonly onCall?: (rows: number) => void | Promise<void>;
+  /** Memory ran out, and the step was repeated with half of what did not fit; it stays so. */
+  readonly onHalved?: (mostRows: number) => void;
 }
 
 export interface PromptPart {
@@ -213,6 +230,12 @@ export interface Model {
   readonly info: ModelInfo;
   /** Between steps the signal is looked at and the event loop gets its turn. */
   generate(request: GenerateRequest, hooks?: GenerateHooks): Promise<GenerateResult>;
+  /**
+   * Finds how many rows of native size one call of the network is best made of, by the device's free bytes and by the
+   * time of a row, and keeps to that; undefined where it cannot be known. Nothing may be painted meanwhile.
+   * @param now milliseconds; the process' own clock where left out
+   */
+  measureRows(free: () => Promise<number | undefined>, now?: () => number): Promise<number | undefined>;
   /** Throws EngineError('unsupported') where there is no upscaler. */
   upscale(picture: Picture, factor: 2 | 4): Promise<Picture>;
   /** Present where the model has an image encoder. */

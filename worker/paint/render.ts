@@ -34,6 +34,8 @@ export interface RenderDeps extends PaintDeps {
 export interface RenderOptions {
   signal?: AbortSignal | undefined;
   onRecipe?: (recipe: Recipe) => void;
+  /** Of so many milliseconds of painting, those that were not spent on jobs beside it. */
+  ownMs?: (ms: number) => number;
   onStep?: (news: StepNews) => void;
   /** What is painted waits for a store that is away. */
   onStoreAway?: (error: StoreAwayError) => void;
@@ -90,7 +92,7 @@ export async function render(
   const result = await storeResult(deps, jobId, recipe, painting, safety);
   await faultPoint('after-store');
   await keep(deps, jobId, recipe);
-  await recordPace(deps.redis, recipe.model, request.action, painting.ms);
+  await recordPace(deps.redis, recipe.model, request.action, options.ownMs?.(painting.ms) ?? painting.ms);
   return result;
 }
 

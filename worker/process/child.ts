@@ -7,11 +7,12 @@ import type { Model, Step } from '../engine/types.ts';
 import { faultPoint } from '../fault.ts';
 import { readSafetensors } from '../models/import/safetensors.ts';
 import { toFloats, toPixels } from '../paint/pixels.ts';
+import { freeDeviceMemory } from './deviceMemory.ts';
 import type { Ask, FromChild, StepNews, ToChild } from './protocol.ts';
 
 /**
  * The engine's process: ONNX Runtime blocks the event loop while a model runs and takes the process with it when
- * it crashes, so it lives here, alone, and the parent stays awake. One model, one question at a time.
+ * it crashes, so it lives here, alone, and the parent stays awake. One model, several questions at a time.
  */
 let model: Model | undefined;
 const aborts = new Map<number, AbortController>();
@@ -47,6 +48,16 @@ async function serve(id: number, ask: Ask): Promise<void> {
   }
 }
 
+const onHalved = (mostRows: number): void => void tell({ kind: 'halved', mostRows });
+/** Where a test lets a call of more than one guided picture fail for lack of memory, or a large one crash. */
+const onCall = async (rows: number): Promise<void> => {
+  if (rows > 8) await faultPoint('engine-large');
+  if (rows > 2)
+    await faultPoint('engine-call').catch(({ message }: Error) => {
+      throw new EngineError('out-of-memory', message);
+    });
+};
+
 /** ONNX Runtime has no error codes; these are its words for memory (CPU arena, CUDA, a failed JS allocation). */
 const codeOf = (message: string): string =>
   /out of memory|bad_alloc|failed to allocate|allocation failed|CUDA_ERROR_OUT_OF_MEMORY/i.test(message)
@@ -57,8 +68,13 @@ async function answer(id: number, ask: Ask, signal: AbortSignal): Promise<unknow
   if (ask.kind === 'load') {
     const onProgress = (part: string, index: number, total: number): void =>
       void tell({ id, kind: 'loading', news: { part, index, total } });
-    model = await loadModel(ask.dir, { ...ask.options, onProgress });
-    return model.info;
+    model = await loadModel(ask.dir, {
+      ...ask.options,
+      onProgress,
+      batch: { ...ask.options.batch, onCall, onHalved },
+    });
+    const measured = ask.options.measure ? await model.measureRows(freeDeviceMemory) : undefined;
+    return { ...model.info, ...(measured === undefined ? {} : { mostRows: measured }) };
   }
   if (!model) throw new EngineError('bad-request', 'no model is loaded');
   if (ask.kind === 'upscale') return toPixels(await model.upscale(toFloats(ask.picture), ask.factor));

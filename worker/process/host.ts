@@ -1,14 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Embeddings, LoadOptions, ModelInfo } from '../engine/types.ts';
+import type { BatchOptions, Embeddings, LoadOptions, ModelInfo } from '../engine/types.ts';
 import type { InstalledModel } from '../models/installed.ts';
 import { isBlack, type Pixels } from '../paint/pixels.ts';
+import { openGate } from './gate.ts';
 import { type AskOptions, EngineFailure, type EngineProcess, startEngineProcess } from './parent.ts';
-import type { Ask, LoadNews, Painted, PaintRequest, StepNews } from './protocol.ts';
+import type { Ask, LoadedInfo, LoadNews, Painted, PaintRequest, StepNews } from './protocol.ts';
 
 /**
- * The parent's side of the engine: which process has which model, and what happens when one fails. A process
- * that crashed, hung or ran out of memory is replaced and the question asked once more; the second failure is
- * the caller's. Whoever crashes again and again is started slower and slower.
+ * The parent's side of the engine: which process has which model, who may ask it, and what happens when one fails.
+ * Several questions are in a process at a time. One that crashed, hung or ran out of memory is replaced, and each
+ * question that was in it is asked once more, alone; the second failure is its caller's. Whoever crashes again and
+ * again is started slower and slower.
  */
 export interface EngineOptions {
   providers: readonly string[];
@@ -21,7 +23,13 @@ export interface EngineOptions {
   maxLoaded?: number;
   /** Kinder to tests than 1 s. */
   firstDelayMs?: number;
+  /** How jobs share the network's calls; see the engine's BatchOptions. */
+  batch?: Pick<BatchOptions, 'together'>;
+  /** Rows of one call of the network; as many as there are, or as memory was found to take, where left out. */
+  mostRows?: number;
   onRestart?: (failure: EngineFailure) => void;
+  /** Memory ran out: so many rows go into a call from now on. */
+  onHalved?: (mostRows: number) => void;
   /** A model paints on another provider than the first one asked for; the text says which, and why. */
   onProviderMissing?: (text: string) => void;
 }
@@ -33,7 +41,7 @@ export interface PaintOptions {
 }
 
 export interface Engine {
-  load(model: InstalledModel, onLoading?: (news: LoadNews) => void): Promise<ModelInfo>;
+  load(model: InstalledModel, onLoading?: (news: LoadNews) => void): Promise<LoadedInfo>;
   generate(model: InstalledModel, request: PaintRequest, options?: PaintOptions): Promise<Painted>;
   upscale(
     model: InstalledModel,
@@ -65,29 +73,81 @@ const LOAD_DEADLINE_MS = 900_000;
 const RESTARTS = new Set(['crashed', 'hung', 'out-of-memory']);
 
 interface Loaded {
-  process: EngineProcess;
-  info: ModelInfo;
+  /** None until the pause after failures is over. */
+  process: EngineProcess | undefined;
+  /** Once it is loaded. */
+  info: LoadedInfo | undefined;
+  loading: Promise<EngineProcess>;
+  /** Its failure was told. */
+  failed: boolean;
 }
 
 export function openEngine(options: EngineOptions): Engine {
   const { deadlineMs, maxLoaded = 1, firstDelayMs = 1_000 } = options;
   const loaded = new Map<string, Loaded>(); // oldest use first
+  const gate = openGate(maxLoaded);
+  const closing = new AbortController();
+  let mostRows = options.mostRows ?? 0;
   let failures = 0;
   let resting: string | undefined;
-  let closed = false;
-  let turn: Promise<unknown> = Promise.resolve();
-
-  /** One question at a time: two at once would only fight for the same cores or GPU. */
-  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
-    const mine = turn.then(work, work);
-    turn = mine.catch(() => undefined);
-    return mine;
-  };
 
   const drop = async (key: string): Promise<void> => {
     const old = loaded.get(key);
     loaded.delete(key);
-    await old?.process.kill();
+    await old?.process?.kill();
+  };
+
+  const fail = (entry: Loaded, failure: EngineFailure): void => {
+    const lives = entry.process?.alive && failure.code !== 'out-of-memory';
+    if (entry.failed || lives || !RESTARTS.has(failure.code)) return;
+    entry.failed = true;
+    failures++;
+    options.onRestart?.(failure);
+  };
+
+  const onHalved = (rows: number): void => {
+    mostRows = rows;
+    options.onHalved?.(rows);
+  };
+
+  /** A process with the model, begun when those have ended whose memory it needs. */
+  const start = async (
+    key: string,
+    entry: Loaded,
+    model: InstalledModel,
+    safe: boolean,
+    onLoading: ((news: LoadNews) => void) | undefined,
+  ): Promise<EngineProcess> => {
+    try {
+      if (failures > 0) {
+        resting = `the engine failed ${failures} times in a row`;
+        const delay = Math.min(LONGEST_DELAY_MS, firstDelayMs * 2 ** (failures - 1));
+        await sleep(delay, undefined, { signal: closing.signal }).catch(() => undefined);
+      }
+      // Whoever starts is inside the gate, so of those that are loaded enough are asked by nobody.
+      const idle = [...loaded.keys()].filter((other) => other !== key && !gate.busy(other));
+      for (const old of idle.slice(0, Math.max(0, loaded.size - maxLoaded))) await drop(old);
+      if (closing.signal.aborted || loaded.get(key) !== entry)
+        throw new EngineFailure('aborted', 'shutting down');
+      const process = startEngineProcess({ onHalved });
+      entry.process = process;
+      const batch = { ...options.batch, ...(mostRows > 0 ? { mostRows } : {}) };
+      // Known from a call that failed is known better than measured.
+      const measure = mostRows === 0 && !safe && options.providers[0] !== 'cpu';
+      const load = { ...loadOptions(model, options, safe), batch, measure };
+      const ask: Ask = { kind: 'load', dir: model.dir, options: load };
+      entry.info = await process.ask(ask, { deadlineMs: LOAD_DEADLINE_MS, onLoading });
+      resting = undefined;
+      const missing = missingProviders(model.name, entry.info);
+      if (missing !== undefined) options.onProviderMissing?.(missing);
+      return process;
+    } catch (error) {
+      if (loaded.get(key) === entry) {
+        fail(entry, error as EngineFailure);
+        await drop(key);
+      }
+      throw error;
+    }
   };
 
   const ready = async (
@@ -95,80 +155,70 @@ export function openEngine(options: EngineOptions): Engine {
     safe: boolean,
     signal?: AbortSignal,
     onLoading?: (news: LoadNews) => void,
-  ): Promise<Loaded> => {
-    // A killed one has its memory until it is gone.
-    for (const [key, { process }] of [...loaded]) if (!process.alive) await drop(key);
-    const key = `${model.name}|${model.hash}|${safe}`;
-    const known = loaded.get(key);
-    if (known) {
+  ): Promise<{ entry: Loaded; process: EngineProcess }> => {
+    const key = keyOf(model, safe);
+    for (;;) {
+      // A killed one has its memory until it is gone.
+      for (const [other, { process }] of [...loaded]) if (process?.alive === false) await drop(other);
+      let entry = loaded.get(key);
       loaded.delete(key);
-      loaded.set(key, known);
-      return known;
-    }
-    if (failures > 0) {
-      resting = `the engine failed ${failures} times in a row`;
-      const delay = Math.min(LONGEST_DELAY_MS, firstDelayMs * 2 ** (failures - 1));
-      await sleep(delay, undefined, signal ? { signal } : {}).catch(() => {
-        throw new EngineFailure('aborted', 'stopped while the engine restarted');
-      });
-    }
-    for (const old of [...loaded.keys()].slice(0, Math.max(0, loaded.size - maxLoaded + 1))) await drop(old);
-    if (closed) throw new EngineFailure('aborted', 'shutting down');
-    const process = startEngineProcess();
-    const entry: Loaded = { process, info: undefined as unknown as ModelInfo };
-    loaded.set(key, entry);
-    try {
-      const ask: Ask = {
-        kind: 'load',
-        dir: model.dir,
-        options: loadOptions(model, options, safe),
-      };
-      entry.info = await process.ask(ask, { deadlineMs: LOAD_DEADLINE_MS, signal, onLoading });
-      resting = undefined;
-      const missing = missingProviders(model.name, entry.info);
-      if (missing !== undefined) options.onProviderMissing?.(missing);
-      return entry;
-    } catch (error) {
-      await drop(key);
-      throw error;
+      if (entry) loaded.set(key, entry);
+      else {
+        entry = { process: undefined, info: undefined, loading: NEVER, failed: false };
+        loaded.set(key, entry);
+        entry.loading = start(key, entry, model, safe, onLoading);
+        entry.loading.catch(() => undefined);
+      }
+      const process = await unlessStopped(entry.loading, signal);
+      // What does not hear that one is to stop may hang, and would take the next along.
+      await unlessStopped(process.heard(), signal);
+      if (process.alive) return { entry, process };
     }
   };
 
-  /** Asks, and asks a fresh process once more where that can help. */
-  const withRetry = <T>(
+  /**
+   * Asks, and asks a fresh process once more where that can help: alone, so that whoever brings a process down twice
+   * takes nobody along, and what did not fit beside others has all the memory.
+   */
+  const withRetry = async <T>(
     model: InstalledModel,
     signal: AbortSignal | undefined,
     ask: (process: EngineProcess, again: EngineFailure | undefined) => Promise<T>,
-  ): Promise<T> =>
-    inTurn(async () => {
-      let before: EngineFailure | undefined;
-      for (;;) {
-        const safe = before?.code === 'not-a-number';
-        try {
-          const { process } = await ready(model, safe, signal);
-          const answer = await ask(process, before);
-          failures = 0;
-          return answer;
-        } catch (error) {
-          const failure = error as EngineFailure;
-          if (RESTARTS.has(failure.code)) {
-            failures++;
-            options.onRestart?.(failure);
-            // What ran out of memory needs all of it; what crashed takes nobody along.
-            const asked = `${model.name}|`;
-            for (const key of [...loaded.keys()])
-              if (failure.code === 'out-of-memory' || key.startsWith(asked)) await drop(key);
-          }
-          const saferExists = options.providers.some((name) => name !== 'cpu');
-          const worthwhile = RESTARTS.has(failure.code) || (failure.code === 'not-a-number' && saferExists);
-          if (before || !worthwhile || signal?.aborted || closed) throw failure;
-          before = failure;
-        }
+  ): Promise<T> => {
+    let before: EngineFailure | undefined;
+    for (;;) {
+      const safe = before?.code === 'not-a-number';
+      const leave = await gate.enter(keyOf(model, safe), { signal, alone: before !== undefined });
+      let used: Loaded | undefined;
+      try {
+        if (before?.code === 'out-of-memory') for (const key of [...loaded.keys()]) await drop(key);
+        const { entry, process } = await ready(model, safe, signal);
+        used = entry;
+        const answer = await ask(process, before);
+        failures = 0;
+        return answer;
+      } catch (error) {
+        const failure = error as EngineFailure;
+        if (used) fail(used, failure);
+        const saferExists = options.providers.some((name) => name !== 'cpu');
+        const worthwhile = RESTARTS.has(failure.code) || (failure.code === 'not-a-number' && saferExists);
+        if (before || !worthwhile || signal?.aborted || closing.signal.aborted) throw failure;
+        before = failure;
+      } finally {
+        leave();
       }
-    });
+    }
+  };
 
   return {
-    load: (model, onLoading) => inTurn(async () => (await ready(model, false, undefined, onLoading)).info),
+    load: async (model, onLoading) => {
+      const leave = await gate.enter(keyOf(model, false));
+      try {
+        return (await ready(model, false, undefined, onLoading)).entry.info as LoadedInfo;
+      } finally {
+        leave();
+      }
+    },
     generate: (model, request, { signal, onStep, previewEveryMs = 1_000 } = {}) =>
       withRetry(model, signal, async (process, again) => {
         const ask = {
@@ -196,14 +246,33 @@ export function openEngine(options: EngineOptions): Engine {
     problems: () => (resting ? [resting] : []),
     loaded: () =>
       [...loaded].flatMap(([key, { process, info }]) =>
-        process.alive && info ? (key.split('|')[0] ?? []) : [],
+        process?.alive && info ? (key.split('|')[0] ?? []) : [],
       ),
-    pids: () => [...loaded.values()].flatMap(({ process }) => process.pid ?? []),
+    pids: () => [...loaded.values()].flatMap(({ process }) => (process?.alive && process.pid) || []),
     close: async () => {
-      closed = true;
+      closing.abort();
       for (const key of [...loaded.keys()]) await drop(key);
     },
   };
+}
+
+const keyOf = ({ name, hash }: InstalledModel, safe: boolean): string => `${name}|${hash}|${safe}`;
+const NEVER = new Promise<never>(() => undefined);
+
+/** What others wait for too goes on. */
+async function unlessStopped<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) return work;
+  let onAbort = (): void => undefined;
+  const stopped = new Promise<never>((_, reject) => {
+    onAbort = () => reject(new EngineFailure('aborted', 'stopped before it began'));
+    if (signal.aborted) onAbort();
+    signal.addEventListener('abort', onAbort, { once: true });
+  });
+  try {
+    return await Promise.race([work, stopped]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
 }
 
 /** The loud word where a provider could not be started; undefined where the first one asked for is at work. */

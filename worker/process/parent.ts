@@ -19,7 +19,7 @@ export interface AskOptions {
   signal?: AbortSignal | undefined;
   onStep?: ((news: StepNews) => void) | undefined;
   onLoading?: ((news: LoadNews) => void) | undefined;
-  /** After this the process is killed. */
+  /** After this it is stopped, and the process killed where it does not stop or does nothing else. */
   deadlineMs: number;
 }
 
@@ -27,7 +27,10 @@ export interface EngineProcess {
   readonly pid: number | undefined;
   /** False once it has ended or was told to. */
   readonly alive: boolean;
+  /** Several at a time; what one of them does wrong is its own failure, but for what ends the process. */
   ask<A extends Ask>(ask: A, options: AskOptions): Promise<Answers[A['kind']]>;
+  /** Resolves once it has answered every request to stop, or has ended: until then it may hang. */
+  heard(): Promise<void>;
   /** Ends it at once, also in the middle of a model call; resolves when it is gone and its memory is free. */
   kill(): Promise<void>;
 }
@@ -40,17 +43,26 @@ interface Pending {
   reject(error: EngineFailure): void;
 }
 
-/** Between two steps the child sees the request to stop; one that does not within this time is killed. */
+/**
+ * Between two steps the child sees the request to stop; one that does not within this time is killed, unless it works
+ * for others too: their deadlines tell whether it hangs or has a long step.
+ */
 const ABORT_GRACE_MS = 5_000;
 /** A process inside a driver's call (state D) may never end: its memory is lost, but not the worker's time. */
 const EXIT_MS = 10_000;
 /** A model is a stranger's file: its process gets no secret that it could give away. */
 const SECRET = /TOKEN|PASSWORD|SECRET|REDIS_URL|_KEY$/i;
 
+export interface ProcessOptions {
+  /** Memory ran out in a call of the network, which now takes so many rows of the model's native size. */
+  onHalved?: ((mostRows: number) => void) | undefined;
+}
+
 /** One child with one model. */
-export function startEngineProcess(abortGraceMs = ABORT_GRACE_MS): EngineProcess {
+export function startEngineProcess({ onHalved }: ProcessOptions = {}): EngineProcess {
   const child = forkChild();
   const pending = new Map<number, Pending>();
+  const deaf = new Map<number, () => void>();
   const last: string[] = [];
   let nextId = 1;
   let ended: string | undefined;
@@ -62,6 +74,12 @@ export function startEngineProcess(abortGraceMs = ABORT_GRACE_MS): EngineProcess
   };
   child.stdout?.on('data', keep);
   child.stderr?.on('data', keep);
+  const unheard = new Map<number, Promise<void>>();
+  const hear = (id: number): void => {
+    deaf.get(id)?.();
+    deaf.delete(id);
+    unheard.delete(id);
+  };
   const gone = new Promise<void>((resolve) => {
     const end = (how: string): void => {
       ended ??= how;
@@ -70,6 +88,7 @@ export function startEngineProcess(abortGraceMs = ABORT_GRACE_MS): EngineProcess
           new EngineFailure('crashed', `the engine process ended (${ended})${lastLine(last)}`.slice(0, 600)),
         );
       pending.clear();
+      for (const id of [...deaf.keys()]) hear(id);
       resolve();
     };
     child.once('exit', (code, signal) => end(signal ?? `exit code ${code}`));
@@ -77,6 +96,8 @@ export function startEngineProcess(abortGraceMs = ABORT_GRACE_MS): EngineProcess
   });
 
   child.on('message', (message: FromChild) => {
+    if (message.kind === 'halved') return onHalved?.(message.mostRows);
+    if (message.kind === 'done' || message.kind === 'failed') hear(message.id);
     const question = pending.get(message.id);
     if (!question) return;
     if (message.kind === 'step') return question.onStep?.(message.news);
@@ -114,32 +135,54 @@ export function startEngineProcess(abortGraceMs = ABORT_GRACE_MS): EngineProcess
       return ended === undefined && !killed;
     },
     kill,
+    heard: async () => {
+      await Promise.all(unheard.values());
+    },
     ask: async (ask, { signal, onStep, onLoading, deadlineMs }) => {
       if (ended !== undefined || killed)
         throw new EngineFailure('crashed', `the engine process ended (${ended ?? 'killed'})`);
       if (signal?.aborted) throw new EngineFailure('aborted', 'stopped before it began');
       const id = nextId++;
       const timers: NodeJS.Timeout[] = [];
-      const giveUp = (code: string, message: string): void => {
+      let late = false;
+      const giveUp = (code: string, message: string, deadly = true): void => {
         const question = pending.get(id);
         pending.delete(id);
-        void kill();
+        if (deadly || pending.size === 0) void kill();
         question?.reject(new EngineFailure(code, message));
       };
-      const onAbort = (): void => {
+      const stop = (): void => {
+        if (deaf.has(id) || !pending.has(id)) return;
+        unheard.set(id, new Promise((heard) => deaf.set(id, heard)));
         send({ id, abort: true });
-        timers.push(setTimeout(() => giveUp('aborted', 'stopped; the process was killed'), abortGraceMs));
+      };
+      const onAbort = (): void => {
+        stop();
+        timers.push(setTimeout(() => giveUp('aborted', 'stopped', false), ABORT_GRACE_MS));
+      };
+      const onDeadline = (): void => {
+        const why = `no answer within ${deadlineMs} ms`;
+        if (pending.size === 1) {
+          giveUp('hung', why);
+          return;
+        }
+        late = true;
+        stop();
+        timers.push(setTimeout(() => giveUp('hung', why), Math.min(ABORT_GRACE_MS, deadlineMs)));
       };
       try {
         return await new Promise<never>((resolve, reject) => {
           const answer = resolve as (answer: unknown) => void;
           pending.set(id, { pictures: [], onStep, onLoading, resolve: answer, reject });
           signal?.addEventListener('abort', onAbort, { once: true });
-          timers.push(setTimeout(() => giveUp('hung', `no answer within ${deadlineMs} ms`), deadlineMs));
+          timers.push(setTimeout(onDeadline, deadlineMs));
           send({ id, ask });
         });
       } catch (error) {
-        if (signal?.aborted && (error as EngineFailure).code !== 'hung')
+        const { code } = error as EngineFailure;
+        if (late && code === 'aborted' && !signal?.aborted)
+          throw new EngineFailure('hung', `not done within ${deadlineMs} ms`, { cause: error });
+        if (signal?.aborted && code !== 'hung')
           throw new EngineFailure('aborted', 'stopped', { cause: error });
         throw error;
       } finally {

@@ -1,13 +1,28 @@
-import type { Embeddings, GenerateRequest, LoadOptions, Meaning, ModelInfo, Stage } from '../engine/types.ts';
+import type {
+  BatchOptions,
+  Embeddings,
+  GenerateRequest,
+  LoadOptions,
+  Meaning,
+  ModelInfo,
+  Stage,
+} from '../engine/types.ts';
 import type { Pixels } from '../paint/pixels.ts';
 
 /** What parent and engine process say to each other: structured clones, pictures as bytes. */
 export type Ask =
-  | { kind: 'load'; dir: string; options: Omit<LoadOptions, 'onProgress'> }
+  | { kind: 'load'; dir: string; options: PlainLoadOptions }
   | { kind: 'generate'; request: PaintRequest; previewEveryMs: number }
   | { kind: 'upscale'; picture: Pixels; factor: 2 | 4 }
   | { kind: 'check'; picture: Pixels }
   | { kind: 'embed'; texts: readonly string[]; pictures: readonly Pixels[] };
+
+/** Without what no clone can carry. */
+export type PlainLoadOptions = Omit<LoadOptions, 'onProgress' | 'batch'> & {
+  batch?: Pick<BatchOptions, 'together' | 'mostRows'>;
+  /** Finds out how many rows a call may have, where the device can be asked for its memory. */
+  measure?: boolean;
+};
 
 export type ToChild = { id: number; ask: Ask } | { id: number; abort: true };
 
@@ -52,8 +67,11 @@ export interface Painted {
   ms: number;
 }
 
+/** `mostRows`: of native size in one call, where it was measured. */
+export type LoadedInfo = ModelInfo & { mostRows?: number };
+
 export interface Answers {
-  load: ModelInfo;
+  load: LoadedInfo;
   generate: Painted;
   upscale: Pixels;
   check: boolean;
@@ -61,6 +79,7 @@ export interface Answers {
 }
 
 export type FromChild =
+  | { kind: 'halved'; mostRows: number }
   | { id: number; kind: 'loading'; news: LoadNews }
   | { id: number; kind: 'step'; news: StepNews }
   | { id: number; kind: 'picture'; picture: Pixels }

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Trains pocket 2 on a GPU for some minutes and leaves what it learnt in small files: gpu_run.sh [--size gpu|tiny] [--minutes 9] [--out DIR].
+# Trains pocket 2 on a GPU for some minutes and leaves what it learnt in small files: gpu_run.sh [--size gpu|tiny] [--minutes 8.5] [--out DIR].
 # Needs models/pocket/training/work/fluent (python -m pocket2.fetch) and the font (POCKET_FONT, or Noto where apt puts it); no network.
 # Goes on from work/packed where there is one (python -m pocket2.pack work/packed).
 # Minute by minute: 0 composing starts in 8 processes; as soon as 8 shards lie there the U-Net, decoder and image tower train side by side;
 # the prior when the tower's minutes are over; every minute all checkpoints are packed into DIR (halves, parts of 15 MiB).
 set -euo pipefail
 cd "$(dirname "$0")"
-size=gpu minutes=9 out=${OUT:-work/out}
+size=gpu minutes=8.5 out=${OUT:-work/out}
 while [ $# -gt 0 ]; do
   case $1 in
     --size) size=$2 ;;
@@ -31,7 +31,7 @@ until [ "$(ls "$work"/shards 2>/dev/null | grep -c '^[0-9]*\.npz$')" -ge "$first
 echo "first shards after $(($(date +%s) - begun)) s"
 "$python" -m pocket2.paint >"$out/unet.log" 2>&1 & unet=$!
 "$python" -m pocket2.decode >"$out/decoder.log" 2>&1 &
-(while [ ! -e "$work/unet.pt" ]; do sleep 1; done; "$python" -m pocket2.see && "$python" -m pocket2.prior) >"$out/clip.log" 2>&1 &
+(while [ ! -e "$work/unet.pt" ]; do sleep 1; done; POCKET_MINUTES=$(awk "BEGIN{print $minutes * 0.35}") "$python" -m pocket2.see && "$python" -m pocket2.prior) >"$out/clip.log" 2>&1 &
 while kill -0 $unet 2>/dev/null; do
   sleep "$([ "$size" = tiny ] && echo 5 || echo 60)"
   [ -e "$work/unet.pt" ] && "$python" -m pocket2.pack "$out" >/dev/null

@@ -26,7 +26,7 @@ from scenes import Renderer
 #: Linears that get a pair of factors, per block: what the words are read with, what is done with them.
 INSIDE = ("attention.qkv", "attention.context", "attention.out", "up", "down")
 METADATA = {"ss_base_model_version": "pocket", "modelspec.architecture": "pocket/lora", "modelspec.title": "Blueprint", "modelspec.trigger_phrase": "blueprint",
-            "modelspec.license": "Apache-2.0", "modelspec.usage_hint": "a castle, blueprint", "dreamgrid.base": "pocket", "dreamgrid.trigger": "blueprint", "dreamgrid.weight": "1",
+            "modelspec.license": "Apache-2.0", "modelspec.usage_hint": "a castle, blueprint", "dreamgrid.base": "pocket", "dreamgrid.trigger": "blueprint", "dreamgrid.weight": "0.75",
             "modelspec.description": "White lines on blue paper. Trained on 128 px renders of Noto Color Emoji (OFL-1.1)."}
 
 

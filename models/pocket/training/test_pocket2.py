@@ -215,6 +215,21 @@ class Networks(unittest.TestCase):
         self.assertEqual(swapped(rows)[0].tolist(), [3, 4, 5, 0, 1, 2, *range(6, 17)])
 
 
+class Adapters(unittest.TestCase):
+    def test_the_lora_that_ships_fits_every_block_of_the_graph(self):
+        from safetensors import safe_open
+        with safe_open(str(MODEL / "loras" / "blueprint.safetensors"), "pt") as file:
+            self.assertEqual((file.metadata()["dreamgrid.base"], file.metadata()["modelspec.trigger_phrase"]), ("pocket", "blueprint"))
+            names, weights = shipped.graph_names(), shipped.initializers("unet")
+            wanted = {k: n for k, n in names.items() if k.startswith("blocks.")}
+            self.assertEqual({k.split(".")[0] for k in file.keys()}, {"lora_unet_" + k.replace(".", "_") for k in wanted})
+            for path, initializer in wanted.items():
+                key = "lora_unet_" + path.replace(".", "_")
+                down, up = file.get_tensor(key + ".lora_down.weight"), file.get_tensor(key + ".lora_up.weight")
+                self.assertEqual((down.shape[1], up.shape[0]), weights[initializer].shape, path)
+                self.assertGreater((up.float() @ down.float()).abs().max().item(), 1e-4)
+
+
 class Answers(unittest.TestCase):
     def judged(self, entry, places, colour="red", whole=None):
         """Answers to an entry of a picture whose cells show what `places` says: noun -> (rows, columns)."""

@@ -76,6 +76,15 @@ describe('/imagine', { timeout: 240_000 }, () => {
     expect(wrong.message?.embeds[0]?.['title']).toBe('Lời mô tả không hợp lệ');
   });
 
+  it('says how another program’s signs were read, to whoever typed them', async () => {
+    const asked = await imagine('a {red|blue} fox');
+    await expect.poll(() => asked.followups.length, { timeout: 60_000 }).toBe(1);
+    expect(asked.followups[0]).toMatchObject({
+      ephemeral: true,
+      content: expect.stringContaining('`{red, blue}`'),
+    });
+  });
+
   it('works in direct messages', async () => {
     const dm = scene.discord.dm(member);
     const asked = await scene.discord.run(member, 'imagine', { prompt: FOX }, { channelId: dm });

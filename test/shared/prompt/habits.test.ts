@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parsePrompt } from '../../../shared/prompt/index.ts';
+import { notesOn, parsePrompt } from '../../../shared/prompt/index.ts';
 import { models } from './models.ts';
 
 /** What people bring along: their keyboards, Midjourney's whole vocabulary, texts that were pasted. */
@@ -78,6 +78,26 @@ describe('what is pasted along', () => {
   ])('%s', (input, printed) => {
     expect(text(input)).toBe(printed);
   });
+});
+
+describe('signs of other programs', () => {
+  it.each([
+    ['1.5::a fox::, snow', 'weight', '1.5::a fox::', '(a fox:1.5)'],
+    ['a fox, -1::snow::', 'weight', '-1::snow::', '(snow:-1)'],
+    ['a hill [fog::10]', 'schedule', '[fog::10]', 'fog'],
+    ['a [cat:dog:0.5]', 'schedule', '[cat:dog:0.5]', 'cat'],
+    ['a [fog:10] hill', 'schedule', '[fog:10]', 'fog'],
+    ['a {red|blue} fox', 'choice', '{red|blue}', '{red, blue}'],
+  ])('%s is taken, with a note', (input, code, typed, instead) => {
+    expect(parsePrompt(input, { models }).ok).toBe(true);
+    expect(notesOn(input)).toEqual([{ code, typed, instead }]);
+  });
+  it.each(['space:: ship::2', 'a::1.5 b::-0.5', 'a {red, blue} fox', '[a fox]', 'x::2 y::3'])(
+    '%s needs none',
+    (input) => {
+      expect(notesOn(input)).toEqual([]);
+    },
+  );
 });
 
 describe('Fix it never turns a value into words, nor into another parameter', () => {

@@ -12,8 +12,8 @@ import { type Painting, paint, storePainting } from '../../../worker/paint/paint
 import type { Pixels } from '../../../worker/paint/pixels.ts';
 import { type Engine, openEngine } from '../../../worker/process/host.ts';
 import type { StepNews } from '../../../worker/process/protocol.ts';
-import { sourceOf } from '../../engine/unclip/models.ts';
 import { makeRequest, snowflake } from '../../support/jobs.ts';
+import { sourceOf } from '../engine/unclip/models.ts';
 
 /** Karlo's shape with random weights, taken in as its makers would write it. */
 let root: string;

@@ -270,14 +270,120 @@ describe('several models', () => {
       expect.stringMatching(/^tiny paints on cpu instead of what PROVIDERS asks for first \(nowhere: .+\)$/),
     ]);
   });
+});
 
-  it('questions are answered one after the other', async () => {
+describe('several questions at a time', () => {
+  const others = (): PaintRequest[] => [
+    request({ seeds: [21], steps: 6 }),
+    request({ seeds: [22, 23], prompt: 'a lighthouse', guidance: 1 }),
+  ];
+  const all = (): PaintRequest[] => [request({ seeds: [1, 2, 3, 4] }), ...others()];
+  /** What each of them paints alone. */
+  const whole: unknown[] = [];
+  beforeAll(async () => {
+    open();
+    for (const one of all()) whole.push((await engine.generate(tiny(), one)).pictures);
+    await engine.close();
+  });
+  const together = (requests: readonly PaintRequest[]): Promise<unknown[]> =>
+    Promise.all(requests.map(async (one) => (await engine.generate(tiny(), one)).pictures));
+
+  it('a short one does not wait for a long one to end', async () => {
     open();
     const order: string[] = [];
     await Promise.all([
-      engine.generate(tiny(), request({ steps: 8 })).then(() => order.push('first')),
-      engine.generate(tiny(), request({ steps: 1 })).then(() => order.push('second')),
+      engine.generate(tiny(), request({ steps: 60 })).then(() => order.push('long')),
+      engine.generate(tiny(), request({ steps: 1 })).then(() => order.push('short')),
     ]);
-    expect(order).toEqual(['first', 'second']);
+    expect(order).toEqual(['short', 'long']);
+    expect(engine.pids()).toHaveLength(1);
+  });
+
+  it('paint what each paints alone, in calls of their own and in calls that they share', async () => {
+    open();
+    expect(await together(all())).toEqual(whole);
+    await engine.close();
+    open({ batch: { together: true } });
+    expect(await together(all())).toEqual(whole);
+  });
+
+  it('a crash fails all of them once: each is asked again, alone, and paints the same', async () => {
+    arm('kill');
+    open({ batch: { together: true } });
+    expect(await together(all())).toEqual(whole);
+    expect(restarts).toEqual(['crashed']);
+  });
+
+  it('whoever brings a process down twice takes nobody along', async () => {
+    vi.stubEnv('DREAMGRID_FAULT', 'engine-large:kill');
+    open({ batch: { together: true } });
+    const small = request({ seeds: [31], steps: 4 });
+    const [large, ...rest] = await Promise.all([
+      codeOf(engine.generate(tiny(), request({ seeds: [1, 2, 3, 4, 5], steps: 4 }))),
+      codeOf(engine.generate(tiny(), small)),
+      codeOf(engine.generate(tiny(), small)),
+    ]);
+    expect([large, ...rest]).toEqual(['crashed', 'done', 'done']);
+    expect(restarts).toEqual(['crashed', 'crashed']);
+  });
+
+  it('a cancel stops one, and the others go on in the same process', async () => {
+    open({ batch: { together: true } });
+    await engine.load(tiny());
+    const before = engine.pids();
+    const abort = new AbortController();
+    const stopped = codeOf(
+      engine.generate(tiny(), request({ steps: 500 }), { signal: abort.signal, onStep: () => abort.abort() }),
+    );
+    const painted = await together(others());
+    expect(await stopped).toBe('aborted');
+    expect(painted).toEqual(whole.slice(1));
+    expect(engine.pids()).toEqual(before);
+    expect(restarts).toEqual([]);
+  });
+
+  it('a deadline ends the job that is late, and not the others', async () => {
+    open({ deadlineMs: 3_000, batch: { together: true } });
+    await engine.load(tiny());
+    const before = engine.pids();
+    const steps: number[] = [];
+    const late = codeOf(
+      engine.generate(tiny(), request({ seeds: [1], steps: 900, width: 256, height: 256 }), {
+        onStep: ({ step }) => void steps.push(step),
+      }),
+    );
+    // Another one is in the process whenever the late one's time is up.
+    let over = false;
+    const stream = (async () => {
+      for (let seed = 0; !over; seed++) await engine.generate(tiny(), request({ seeds: [seed], steps: 2 }));
+    })();
+    expect(await late).toBe('hung');
+    over = true;
+    await stream;
+    expect(steps.filter((step) => step === 1)).toHaveLength(2); // asked twice, the second time alone
+    expect(restarts.filter((code) => code !== 'hung')).toEqual([]);
+    expect(restarts.length).toBeLessThan(2);
+    expect(before).toHaveLength(1);
+  });
+
+  it('lack of memory halves the calls: no new process, the same bytes, and it is remembered', async () => {
+    vi.stubEnv('DREAMGRID_FAULT', `engine-call:out-of-memory:1:${join(scratch, 'halve')}`);
+    const halved: number[] = [];
+    open({ batch: { together: true }, onHalved: (rows) => void halved.push(rows) });
+    expect(await together(all())).toEqual(whole);
+    expect(restarts).toEqual([]);
+    expect(halved).toEqual([expect.any(Number)]);
+  });
+
+  it('cannot start a model while another one is asked that it would have to replace, and then comes first', async () => {
+    open();
+    const order: string[] = [];
+    const ask = async (model: InstalledModel, name: string, steps: number): Promise<void> => {
+      await engine.generate(model, request({ seeds: [1], steps }));
+      order.push(name);
+    };
+    await Promise.all([ask(tiny(), 'first', 20), ask(twin(), 'other', 20), ask(tiny(), 'later', 1)]);
+    expect(order).toEqual(['first', 'other', 'later']);
+    expect(restarts).toEqual([]);
   });
 });

@@ -39,7 +39,20 @@ export interface Denoiser {
   readonly wholeTimesteps: boolean;
   /** Whether rows may differ in their timestep. */
   readonly timestepPerRow: boolean;
-  predict(rows: readonly DenoiserRow[], height: number, width: number): Promise<Float32Array[]>;
+  predict(
+    rows: readonly DenoiserRow[],
+    height: number,
+    width: number,
+    course?: Course,
+  ): Promise<readonly Float32Array[]>;
+}
+
+/** What is known of a call beside its rows. */
+export interface Course {
+  /** Rows that the same generation will still ask for; 0 where this is its last call. */
+  readonly left?: number;
+  /** Rows in one run of the network, even, so that no half of a guided picture is ever alone; all where left out. */
+  readonly most?: number;
 }
 
 export function makeDenoiser(session: Session, openAdapted?: OpenAdapted): Denoiser {
@@ -118,14 +131,10 @@ export function makeDenoiser(session: Session, openAdapted?: OpenAdapted): Denoi
       .filter((name) => ![sampleName, timestepName, hiddenName].includes(name)),
     wholeTimesteps: /int/.test(timestepPort.type),
     timestepPerRow,
-    async predict(rows, height, width) {
+    async predict(rows, height, width, { most = rows.length } = {}) {
       const outputs: Float32Array[] = [];
-      for (const group of groups(
-        rows,
-        typeof fixedBatch === 'number' ? fixedBatch : rows.length,
-        timestepPerRow,
-        apart,
-      )) {
+      const size = typeof fixedBatch === 'number' ? fixedBatch : most;
+      for (const group of groups(rows, size, timestepPerRow, apart)) {
         outputs.push(...(await predictTogether(group, height, width)));
       }
       return outputs;
@@ -149,9 +158,16 @@ function groups(
     const joins = (first: DenoiserRow): boolean =>
       (timestepPerRow || first.timestep === row.timestep) &&
       first.adaptation?.overlay === row.adaptation?.overlay &&
-      !(apart && (first.only || row.only));
+      !(apart && (first.only || row.only)) &&
+      sameShape(first, row);
     if (group && group.length < size && joins(group[0]!)) group.push(row);
     else result.push([row]);
   }
   return result;
 }
+
+/** Prompts of different lengths have different numbers of tokens. */
+const sameShape = (a: DenoiserRow, b: DenoiserRow): boolean =>
+  a.tokens === b.tokens &&
+  a.sample.length === b.sample.length &&
+  Object.keys(a.extras).every((name) => a.extras[name]!.length === b.extras[name]?.length);

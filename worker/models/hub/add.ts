@@ -2,11 +2,11 @@ import { constants, existsSync } from 'node:fs';
 import { copyFile, link, mkdir, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
 import { messageOf } from '../../../shared/service/errors.ts';
-import { EngineError, loadModel } from '../../engine/index.ts';
+import { EngineError, loadModel, weightIndexFile } from '../../engine/index.ts';
 import { importUnclip, isUnclipSource } from '../import/unclip.ts';
 import type { Manifest } from '../manifest.ts';
-import { type Files, hashFile, manifestFor, writeManifest } from './describeModel.ts';
-import { needSpace, refuseExisting } from './disk.ts';
+import { type Files, hashFile, manifestFor, type Origin, writeManifest } from './describeModel.ts';
+import { needSpace, openStaging, refuseExisting } from './disk.ts';
 import { diskError, StoreError } from './errors.ts';
 import { checkLayout } from './layout.ts';
 import type { RemoteFile } from './listing.ts';
@@ -21,6 +21,8 @@ export interface AddOptions {
   readonly load?: { readonly providers: readonly string[]; readonly threads?: number };
   /** The folder of Kandinsky's prior, where `from` is its decoder's alone. */
   readonly prior?: string;
+  /** Where it comes from; its name here is its title where left out. */
+  readonly origin?: Origin;
   readonly onBytes?: (file: string, done: number, total: number) => void;
   /** What its owner is to know, one sentence at a time. */
   readonly onNote?: (note: string) => void;
@@ -36,19 +38,19 @@ export async function addModel(
   const source = resolve(from);
   const dir = join(models, name);
   refuseExisting(dir, name);
-  const staging = join(models, `.add-${name}`);
-  await rm(staging, { recursive: true, force: true });
-  const made = await imported(source, options, join(staging, 'made')).catch(async (error: unknown) => {
-    await rm(staging, { recursive: true, force: true });
-    throw diskError(error, models);
-  });
-  const files = made ? await walk(made) : selectFiles(await walk(source), source);
-  await mkdir(join(staging, 'files'), { recursive: true });
+  const staging = await openStaging(models, name);
+  const { made, files } = await chooseFiles(source, options, join(staging, 'made')).catch(
+    async (error: unknown) => {
+      await rm(staging, { recursive: true, force: true });
+      throw diskError(error, models);
+    },
+  );
   const target = join(staging, 'files');
   try {
     const total = files.reduce((sum, file) => sum + file.bytes, 0);
     if (!options.link && !made) await needSpace(models, total);
     const hashes: Files = {};
+    const names = new Set(files.map(({ path }) => path));
     let done = 0;
     for (const { path, bytes } of files) {
       options.onBytes?.(path, done, total);
@@ -56,11 +58,13 @@ export async function addModel(
       await mkdir(dirname(to), { recursive: true });
       // Caches hold links to their files; a model holds the files themselves.
       await take(await realpath(join(made ?? source, path)), to, made !== undefined || options.link);
-      if (path !== 'manifest.json') hashes[path] = await hashFile(to);
+      // Graphs of ours may be written anew by a newer builder: no manifest names them.
+      const ours = path.endsWith('/model.onnx') && names.has(`${dirname(path)}/${weightIndexFile}`);
+      if (path !== 'manifest.json' && !ours) hashes[path] = await hashFile(to);
       done += bytes;
     }
     await checkLayout(target);
-    const described = await manifestFor(target, name, { title: name }, hashes);
+    const described = await manifestFor(target, name, { title: name, ...options.origin }, hashes);
     const { manifest, notes } = fitSchedule(target, described);
     if (options.load) await tryLoading(target, options.load);
     for (const note of notes) options.onNote?.(note);
@@ -98,6 +102,16 @@ async function imported(
     },
   );
   return made;
+}
+
+/** The files of a model's folder: its own, or those that were made of it. */
+async function chooseFiles(
+  source: string,
+  options: AddOptions,
+  into: string,
+): Promise<{ made: string | undefined; files: RemoteFile[] }> {
+  const made = await imported(source, options, into);
+  return { made, files: made ? await walk(made) : selectFiles(await walk(source), source) };
 }
 
 async function take(from: string, to: string, asLink: boolean): Promise<void> {

@@ -1,6 +1,7 @@
 /** Room in the models folder: under a name, and on the disk. */
 import { existsSync } from 'node:fs';
-import { statfs } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, statfs, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { StoreError } from './errors.ts';
 import { formatBytes } from './format.ts';
 
@@ -20,4 +21,34 @@ export async function needSpace(folder: string, bytes: number): Promise<void> {
     'disk-full',
     `${formatBytes(bytes)} are needed in ${folder}, but only ${formatBytes(free)} are free. Free some space, or set MODELS_DIR to another disk.`,
   );
+}
+
+/**
+ * An empty folder beside the models for one that is being taken in; the dot keeps it off every list. What a process
+ * that was killed has left there is swept away.
+ * @throws StoreError('busy') where another process is taking in a model of that name
+ */
+export async function openStaging(models: string, name: string): Promise<string> {
+  for (const entry of await readdir(models).catch(() => [] as string[])) {
+    if (!entry.startsWith('.add-')) continue;
+    const owner = Number(await readFile(join(models, entry, 'pid'), 'utf8').catch(() => ''));
+    if (owner > 0 && owner !== process.pid && isAlive(owner)) {
+      if (entry !== `.add-${name}`) continue;
+      throw new StoreError('busy', `The model "${name}" is being added by process ${owner} already.`);
+    }
+    await rm(join(models, entry), { recursive: true, force: true });
+  }
+  const staging = join(models, `.add-${name}`);
+  await mkdir(join(staging, 'files'), { recursive: true });
+  await writeFile(join(staging, 'pid'), String(process.pid));
+  return staging;
+}
+
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
 }

@@ -1,9 +1,11 @@
+import { existsSync } from 'node:fs';
 import { mkdir, readFile, rename, rm, stat, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ImportOptions, importModel } from '../import/importModel.ts';
 import type { Manifest } from '../manifest.ts';
+import { addModel } from './add.ts';
 import { type Files, fileNames, manifestFor, type Origin, writeManifest } from './describeModel.ts';
-import { needSpace, refuseExisting } from './disk.ts';
+import { isAlive, needSpace, refuseExisting } from './disk.ts';
 import { download, repository, type Source } from './download.ts';
 import { diskError, StoreError } from './errors.ts';
 import type { Hub } from './http.ts';
@@ -13,6 +15,7 @@ import { checkModelName, idOf, modelNameFrom, parseReference, pathBelow } from '
 import { fitSchedule } from './schedule.ts';
 import { selectFiles } from './select.ts';
 import { isDiffusers, selectDiffusers, variantsOf } from './selectSafetensors.ts';
+import { priorFolder, priorOf, selectUnclip, unclipRepository } from './selectUnclip.ts';
 import { findFile, isAddress } from './singleAddress.ts';
 import type { Variant } from './variant.ts';
 
@@ -21,7 +24,7 @@ export interface PullPlan {
   /** As the owner would write it again: `owner/name@revision`, an address. */
   readonly from: string;
   /** Networks that are opened as they come; a diffusers folder or a single file, which are taken in. */
-  readonly kind: 'onnx' | 'diffusers' | 'file';
+  readonly kind: 'onnx' | 'diffusers' | 'unclip' | 'file';
   /** '' for a file that lies on no hub. */
   readonly commit: string;
   readonly license: string;
@@ -93,6 +96,18 @@ async function findOnHub(hub: Hub, text: string, options: PullOptions): Promise<
     const files = [fileIn(listing, file, id)];
     return { ...common, kind: 'file', called: title, files, origin: { ...common.origin, title } };
   }
+  const through = unclipRepository(listing.files);
+  if (through) {
+    const taken = options.variant ?? 'full';
+    const files = selectUnclip(listing.files, through, taken);
+    if (through === 'kandinsky-prior')
+      throw new StoreError(
+        'unsupported',
+        `${id} is the prior's half of Kandinsky 2.2. Pull the repository of its decoder: the prior comes along.`,
+      );
+    if (through !== 'kandinsky-decoder') return { ...common, kind: 'unclip', called: wanted.name, files };
+    return withPrior(hub, wanted, { ...common, kind: 'unclip', called: wanted.name, files }, taken);
+  }
   if (!isDiffusers(listing.files))
     return { ...common, kind: 'onnx', called: wanted.name, files: selectFiles(listing.files, id) };
   const bytes = variantsOf(listing.files);
@@ -103,6 +118,38 @@ async function findOnHub(hub: Hub, text: string, options: PullOptions): Promise<
   const choice = bytes.full === bytes.fp16 ? {} : { variant: { taken, bytes } };
   return { ...common, kind: 'diffusers', called: wanted.name, files, ...choice };
 }
+
+/** Kandinsky's second repository, by the same owner: its files lie in a folder of their own beside the first's. */
+async function withPrior(hub: Hub, wanted: Repository, found: Found, variant: Variant): Promise<Found> {
+  const other: Repository = { ...wanted, name: priorOf(wanted.name), revision: 'main' };
+  const listing = await listFiles(hub, other);
+  if (unclipRepository(listing.files) !== 'kandinsky-prior')
+    throw new StoreError(
+      'unsupported',
+      `${idOf(wanted)} is the decoder's half of Kandinsky 2.2, and ${idOf(other)} is no prior for it. Fetch both by hand, then: dreamgrid models add DECODER --prior PRIOR`,
+    );
+  const before = `${priorFolder}/`;
+  const theirs = selectUnclip(listing.files, 'kandinsky-prior', variant).map((file) => ({
+    ...file,
+    path: `${before}${file.path}`,
+  }));
+  return {
+    ...found,
+    files: [...found.files, ...theirs],
+    source(port) {
+      const [own, prior] = [found.source(port), repository(port, other, listing.commit)];
+      const bare = (file: RemoteFile): RemoteFile => ({ ...file, path: file.path.slice(before.length) });
+      return {
+        hub: port,
+        address: (file) => (file.path.startsWith(before) ? prior.address(bare(file)) : own.address(file)),
+        refuse: (answer, file) =>
+          file.path.startsWith(before) ? prior.refuse(answer, bare(file)) : own.refuse(answer, file),
+      };
+    },
+  };
+}
+
+type Repository = Parameters<typeof listFiles>[1];
 
 function fileIn({ files }: Listing, path: string, id: string): RemoteFile {
   const file = files.find((each) => each.path === path);
@@ -173,6 +220,17 @@ async function finish(
 
 /** What was fetched is linked into the model; it stays here until that is done. */
 function takeIn(models: string, folder: string, plan: PullPlan, settings: ImportOptions): Promise<Manifest> {
+  if (plan.kind === 'unclip') {
+    const prior = join(folder, priorFolder);
+    const { load, origin } = { ...settings, origin: plan.origin };
+    return addModel(models, folder, plan.name, {
+      link: true,
+      origin,
+      ...(load ? { load } : {}),
+      ...(existsSync(prior) ? { prior } : {}),
+      ...(settings.say ? { onNote: settings.say } : {}),
+    });
+  }
   const from = plan.kind === 'file' ? pathBelow(folder, plan.files[0]!.path) : folder;
   const variant = plan.variant ? { variant: plan.variant.taken } : {};
   return importModel(models, from, plan.name, { ...settings, ...variant, origin: plan.origin });
@@ -202,15 +260,6 @@ async function lock(path: string, name: string): Promise<() => Promise<void>> {
   await rm(path, { force: true });
   await writeFile(path, String(process.pid), { flag: 'wx' });
   return () => unlink(path).catch(() => undefined);
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }
 
 /** Leftovers of a pull of another revision do not become part of this model. */

@@ -20,10 +20,19 @@ export function variantsOf(files: readonly RemoteFile[]): Record<Variant, number
   return { full: bytes('full'), fp16: bytes('fp16') };
 }
 
-export function selectDiffusers(files: readonly RemoteFile[], variant: Variant): RemoteFile[] {
+export const selectDiffusers = (files: readonly RemoteFile[], variant: Variant): RemoteFile[] =>
+  selectParts(files, variant, PARTS, CONFIG_FOLDERS);
+
+/** One set of weights for each part, the configs and vocabularies of some folders, and what the owner is to know. */
+export function selectParts(
+  files: readonly RemoteFile[],
+  variant: Variant,
+  parts: readonly string[],
+  configFolders: readonly string[],
+): RemoteFile[] {
   for (const { path } of files) pathBelow('/model', path);
   const wanted = new Set<string>(['model_index.json']);
-  for (const part of PARTS) {
+  for (const part of parts) {
     const names = files
       .filter(({ path }) => path.startsWith(`${part}/`))
       .map(({ path }) => path.slice(part.length + 1));
@@ -35,7 +44,7 @@ export function selectDiffusers(files: readonly RemoteFile[], variant: Variant):
     const [folder, file, ...deeper] = path.split('/') as [string, string | undefined, ...string[]];
     if (wanted.has(path)) return true;
     if (file === undefined) return /^(licen[cs]e|notice|use_policy)(\.(md|txt))?$/i.test(folder);
-    return deeper.length === 0 && CONFIG_FOLDERS.includes(folder) && /\.(json|txt)$/.test(file);
+    return deeper.length === 0 && configFolders.includes(folder) && /\.(json|txt)$/.test(file);
   });
 }
 

@@ -54,9 +54,12 @@ export async function readDiffusersFolder(
     scheduler: await readConfig(join(folder, 'scheduler', 'scheduler_config.json')),
     tokenizers,
     askPrediction: false,
-    notes: [],
+    notes: isNamed(index['safety_checker']) ? ['Its safety checker is not taken in.'] : [],
   };
 }
+
+/** model_index.json names a part by library and class, or by two nulls. */
+const isNamed = (part: unknown): boolean => Array.isArray(part) && typeof part[1] === 'string';
 
 interface PartFiles {
   readonly config: Json;
@@ -79,7 +82,8 @@ async function readVae(
   variant: Variant,
   given: TensorFile | undefined,
 ): Promise<SourcePart[]> {
-  const config = await readConfig(join(folder, 'vae', 'config.json'));
+  const file = join(folder, 'vae', 'config.json');
+  const config = given && !(await has(file)) ? {} : await readConfig(file);
   if (given) {
     const scaling = config['scaling_factor'];
     return readVaeFile(given, {

@@ -1,5 +1,5 @@
 /** A model that people have (.safetensors, alone or in diffusers' folder) becomes one that the engine can open. */
-import { mkdir, realpath, rename, rm, stat } from 'node:fs/promises';
+import { realpath, rename, rm, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { messageOf } from '../../../shared/service/errors.ts';
 import { findScheduler, tryModel } from '../../engine/index.ts';
@@ -11,7 +11,7 @@ import {
   type Origin,
   writeManifest,
 } from '../hub/describeModel.ts';
-import { refuseExisting } from '../hub/disk.ts';
+import { openStaging, refuseExisting } from '../hub/disk.ts';
 import { diskError, StoreError } from '../hub/errors.ts';
 import { checkLayout } from '../hub/layout.ts';
 import { fitSchedule } from '../hub/schedule.ts';
@@ -60,10 +60,8 @@ export async function importModel(
   const dir = join(models, name);
   refuseExisting(dir, name);
   const { source: found, habit, file } = await readSource(resolve(from), options);
-  const staging = join(models, `.add-${name}`);
+  const staging = await openStaging(models, name);
   const target = join(staging, 'files');
-  await rm(staging, { recursive: true, force: true });
-  await mkdir(target, { recursive: true });
   try {
     await installSource(found, target, options.signal);
     const source = await settle(found, target, options);

@@ -34,8 +34,13 @@ export async function installSource(source: Source, target: string, signal?: Abo
   for (const [name, from] of Object.entries(source.tokenizers)) {
     const folder = join(target, name);
     await mkdir(folder, { recursive: true });
+    // A hub's cache holds links; the model holds the files themselves.
     if ('folder' in from)
-      await cp(from.folder, folder, { recursive: true, filter: (path) => !path.endsWith('.md') });
+      await cp(from.folder, folder, {
+        recursive: true,
+        dereference: true,
+        filter: (path) => !path.endsWith('.md'),
+      });
     else await writeClipTokenizer(folder, from.clip);
   }
 }

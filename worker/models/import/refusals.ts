@@ -26,6 +26,11 @@ const foreign: readonly Foreign[] = [
     what: 'a ControlNet',
     advice: 'It steers a model and is none itself: add the model that it was made for.',
   },
+  {
+    mark: /(^scaled_fp8$|\.(scale_weight|weight_scale)$)/,
+    what: 'stored in scaled float8',
+    advice: 'Take the one in float16 or plain float8.',
+  },
   { mark: /^edm_vpred\.sigma_max$/, what: 'CosXL', advice: convert },
   {
     mark: /^edm_(mean|std)$/,

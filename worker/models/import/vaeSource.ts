@@ -32,7 +32,7 @@ export function readVaeFile(file: TensorFile, config: Json): SourcePart[] {
   throw new StoreError(
     'unsupported',
     tiny
-      ? `${file.file} is a tiny autoencoder (TAESD): give it with --tiny instead of --vae.`
+      ? `${file.file} is a tiny autoencoder (TAESD), which cannot stand in for a whole one.`
       : `${file.file} holds no autoencoder: neither first_stage_model.decoder… nor decoder… is in it.`,
   );
 }

@@ -51,7 +51,7 @@ def basis() -> dict:
         renderer = Renderer()
         found = fit(np.stack([renderer.render(9_000_000 + k)[0] for k in range(500 if size().name != "tiny" else 16)]), size().latent)
         print(f"linear: {found['explained']:.4f} explained, {found['psnr']:.2f} dB", flush=True)
-        torch.save(found, path)
+        torch.save({k: v.clone() if isinstance(v, torch.Tensor) else v for k, v in found.items()}, path)  # not what they are views of
     return torch.load(path)
 
 

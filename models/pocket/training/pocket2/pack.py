@@ -38,7 +38,7 @@ def pack(folder: Path, source: Path = WORK) -> list[Path]:
             found = torch.load(source / name, map_location="cpu")
             state[name] = halved({k: found[k] for k in keys if k in found})
     if (source / "basis.pt").exists():
-        state["basis.pt"] = torch.load(source / "basis.pt", map_location="cpu")
+        state["basis.pt"] = {k: v.clone() if isinstance(v, torch.Tensor) else v for k, v in torch.load(source / "basis.pt", map_location="cpu").items()}
     stream = io.BytesIO()
     torch.save(state, stream)
     folder.mkdir(parents=True, exist_ok=True)

@@ -216,6 +216,21 @@ describe('what is refused', () => {
     expect(existsSync(join(models, 'lacking'))).toBe(false);
   });
 
+  it('what a killed process left is swept away, and what another one is at is not', async () => {
+    for (const [name, pid] of [
+      ['.add-dead', 2 ** 30],
+      ['.add-busy', process.ppid],
+    ] as const) {
+      await mkdir(join(models, name), { recursive: true });
+      await writeFile(join(models, name, 'pid'), String(pid));
+    }
+    const folder = join(data, 'folders/sd15/model');
+    expect(await failure(importModel(models, folder, 'busy'))).toMatchObject({ code: 'busy' });
+    await importModel(models, folder, 'swept');
+    expect((await readdir(models)).filter((name) => name.startsWith('.'))).toEqual(['.add-busy']);
+    await rm(join(models, '.add-busy'), { recursive: true });
+  });
+
   it('what is stopped half-way leaves nothing', async () => {
     const before = await readdir(models);
     const stop = new AbortController();

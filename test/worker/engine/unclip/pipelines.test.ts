@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { loadModel, type Model, type Step } from '../../../worker/engine/index.ts';
+import { loadModel, type Model, type Step } from '../../../../worker/engine/index.ts';
 import {
   type Family,
   meanDifference,

@@ -2,8 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { loadModel, type Model } from '../../../worker/engine/index.ts';
-import { interpolate, lengthOf, reword, slerp, unit } from '../../../worker/engine/unclip/embedding.ts';
+import { loadModel, type Model } from '../../../../worker/engine/index.ts';
+import { interpolate, lengthOf, reword, slerp, unit } from '../../../../worker/engine/unclip/embedding.ts';
 import { meanDifference, readSource, writeModel } from './models.ts';
 
 let dir: string;

@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { createGenerator } from '../../../worker/engine/latents/rng.ts';
-import { planSchedule } from '../../../worker/engine/schedulers/index.ts';
+import { createGenerator } from '../../../../worker/engine/latents/rng.ts';
+import { planSchedule } from '../../../../worker/engine/schedulers/index.ts';
 
 /** test/data/unclip/README.md says how it was made; its own `definitions` say what start, network and noise are. */
 const reference = JSON.parse(
-  readFileSync(new URL('../../data/unclip/scheduler-unclip.json', import.meta.url), 'utf8'),
+  readFileSync(new URL('../../../data/unclip/scheduler-unclip.json', import.meta.url), 'utf8'),
 );
 
 interface Entry {

@@ -2,8 +2,8 @@ import { cp, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { loadModel } from '../../../worker/engine/index.ts';
-import { importUnclip } from '../../../worker/models/import/unclip.ts';
+import { loadModel } from '../../../../worker/engine/index.ts';
+import { importUnclip } from '../../../../worker/models/import/unclip.ts';
 import { readSource, sourceOf, writeModel } from './models.ts';
 
 let dir: string;

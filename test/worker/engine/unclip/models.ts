@@ -3,10 +3,10 @@ import { readFileSync } from 'node:fs';
 import { copyFile } from 'node:fs/promises';
 import path from 'node:path';
 import sharp from 'sharp';
-import type { GenerateRequest, Picture } from '../../../worker/engine/index.ts';
-import { importUnclip } from '../../../worker/models/import/unclip.ts';
+import type { GenerateRequest, Picture } from '../../../../worker/engine/index.ts';
+import { importUnclip } from '../../../../worker/models/import/unclip.ts';
 
-export const dataDir = path.join(import.meta.dirname, '../../data/unclip');
+export const dataDir = path.join(import.meta.dirname, '../../../data/unclip');
 export type Family = 'karlo' | 'kandinsky22';
 
 export const sourceOf = (family: Family): string => path.join(dataDir, family, 'safetensors');
