@@ -34,7 +34,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'worker/deliver': ['worker', 'worker/paint', 'worker/process', 'shared/*'],
   'worker/ask': ['worker', 'worker/deliver', 'worker/models', 'worker/paint', 'worker/process', 'shared/*'],
   'worker/process': ['worker', 'worker/engine', 'worker/models', 'worker/paint'],
-  'worker/models': ['worker/engine', 'shared/queue', 'shared/service'],
+  'worker/models': ['worker/engine', 'shared/picture', 'shared/queue', 'shared/service'],
   'worker/cli': ['worker/*', 'worker/engine', 'shared/*'],
 
   'worker/engine': ['worker/engine/*'],
@@ -45,7 +45,13 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'worker/engine/text',
   ],
   'worker/engine/latents': ['worker/engine', 'worker/engine/onnx', 'worker/engine/schedulers'],
-  'worker/engine/onnx': ['worker/engine', 'worker/engine/families', 'worker/engine/schedulers'],
+  'worker/engine/onnx': [
+    'worker/engine',
+    'worker/engine/families',
+    'worker/engine/graph',
+    'worker/engine/schedulers',
+  ],
+  'worker/engine/graph': ['worker/engine'],
   'worker/engine/parts': ['worker/engine', 'worker/engine/latents', 'worker/engine/onnx'],
   'worker/engine/schedulers': ['worker/engine'],
   'worker/engine/text': [

@@ -28,6 +28,8 @@ export async function loadUnclip(folder: Folder, layout: Layout, options: LoadOp
     family: layout.family,
     info,
     generate: (request, hooks = {}) => generateThroughEmbedding(parts, request, hooks),
+    // Each job's stages make calls of their own.
+    measureRows: async () => undefined,
     async upscale(picture, factor) {
       if (!upscaler) throw new EngineError('unsupported', `${folder.dir} has no upscaler`);
       return upscaler.upscale(picture, factor);
