@@ -232,10 +232,10 @@ export interface Model {
   generate(request: GenerateRequest, hooks?: GenerateHooks): Promise<GenerateResult>;
   /**
    * Finds how many rows of native size one call of the network is best made of, by the device's free bytes and by the
-   * time of a row, and keeps to that; undefined where it cannot be known. Nothing may be painted meanwhile.
+   * time of a row, and keeps to that; undefined where it cannot be known. Nothing may be painted meanwhile; missing in models that paint in stages.
    * @param now milliseconds; the process' own clock where left out
    */
-  measureRows(free: () => Promise<number | undefined>, now?: () => number): Promise<number | undefined>;
+  measureRows?(free: () => Promise<number | undefined>, now?: () => number): Promise<number | undefined>;
   /** Throws EngineError('unsupported') where there is no upscaler. */
   upscale(picture: Picture, factor: 2 | 4): Promise<Picture>;
   /** Present where the model has an image encoder. */

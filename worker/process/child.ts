@@ -73,7 +73,7 @@ async function answer(id: number, ask: Ask, signal: AbortSignal): Promise<unknow
       onProgress,
       batch: { ...ask.options.batch, onCall, onHalved },
     });
-    const measured = ask.options.measure ? await model.measureRows(freeDeviceMemory) : undefined;
+    const measured = ask.options.measure ? await model.measureRows?.(freeDeviceMemory) : undefined;
     return { ...model.info, ...(measured === undefined ? {} : { mostRows: measured }) };
   }
   if (!model) throw new EngineError('bad-request', 'no model is loaded');
