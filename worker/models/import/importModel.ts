@@ -1,5 +1,5 @@
 /** A model that people have (.safetensors, alone or in diffusers' folder) becomes one that the engine can open. */
-import { realpath, rename, rm, stat } from 'node:fs/promises';
+import { readdir, realpath, rename, rm, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { messageOf } from '../../../shared/service/errors.ts';
 import { findScheduler, tryModel } from '../../engine/index.ts';
@@ -95,12 +95,11 @@ export async function isImportable(from: string): Promise<boolean> {
   const info = await stat(from).catch(() => undefined);
   if (info?.isFile()) return true;
   if (!info?.isDirectory()) return false;
-  const has = (path: string) =>
-    stat(join(from, path)).then(
-      () => true,
-      () => false,
-    );
-  return (await has('model_index.json')) && (await has('unet')) && !(await has('unet/model.onnx'));
+  const index = await stat(join(from, 'model_index.json')).catch(() => undefined);
+  const unet = await readdir(join(from, 'unet')).catch(() => undefined);
+  if (!index || !unet || unet.includes('model.onnx')) return false;
+  // ONNX under another name (`model_fp16.onnx`) is told by whoever takes ONNX folders in.
+  return !unet.some((name) => name.endsWith('.onnx')) || unet.some((name) => name.endsWith('.safetensors'));
 }
 
 async function readSource(
