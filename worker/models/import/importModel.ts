@@ -1,5 +1,5 @@
 /** A model that people have (.safetensors, alone or in diffusers' folder) becomes one that the engine can open. */
-import { mkdir, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
+import { readdir, realpath, rename, rm, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { messageOf } from '../../../shared/service/errors.ts';
 import { findScheduler, tryModel } from '../../engine/index.ts';
