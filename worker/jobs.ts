@@ -14,15 +14,15 @@ import { PermanentError } from '../shared/service/errors.ts';
 import type { Log } from '../shared/service/log.ts';
 import { type DeliverDeps, deliver } from './deliver/deliver.ts';
 import { type Discord, DiscordError } from './deliver/discord.ts';
-import { lookAgain } from './deliver/overtaken.ts';
+import { lookAgain } from './deliver/latePreview.ts';
 import { openProgress, type Progress } from './deliver/progress.ts';
+import type { Placement } from './giveBack/placement.ts';
+import { leaveToOthers } from './giveBack/schemaVersion.ts';
+import { holdBack, wakeNext } from './giveBack/userLimit.ts';
 import type { Metrics } from './metrics.ts';
 import { type RenderDeps, render } from './paint/render.ts';
-import type { Placement } from './placement.ts';
 import { openGate } from './process/gate.ts';
 import type { LoadedInfo } from './process/protocol.ts';
-import { holdBack, wakeNext } from './turns.ts';
-import { leaveToOthers } from './versions.ts';
 
 /** The two queues' handlers, and the ways to stop the jobs that run: cancelled, or given back at shutdown. */
 export interface JobsDeps extends RenderDeps, Omit<DeliverDeps, 'redis' | 'store' | 'posted'> {

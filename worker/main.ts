@@ -21,6 +21,7 @@ import { openRegistry, watchReady, watchRedis } from '../shared/service/metrics.
 import { openAsk } from './ask/ask.ts';
 import { openDiscord } from './deliver/discord.ts';
 import { isDelivered } from './deliver/messages.ts';
+import { openPlacement } from './giveBack/placement.ts';
 import { type Jobs, jobsAtOnce, jobsOf, openJobs } from './jobs.ts';
 import { openMetrics } from './metrics.ts';
 import { openAdapterStore } from './models/adapterStore.ts';
@@ -32,8 +33,7 @@ import {
   readModels,
   toCard,
 } from './models/installed.ts';
-import { openPlacement } from './placement.ts';
-import { openEngine } from './process/host.ts';
+import { openEngine } from './process/enginePool.ts';
 import type { LoadNews } from './process/protocol.ts';
 import { openRetention } from './retention.ts';
 

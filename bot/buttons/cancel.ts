@@ -1,4 +1,4 @@
-import { readJobs } from '../../shared/memory/pictures.ts';
+import { readJobs } from '../../shared/memory/jobRecords.ts';
 import { deliverId } from '../../shared/queue/job.ts';
 import { cancelJob } from '../../shared/queue/queue.ts';
 import { keys } from '../../shared/queue/redis.ts';

@@ -1,4 +1,4 @@
-import { readJobs } from '../../shared/memory/pictures.ts';
+import { readJobs } from '../../shared/memory/jobRecords.ts';
 import type { CustomId } from '../../shared/picture/customId.ts';
 import { sizeFor } from '../../shared/picture/resolve.ts';
 import { PREFIX } from '../../shared/queue/redis.ts';

@@ -1,4 +1,4 @@
-import { toggleFavourite } from '../../shared/memory/pictures.ts';
+import { toggleFavourite } from '../../shared/memory/jobRecords.ts';
 import { say } from '../../shared/messages/index.ts';
 import { onRedis } from '../interaction/redisAway.ts';
 import type { Button } from './button.ts';

@@ -4,7 +4,7 @@ import { keys } from '../../shared/queue/redis.ts';
 import { listWorkers } from '../../shared/queue/registry.ts';
 import { sayMyJobs } from '../history/myJobs.ts';
 import { onRedis } from '../interaction/redisAway.ts';
-import { sayToday } from '../server/today.ts';
+import { sayToday } from '../server/quotaLines.ts';
 import { type Command, EVERYWHERE, named } from './command.ts';
 
 export const infoCommand: Command = {

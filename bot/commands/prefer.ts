@@ -5,7 +5,7 @@ import {
   readOptions,
   removeOption,
   setOption,
-} from '../../shared/memory/options.ts';
+} from '../../shared/memory/customOptions.ts';
 import { SUFFIX_MAX } from '../../shared/memory/settings.ts';
 import { say } from '../../shared/messages/index.ts';
 import { escapeMarkdown } from '../../shared/picture/present.ts';

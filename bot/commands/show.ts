@@ -1,5 +1,5 @@
 import { ApplicationCommandOptionType } from 'discord.js';
-import { readFavourites, readHistory, readJobs } from '../../shared/memory/pictures.ts';
+import { readFavourites, readHistory, readJobs } from '../../shared/memory/jobRecords.ts';
 import { languageOf } from '../../shared/messages/index.ts';
 import { show } from '../history/show.ts';
 import { type Command, EVERYWHERE, named } from './command.ts';

@@ -1,4 +1,4 @@
-import { readJobs } from '../../shared/memory/pictures.ts';
+import { readJobs } from '../../shared/memory/jobRecords.ts';
 import { say } from '../../shared/messages/index.ts';
 import { escapeMarkdown } from '../../shared/picture/present.ts';
 import { placeInLine } from '../../shared/queue/queue.ts';

@@ -1,13 +1,13 @@
 import { Job } from 'bullmq';
 import { Routes } from 'discord.js';
-import { readOptions } from '../../shared/memory/options.ts';
+import { readOptions } from '../../shared/memory/customOptions.ts';
 import {
   forgetFavourites,
   type JobRecord,
   readFavourites,
   readHistory,
   readJobs,
-} from '../../shared/memory/pictures.ts';
+} from '../../shared/memory/jobRecords.ts';
 import { readSettings } from '../../shared/memory/settings.ts';
 import { say } from '../../shared/messages/index.ts';
 import type { ButtonAction } from '../../shared/picture/customId.ts';

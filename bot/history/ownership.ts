@@ -1,4 +1,4 @@
-import { readJobs } from '../../shared/memory/pictures.ts';
+import { readJobs } from '../../shared/memory/jobRecords.ts';
 import type { CustomId } from '../../shared/picture/customId.ts';
 import { UserError } from '../../shared/service/errors.ts';
 import type { App, Asker } from '../app.ts';

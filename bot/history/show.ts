@@ -1,5 +1,5 @@
 import type { APIEmbed, RawFile } from 'discord.js';
-import { readJobs } from '../../shared/memory/pictures.ts';
+import { readJobs } from '../../shared/memory/jobRecords.ts';
 import { readSettings } from '../../shared/memory/settings.ts';
 import { say } from '../../shared/messages/index.ts';
 import { fileName, presentResult } from '../../shared/picture/present.ts';
@@ -14,7 +14,7 @@ import { onRedis } from '../interaction/redisAway.ts';
 import { mayShow } from '../submit/admission.ts';
 import { repaintOf } from '../submit/drafts.ts';
 import { submit } from '../submit/submit.ts';
-import { drawFamily, readFamily } from './family.ts';
+import { drawFamily, readFamily } from './lineage.ts';
 import { jobOf, type Place, placesOf, readLink, readMessage, rememberShown } from './messages.ts';
 import { findRecipe } from './recipes.ts';
 

@@ -12,7 +12,7 @@ import { UserError } from '../../shared/service/errors.ts';
 import type { App, Asker } from '../app.ts';
 import { onRedis } from '../interaction/redisAway.ts';
 import { refusedBy, type Wish } from '../moderation/index.ts';
-import { giveBackQuota, type Quota, takeQuota, usedToday } from '../server/quota.ts';
+import { giveBackQuota, type Quota, takeQuota, usedToday } from '../server/dailyQuota.ts';
 import { countServerOpen, takeServerPlaces } from '../server/serverCap.ts';
 import { isBlocked, readServer, type ServerSettings } from '../server/settings.ts';
 import type { Draft } from './drafts.ts';

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { type JobRecord, recordJob, recordUpload } from '../../shared/memory/pictures.ts';
+import { type JobRecord, recordJob, recordUpload } from '../../shared/memory/jobRecords.ts';
 import { type DeliverJob, deliverId } from '../../shared/queue/job.ts';
 import { addJob } from '../../shared/queue/queue.ts';
 import { keys, RECIPE_TTL_S, TOKEN_TTL_S } from '../../shared/queue/redis.ts';

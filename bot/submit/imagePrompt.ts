@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { recordUpload } from '../../shared/memory/pictures.ts';
+import { recordUpload } from '../../shared/memory/jobRecords.ts';
 import { cleanPicture, type FetchRules, fetchPicture, IMAGE_LIMITS } from '../../shared/picture/image.ts';
 import { pictureKeys } from '../../shared/picture/store.ts';
 import type { Env } from '../../shared/service/env.ts';

@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto';
-import { readOptions } from '../../shared/memory/options.ts';
+import { readOptions } from '../../shared/memory/customOptions.ts';
 import { readSettings, type Settings } from '../../shared/memory/settings.ts';
 import { drawStyle, type ParsedPrompt, parsePrompt } from '../../shared/prompt/index.ts';
 import type { ModelCard, Params } from '../../shared/queue/job.ts';

@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { DiscordAPIError, Routes } from 'discord.js';
-import { forgetJob } from '../../shared/memory/pictures.ts';
+import { forgetJob } from '../../shared/memory/jobRecords.ts';
 import { DEFAULT_LANE, readSettings, type Settings } from '../../shared/memory/settings.ts';
 import { presentQueued } from '../../shared/picture/present.ts';
 import { release, reserve } from '../../shared/queue/fairness.ts';

@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { serveAttachment, serveAvatar } from '../serve/cdn.ts';
-import { urlOf } from '../serve/visitor.ts';
+import { urlOf } from '../serve/requestOrigin.ts';
 import type { Presenter } from '../world/objects.ts';
 import type { FileUpload, Violation } from '../world/types.ts';
 import { DiscordError, refuse } from './errors.ts';

@@ -15,7 +15,7 @@ import { side, topBar } from './sideView.ts';
 import { changed, onChange, store, view } from './store.ts';
 import { connect } from './wire.ts';
 import { say } from './words.ts';
-import './paint.ts';
+import './componentTheme.ts';
 
 const root = document.getElementById('app')!;
 let focusedDialog: Element | null = null;

@@ -9,8 +9,8 @@ import { guideFile } from './guide.ts';
 import { PageActions } from './pageActions.ts';
 import { pageFiles } from './pageBundle.ts';
 import { interactionView, type PageParts, pageMessage, snapshot } from './pageView.ts';
+import { isOwnName, isOwnPage } from './requestOrigin.ts';
 import { type UnderneathOptions, UnderneathWatch } from './underneath.ts';
-import { isOwnName, isOwnPage } from './visitor.ts';
 
 const HEADERS = {
   'content-security-policy':

@@ -42,7 +42,7 @@ export async function openStoreAt(place: StorePlace, env: StoreEnv): Promise<Sto
   if ((accessKeyId === undefined) !== (secretAccessKey === undefined))
     throw new ConfigError('S3_ACCESS_KEY and S3_SECRET_KEY: expected both or neither; got one.');
   // The client is a hundred files: who keeps pictures in a folder starts without.
-  const { openBucketStore } = await import('./bucket.ts');
+  const { openBucketStore } = await import('./s3Store.ts');
   return openBucketStore({
     bucket: place.bucket,
     prefix: place.prefix,

@@ -17,7 +17,7 @@ export class StoreAwayError extends Error {
 }
 
 /**
- * Pictures by key: a folder here, a bucket in `bucket.ts`. A key is visible only when its bytes are whole
+ * Pictures by key: a folder here, a bucket in `s3Store.ts`. A key is visible only when its bytes are whole
  * and kept. A key that is none (`storeKeySchema`) is refused by all.
  */
 export interface Store {

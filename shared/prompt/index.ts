@@ -15,7 +15,7 @@ import type { Typed } from './typed.ts';
 import { weigh } from './weights.ts';
 
 export { caretLines } from './caret.ts';
-export { type Note, notesOn } from './notes.ts';
+export { type Note, notesOn } from './foreignSyntax.ts';
 export { MAX_PERMUTATIONS } from './permutations.ts';
 export { printPrompt } from './print.ts';
 export { PROBLEM_CODES, type Problem, type ProblemCode } from './problems.ts';

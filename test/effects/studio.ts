@@ -9,7 +9,7 @@ import type { RenderRequest } from '../../shared/queue/job.ts';
 import { type InstalledModel, readModels, toCard } from '../../worker/models/installed.ts';
 import { paint, storePainting } from '../../worker/paint/paint.ts';
 import type { Pixels } from '../../worker/paint/pixels.ts';
-import { openEngine } from '../../worker/process/host.ts';
+import { openEngine } from '../../worker/process/enginePool.ts';
 import { makeRequest, snowflake } from '../support/jobs.ts';
 
 /** Pocket, from a prompt as it is typed to pixels: the whole way but for the queue. */

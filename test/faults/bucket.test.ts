@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { openBucketStore } from '../../shared/picture/bucket.ts';
+import { openBucketStore } from '../../shared/picture/s3Store.ts';
 import { pictureKeys, type Store } from '../../shared/picture/store.ts';
 import { type FaultStack, problemsOf, startFaultStack, until } from '../support/faults.ts';
 import { type FaultProxy, startProxy } from '../support/proxy.ts';

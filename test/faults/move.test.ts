@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import { parseEnv, promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { openBucketStore } from '../../shared/picture/bucket.ts';
+import { openBucketStore } from '../../shared/picture/s3Store.ts';
 import { openFolderStore, pictureKeys } from '../../shared/picture/store.ts';
 import { ENGLISH, type FaultStack, startFaultStack } from '../support/faults.ts';
 import { startS3rver, type TestS3 } from '../support/s3.ts';

@@ -7,7 +7,7 @@ import { openFolderStore, type Store } from '../../shared/picture/store.ts';
 import { readModels } from '../../worker/models/installed.ts';
 import { composeGrid, encodePng } from '../../worker/paint/grid.ts';
 import { paint } from '../../worker/paint/paint.ts';
-import { openEngine } from '../../worker/process/host.ts';
+import { openEngine } from '../../worker/process/enginePool.ts';
 
 /**
  * Paints each message's picture again, from the recipe in its own file and what people uploaded, and nothing else.

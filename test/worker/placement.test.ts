@@ -9,7 +9,7 @@ import {
 } from '../../shared/queue/queue.ts';
 import { workerConnection } from '../../shared/queue/redis.ts';
 import { announce } from '../../shared/queue/registry.ts';
-import { loadMs, openPlacement } from '../../worker/placement.ts';
+import { loadMs, openPlacement } from '../../worker/giveBack/placement.ts';
 import { card } from '../shared/prompt/models.ts';
 import { until } from '../support/faults.ts';
 import { makeJob } from '../support/jobs.ts';

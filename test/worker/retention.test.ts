@@ -2,7 +2,7 @@ import { mkdtemp, rm, utimes } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { toggleFavourite } from '../../shared/memory/pictures.ts';
+import { toggleFavourite } from '../../shared/memory/jobRecords.ts';
 import { openFolderStore, pictureKeys, type Store } from '../../shared/picture/store.ts';
 import { keys } from '../../shared/queue/redis.ts';
 import { openLog } from '../../shared/service/log.ts';

@@ -9,13 +9,13 @@ import { keys, RECIPE_TTL_S, TOKEN_TTL_S } from '../../shared/queue/redis.ts';
 import { PermanentError, UserError } from '../../shared/service/errors.ts';
 import type { Log } from '../../shared/service/log.ts';
 import { type Discord, DiscordError } from '../deliver/discord.ts';
-import { faultPoint } from '../fault.ts';
+import { faultPoint } from '../faultInjection.ts';
+import type { Placement } from '../giveBack/placement.ts';
+import { leaveToOthers } from '../giveBack/schemaVersion.ts';
 import type { InstalledModel } from '../models/installed.ts';
 import { decodePng } from '../paint/grid.ts';
 import { explain } from '../paint/render.ts';
-import type { Placement } from '../placement.ts';
-import type { Engine } from '../process/host.ts';
-import { leaveToOthers } from '../versions.ts';
+import type { Engine } from '../process/enginePool.ts';
 import { describe } from './describe.ts';
 import { shortened, weighWords } from './shorten.ts';
 

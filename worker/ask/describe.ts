@@ -1,7 +1,7 @@
 import { PermanentError } from '../../shared/service/errors.ts';
 import type { InstalledModel } from '../models/installed.ts';
 import type { Pixels } from '../paint/pixels.ts';
-import type { Engine } from '../process/host.ts';
+import type { Engine } from '../process/enginePool.ts';
 import { NOUNS, PLACES, STYLES, TIMES, WEATHERS } from './vocabulary.ts';
 
 /**

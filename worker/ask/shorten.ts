@@ -1,5 +1,5 @@
 import type { InstalledModel } from '../models/installed.ts';
-import type { Engine } from '../process/host.ts';
+import type { Engine } from '../process/enginePool.ts';
 
 /**
  * Which words of a prompt the model hears. A word weighs as much as the text's vector turns when the word is left

@@ -7,7 +7,7 @@ import { ConfigError, messageOf } from '../../shared/service/errors.ts';
 import { redactTokens } from '../../shared/service/log.ts';
 import { openDiscord } from '../deliver/discord.ts';
 import { needModel, readModels } from '../models/installed.ts';
-import { openEngine } from '../process/host.ts';
+import { openEngine } from '../process/enginePool.ts';
 import { modelsFolder, readArgs, UsageError } from './usage.ts';
 
 const USAGE = 'dreamgrid doctor [--json]';

@@ -20,7 +20,7 @@ import { type AdapterStore, openAdapterStore } from '../models/adapterStore.ts';
 import { type Models, needModel, readModels, toCard } from '../models/installed.ts';
 import { composeGrid, encodePng, fitImage } from '../paint/grid.ts';
 import { type PaintDeps, paint } from '../paint/paint.ts';
-import { openEngine } from '../process/host.ts';
+import { openEngine } from '../process/enginePool.ts';
 import { openProgressBar } from './progressBar.ts';
 import { modelsFolder, pathFromUser, readArgs, UsageError } from './usage.ts';
 

@@ -27,7 +27,7 @@ import { importSettings } from './importSettings.ts';
 import { agree, command, one, stoppable } from './modelCall.ts';
 import { pathFromUser } from './usage.ts';
 
-/** `dreamgrid models …`: what is said to the owner; what is done is in worker/hub. */
+/** `dreamgrid models …`: what is said to the owner; what is done is in worker/models/hub. */
 export const modelUsage = `dreamgrid models [list]                          what is installed
 dreamgrid models pull OWNER/NAME[@REVISION]      fetch a model from the hub (HF_ENDPOINT, HF_TOKEN): diffusers'
                  OWNER/NAME/FILE.safetensors     .safetensors or ONNX; or one file, of the hub or by its address

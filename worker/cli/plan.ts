@@ -1,7 +1,7 @@
 import { connectRedis, keys, producerConnection } from '../../shared/queue/redis.ts';
 import { type Env, readEnv } from '../../shared/service/env.ts';
 import { type InstalledModel, needModel, readModels } from '../models/installed.ts';
-import { openEngine } from '../process/host.ts';
+import { openEngine } from '../process/enginePool.ts';
 import { ASSUMED, type ModelCost, type Plan, planCapacity } from './capacity.ts';
 import { modelsFolder, readArgs, UsageError } from './usage.ts';
 

@@ -14,7 +14,7 @@ import {
 import { hasKilled, type Outcome, outcomeOf } from '../../shared/queue/queue.ts';
 import { messageOf } from '../../shared/service/errors.ts';
 import type { Log } from '../../shared/service/log.ts';
-import { faultPoint } from '../fault.ts';
+import { faultPoint } from '../faultInjection.ts';
 import { fitUnder } from '../paint/grid.ts';
 import { postSheet } from '../paint/sheet.ts';
 import { type Discord, DiscordError, type Message, type SendOptions, type Target } from './discord.ts';

@@ -38,6 +38,6 @@ export const markDelivered = (redis: Redis, jobId: string) =>
 export const isDelivered = async (redis: Redis, jobId: string): Promise<boolean> =>
   (await redis.exists(keys.delivered(jobId))) === 1;
 
-/** Whatever was sent last may still come: `overtaken.ts` looks for it. @param looks how often it did */
+/** Whatever was sent last may still come: `latePreview.ts` looks for it. @param looks how often it did */
 export const markUnsure = (redis: Redis, jobId: string, looks = 0) =>
   redis.set(keys.unsure(jobId), String(looks), 'EX', 3600);

@@ -4,7 +4,7 @@ import { printPrompt } from '../../shared/prompt/index.ts';
 import { PermanentError } from '../../shared/service/errors.ts';
 import { describe } from '../ask/describe.ts';
 import type { InstalledModel } from '../models/installed.ts';
-import type { Engine } from '../process/host.ts';
+import type { Engine } from '../process/enginePool.ts';
 import type { PaintRequest } from '../process/protocol.ts';
 import { decodePng, fitImage } from './grid.ts';
 

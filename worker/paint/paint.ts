@@ -7,7 +7,7 @@ import { wayOfPainting } from '../../shared/picture/wayOfPainting.ts';
 import { PermanentError } from '../../shared/service/errors.ts';
 import type { AdapterKind, AdapterStore } from '../models/adapterStore.ts';
 import type { InstalledModel } from '../models/installed.ts';
-import type { Engine, PaintOptions } from '../process/host.ts';
+import type { Engine, PaintOptions } from '../process/enginePool.ts';
 import type { PaintRequest, StepNews } from '../process/protocol.ts';
 import { blendInit } from './blend.ts';
 import { decodePng, encodePng, fitImage, resizePixels } from './grid.ts';

@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
-import { waitingFor } from '../../shared/picture/patience.ts';
 import type { Recipe } from '../../shared/picture/recipe.ts';
 import { resolveRecipe } from '../../shared/picture/resolve.ts';
+import { waitingFor } from '../../shared/picture/retryingStore.ts';
 import { pictureKeys, type StoreAwayError } from '../../shared/picture/store.ts';
 import {
   parseRender,
@@ -13,9 +13,9 @@ import { keys, RECIPE_TTL_S } from '../../shared/queue/redis.ts';
 import { recordPace } from '../../shared/queue/registry.ts';
 import { readResultIfThere } from '../../shared/queue/results.ts';
 import { PermanentError, UserError } from '../../shared/service/errors.ts';
-import { faultPoint } from '../fault.ts';
+import { faultPoint } from '../faultInjection.ts';
 import { hasChecker, type InstalledModel, toCard } from '../models/installed.ts';
-import { EngineFailure } from '../process/parent.ts';
+import { EngineFailure } from '../process/engineProcess.ts';
 import type { StepNews } from '../process/protocol.ts';
 import { worded } from './blend.ts';
 import { composeGrid, encodePng } from './grid.ts';

@@ -2,7 +2,7 @@ import sharp from 'sharp';
 import { SAFETIES, type Safety } from '../../shared/queue/job.ts';
 import { PermanentError } from '../../shared/service/errors.ts';
 import { hasChecker, type InstalledModel } from '../models/installed.ts';
-import type { Engine } from '../process/host.ts';
+import type { Engine } from '../process/enginePool.ts';
 import type { Pixels } from './pixels.ts';
 
 /** What the operator (and, more strictly, a server) wants done with a picture that the safety checker flags. */

@@ -4,7 +4,7 @@ import { basename } from 'node:path';
 import { EngineError } from '../engine/errors.ts';
 import { loadModel } from '../engine/index.ts';
 import type { Model, Step } from '../engine/types.ts';
-import { faultPoint } from '../fault.ts';
+import { faultPoint } from '../faultInjection.ts';
 import { readSafetensors } from '../models/import/safetensors.ts';
 import { toFloats, toPixels } from '../paint/pixels.ts';
 import { freeDeviceMemory } from './deviceMemory.ts';

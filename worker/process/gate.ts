@@ -1,4 +1,4 @@
-import { EngineFailure } from './parent.ts';
+import { EngineFailure } from './engineProcess.ts';
 
 /**
  * Who may ask the engine at the same time: questions to as many models as can be loaded, or one that is alone. First

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { dayOf, giveBackQuota, takeQuota, usedToday } from '../../../bot/server/quota.ts';
+import { dayOf, giveBackQuota, takeQuota, usedToday } from '../../../bot/server/dailyQuota.ts';
 import { takeServerPlaces } from '../../../bot/server/serverCap.ts';
 import { changeServer, readServer, SERVER_DEFAULTS } from '../../../bot/server/settings.ts';
 import { keys } from '../../../shared/queue/redis.ts';

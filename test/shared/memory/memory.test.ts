@@ -5,7 +5,7 @@ import {
   readOptions,
   removeOption,
   setOption,
-} from '../../../shared/memory/options.ts';
+} from '../../../shared/memory/customOptions.ts';
 import {
   FAVOURITES_MAX,
   forgetFavourites,
@@ -17,7 +17,7 @@ import {
   readJobs,
   recordJob,
   toggleFavourite,
-} from '../../../shared/memory/pictures.ts';
+} from '../../../shared/memory/jobRecords.ts';
 import {
   changeSettings,
   MEMORY_TTL_S,

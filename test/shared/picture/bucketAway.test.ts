@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type BucketOptions, openBucketStore } from '../../../shared/picture/bucket.ts';
 import { openStore, parsePlace, printPlace } from '../../../shared/picture/openStore.ts';
-import { waitingFor } from '../../../shared/picture/patience.ts';
+import { waitingFor } from '../../../shared/picture/retryingStore.ts';
+import { type BucketOptions, openBucketStore } from '../../../shared/picture/s3Store.ts';
 import { StoreAwayError } from '../../../shared/picture/store.ts';
 import { readEnv } from '../../../shared/service/env.ts';
 import { type FaultProxy, startProxy } from '../../support/proxy.ts';

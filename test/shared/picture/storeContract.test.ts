@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { openBucketStore } from '../../../shared/picture/bucket.ts';
+import { openBucketStore } from '../../../shared/picture/s3Store.ts';
 import { openFolderStore, pictureKeys, type Store, type StoredFile } from '../../../shared/picture/store.ts';
 import { startS3rver, type TestS3 } from '../../support/s3.ts';
 import { hasSwift, startSwift } from '../../support/swift.ts';

@@ -2,8 +2,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { PARAMETERS, type ParameterSpec } from '../../../shared/picture/params.ts';
+import { parameterTable, samplerTable, unsupportedTable } from '../../../shared/prompt/docTables.ts';
 import { parsePrompt } from '../../../shared/prompt/index.ts';
-import { parameterTable, samplerTable, unsupportedTable } from '../../../shared/prompt/table.ts';
 
 const path = fileURLToPath(new URL('../../../docs/prompt.md', import.meta.url));
 

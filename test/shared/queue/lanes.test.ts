@@ -4,7 +4,7 @@ import { LANE_COST, release, reserve, started } from '../../../shared/queue/fair
 import type { DeliverJob, RenderRequest, RenderResult } from '../../../shared/queue/job.ts';
 import { addJob, openQueues, openRenderWorker, type Queues } from '../../../shared/queue/queue.ts';
 import { keys, producerConnection, workerConnection } from '../../../shared/queue/redis.ts';
-import { holdBack, wakeNext } from '../../../worker/turns.ts';
+import { holdBack, wakeNext } from '../../../worker/giveBack/userLimit.ts';
 import { startRedis, type TestRedis } from '../../support/redis.ts';
 
 /** Two hundred users, three lanes, the real queue: turns are fair, caps hold, a restart loses nothing. */

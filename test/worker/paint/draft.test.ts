@@ -6,7 +6,7 @@ import { resolveRecipe } from '../../../shared/picture/resolve.ts';
 import { openFolderStore } from '../../../shared/picture/store.ts';
 import { type InstalledModel, readModels, toCard } from '../../../worker/models/installed.ts';
 import { paint } from '../../../worker/paint/paint.ts';
-import { type Engine, openEngine } from '../../../worker/process/host.ts';
+import { type Engine, openEngine } from '../../../worker/process/enginePool.ts';
 import { makeRequest } from '../../support/jobs.ts';
 import { type ModelsFolder, makeModels } from '../../support/tinyModel.ts';
 

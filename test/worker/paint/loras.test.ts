@@ -6,7 +6,7 @@ import type { Recipe } from '../../../shared/picture/recipe.ts';
 import { type AdapterStore, openAdapterStore } from '../../../worker/models/adapterStore.ts';
 import { readModels, toCard } from '../../../worker/models/installed.ts';
 import { paint } from '../../../worker/paint/paint.ts';
-import { openEngine } from '../../../worker/process/host.ts';
+import { openEngine } from '../../../worker/process/enginePool.ts';
 import type { StepNews } from '../../../worker/process/protocol.ts';
 import { installed } from '../engine/adapters/setup.ts';
 import { data } from '../models/import/cases.ts';

@@ -10,7 +10,7 @@ import { type InstalledModel, readModels, toCard } from '../../../worker/models/
 import { encodePng } from '../../../worker/paint/grid.ts';
 import { type Painting, paint, storePainting } from '../../../worker/paint/paint.ts';
 import type { Pixels } from '../../../worker/paint/pixels.ts';
-import { type Engine, openEngine } from '../../../worker/process/host.ts';
+import { type Engine, openEngine } from '../../../worker/process/enginePool.ts';
 import type { StepNews } from '../../../worker/process/protocol.ts';
 import { makeRequest, snowflake } from '../../support/jobs.ts';
 import { sourceOf } from '../engine/unclip/models.ts';

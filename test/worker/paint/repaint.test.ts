@@ -12,7 +12,7 @@ import { decodePng, encodePng, resizePixels } from '../../../worker/paint/grid.t
 import { type Painting, paint, storePainting } from '../../../worker/paint/paint.ts';
 import type { Pixels } from '../../../worker/paint/pixels.ts';
 import { featherOf, lay, prepare } from '../../../worker/paint/repaint.ts';
-import { type Engine, openEngine } from '../../../worker/process/host.ts';
+import { type Engine, openEngine } from '../../../worker/process/enginePool.ts';
 import { makeRequest, snowflake } from '../../support/jobs.ts';
 
 /** A network with mask channels and a plain one, both with random weights: what is kept does not hang on them. */

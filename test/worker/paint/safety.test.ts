@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import type { InstalledModel } from '../../../worker/models/installed.ts';
 import type { Pixels } from '../../../worker/paint/pixels.ts';
 import { guard } from '../../../worker/paint/safety.ts';
-import type { Engine } from '../../../worker/process/host.ts';
+import type { Engine } from '../../../worker/process/enginePool.ts';
 
 /** The engine's only part in this is its word on each picture; `test/e2e/safety.test.ts` has real ones. */
 const engine = {

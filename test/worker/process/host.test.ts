@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type InstalledModel, readModels } from '../../../worker/models/installed.ts';
-import { type Engine, type EngineOptions, openEngine } from '../../../worker/process/host.ts';
-import type { EngineFailure } from '../../../worker/process/parent.ts';
+import { type Engine, type EngineOptions, openEngine } from '../../../worker/process/enginePool.ts';
+import type { EngineFailure } from '../../../worker/process/engineProcess.ts';
 import type { PaintRequest } from '../../../worker/process/protocol.ts';
 import { type ModelsFolder, makeModels } from '../../support/tinyModel.ts';
 

@@ -11,7 +11,7 @@ import type { TextConfig } from './config.ts';
 import { Graph } from './graph.ts';
 import { type BuildOptions, Layers } from './layers.ts';
 import { finish, type Network } from './network.ts';
-import { elementTypes, type Weights } from './weights.ts';
+import { elementTypes, type Weights } from './weightLocations.ts';
 
 export interface TextBuildOptions extends BuildOptions {
   /** Inputs for textual inversion. */

@@ -1,6 +1,6 @@
 /** Builds one ONNX graph node by node and writes it as a file's content. Field numbers: onnx/onnx.proto. */
 import { MessageWriter } from './protobuf.ts';
-import { type ElementType, elementTypes, type Weight } from './weights.ts';
+import { type ElementType, elementTypes, type Weight } from './weightLocations.ts';
 
 /** An int, a list of ints, a string, or a float said to be one (JavaScript's 1 could be either). */
 export type Attribute = number | string | readonly number[] | { readonly float: number };

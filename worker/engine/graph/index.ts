@@ -22,4 +22,4 @@ export { readMovqConfig, readPixelUNetConfig, readPriorConfig, readVisionConfig 
 export { buildUNet } from './unet.ts';
 export { buildVaeDecoder, buildVaeEncoder } from './vae.ts';
 export { buildVision } from './vision.ts';
-export { type ElementType, elementTypes, needWeight, type Weight, type Weights } from './weights.ts';
+export { type ElementType, elementTypes, needWeight, type Weight, type Weights } from './weightLocations.ts';

@@ -6,7 +6,7 @@ import { EngineError } from '../errors.ts';
 import { type Graph, microsoft } from './graph.ts';
 import { loraOnConvolution, loraOnLinear } from './loraPorts.ts';
 import type { Module } from './module.ts';
-import { elementTypes, needWeight, type Weight, type Weights } from './weights.ts';
+import { elementTypes, needWeight, type Weight, type Weights } from './weightLocations.ts';
 
 /**
  * `fused` uses the operators that ONNX Runtime's processor has beyond ONNX (MultiHeadAttention,

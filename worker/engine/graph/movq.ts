@@ -7,7 +7,7 @@ import { Graph } from './graph.ts';
 import { type BuildOptions, Layers } from './layers.ts';
 import { finish, type Network } from './network.ts';
 import type { MovqConfig } from './unclipConfig.ts';
-import type { Weights } from './weights.ts';
+import type { Weights } from './weightLocations.ts';
 
 const eps = 1e-6;
 /** diffusers' SpatialNorm has no other. */

@@ -14,7 +14,7 @@ import { type BuildOptions, Layers } from './layers.ts';
 import { finish, type Network } from './network.ts';
 import type { PixelUNetConfig } from './unclipConfig.ts';
 import { sinusoids } from './unet.ts';
-import { elementTypes, type Weights } from './weights.ts';
+import { elementTypes, type Weights } from './weightLocations.ts';
 
 /** @throws EngineError('bad-model') which names the weight that is missing or does not fit */
 export function buildPixelUNet(

@@ -8,7 +8,7 @@ import { type Json, reader } from './config.ts';
 import { Graph } from './graph.ts';
 import { type BuildOptions, Layers } from './layers.ts';
 import { finish, type Network } from './network.ts';
-import type { Weights } from './weights.ts';
+import type { Weights } from './weightLocations.ts';
 
 /** @throws EngineError('bad-model') which names the weight, 'unsupported' which names the config's field */
 export function buildTextProjection(json: Json, weights: Weights, options: BuildOptions = {}): Network {

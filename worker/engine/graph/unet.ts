@@ -12,7 +12,7 @@ import type { UNetConfig } from './config.ts';
 import { Graph } from './graph.ts';
 import { type BuildOptions, Layers } from './layers.ts';
 import { finish, type Network } from './network.ts';
-import type { Weights } from './weights.ts';
+import type { Weights } from './weightLocations.ts';
 
 /** @throws EngineError('bad-model') which names the weight that is missing or does not fit */
 export function buildUNet(config: UNetConfig, weights: Weights, options: BuildOptions = {}): Network {

@@ -8,7 +8,7 @@ import { Graph } from './graph.ts';
 import { type BuildOptions, Layers } from './layers.ts';
 import { finish, type Network } from './network.ts';
 import type { VisionConfig } from './unclipConfig.ts';
-import type { Weights } from './weights.ts';
+import type { Weights } from './weightLocations.ts';
 
 /** @throws EngineError('bad-model') which names the weight that is missing or does not fit */
 export function buildVision(config: VisionConfig, weights: Weights, options: BuildOptions = {}): Network {

@@ -8,10 +8,10 @@ import type { Manifest } from '../manifest.ts';
 import { type Files, hashFile, manifestFor, type Origin, writeManifest } from './describeModel.ts';
 import { needSpace, openStaging, refuseExisting } from './disk.ts';
 import { diskError, StoreError } from './errors.ts';
+import { fitSchedule } from './fitScheduler.ts';
 import { checkLayout } from './layout.ts';
 import type { RemoteFile } from './listing.ts';
 import { pathBelow } from './reference.ts';
-import { fitSchedule } from './schedule.ts';
 import { selectFiles } from './select.ts';
 
 export interface AddOptions {

@@ -5,9 +5,9 @@ import { join, relative } from 'node:path';
 import { parsePythonJson } from '../../engine/schedulers/config.ts';
 import { type Manifest, manifestSchema } from '../manifest.ts';
 import { describeUnclip } from '../unclipManifest.ts';
-import { bucketsAround } from './buckets.ts';
 import { type Configs, defaultsOf, familyOf, type Json } from './defaults.ts';
 import { StoreError } from './errors.ts';
+import { bucketsAround } from './sizeBuckets.ts';
 
 export type Files = Record<string, { sha256: string; bytes: number }>;
 

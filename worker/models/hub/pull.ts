@@ -8,11 +8,11 @@ import { type Files, fileNames, manifestFor, type Origin, writeManifest } from '
 import { isAlive, needSpace, refuseExisting } from './disk.ts';
 import { download, repository, type Source } from './download.ts';
 import { diskError, StoreError } from './errors.ts';
+import { fitSchedule } from './fitScheduler.ts';
 import type { Hub } from './http.ts';
 import { checkLayout } from './layout.ts';
 import { type Listing, listFiles, type RemoteFile } from './listing.ts';
 import { checkModelName, idOf, modelNameFrom, parseReference, pathBelow } from './reference.ts';
-import { fitSchedule } from './schedule.ts';
 import { selectFiles } from './select.ts';
 import { isDiffusers, selectDiffusers, variantsOf } from './selectSafetensors.ts';
 import { priorFolder, priorOf, selectUnclip, unclipRepository } from './selectUnclip.ts';

@@ -13,18 +13,18 @@ import {
 } from '../hub/describeModel.ts';
 import { openStaging, refuseExisting } from '../hub/disk.ts';
 import { diskError, StoreError } from '../hub/errors.ts';
+import { fitSchedule } from '../hub/fitScheduler.ts';
 import { checkLayout } from '../hub/layout.ts';
-import { fitSchedule } from '../hub/schedule.ts';
 import type { Variant } from '../hub/variant.ts';
 import type { Manifest } from '../manifest.ts';
 import { readDiffusersFolder } from './diffusersFolder.ts';
-import { type Habit, habitOf, withHabit } from './habits.ts';
 import { installSource, writeJson } from './install.ts';
 import { predicting } from './predicting.ts';
 import { refusePickle } from './refusals.ts';
 import { readSafetensors, type TensorFile } from './safetensors.ts';
 import { readSingleFile } from './singleFile.ts';
 import type { Prediction, Source } from './source.ts';
+import { type Habit, habitOf, withHabit } from './trainingDefaults.ts';
 
 export interface ImportOptions {
   /** An autoencoder (.safetensors) to take instead of the model's own. */

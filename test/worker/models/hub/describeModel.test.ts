@@ -2,10 +2,10 @@ import { cp, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { bucketsAround } from '../../../../worker/models/hub/buckets.ts';
 import { type Configs, defaultsOf, familyOf } from '../../../../worker/models/hub/defaults.ts';
 import { describeModel, manifestFor, writeManifest } from '../../../../worker/models/hub/describeModel.ts';
 import { externalData } from '../../../../worker/models/hub/externalData.ts';
+import { bucketsAround } from '../../../../worker/models/hub/sizeBuckets.ts';
 import { manifestSchema } from '../../../../worker/models/manifest.ts';
 
 const reference = resolve(import.meta.dirname, '../../../data/reference/pipelines');

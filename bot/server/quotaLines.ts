@@ -1,7 +1,7 @@
 import { say } from '../../shared/messages/index.ts';
 import type { App, Asker } from '../app.ts';
 import { quotasOf } from '../submit/admission.ts';
-import { usedToday } from './quota.ts';
+import { usedToday } from './dailyQuota.ts';
 import { readServer } from './settings.ts';
 
 /** "3 of 20 on this server": what one person used of each limit of the day; undefined where there is none. */

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DelayedError, type Job } from 'bullmq';
 import type { Redis } from 'ioredis';
-import { ASK, type Queues } from '../shared/queue/queue.ts';
-import { keys, PREFIX } from '../shared/queue/redis.ts';
-import { listWorkers } from '../shared/queue/registry.ts';
+import { ASK, type Queues } from '../../shared/queue/queue.ts';
+import { keys, PREFIX } from '../../shared/queue/redis.ts';
+import { listWorkers } from '../../shared/queue/registry.ts';
 
 /**
  * Which worker paints which job, where workers differ in their models. All take from one queue, in its fair order;

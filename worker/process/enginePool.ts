@@ -2,8 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { BatchOptions, Embeddings, LoadOptions, ModelInfo } from '../engine/types.ts';
 import type { InstalledModel } from '../models/installed.ts';
 import { isBlack, type Pixels } from '../paint/pixels.ts';
+import { type AskOptions, EngineFailure, type EngineProcess, startEngineProcess } from './engineProcess.ts';
 import { openGate } from './gate.ts';
-import { type AskOptions, EngineFailure, type EngineProcess, startEngineProcess } from './parent.ts';
 import type { Ask, LoadedInfo, LoadNews, Painted, PaintRequest, StepNews } from './protocol.ts';
 
 /**

@@ -1,8 +1,8 @@
 import { DelayedError, type Job } from 'bullmq';
 import type { Redis } from 'ioredis';
-import { endTurn, takeTurn } from '../shared/queue/fairness.ts';
-import { type RenderRequest, type RenderResult, renderId } from '../shared/queue/job.ts';
-import type { Queues } from '../shared/queue/queue.ts';
+import { endTurn, takeTurn } from '../../shared/queue/fairness.ts';
+import { type RenderRequest, type RenderResult, renderId } from '../../shared/queue/job.ts';
+import type { Queues } from '../../shared/queue/queue.ts';
 
 /** A job that is held back looks again by itself after this long, should nobody wake it. */
 const HOLD_MS = 5_000;

@@ -1,4 +1,4 @@
-import { type JobRecord, readChildren, readJobs } from '../../shared/memory/pictures.ts';
+import { type JobRecord, readChildren, readJobs } from '../../shared/memory/jobRecords.ts';
 import { say } from '../../shared/messages/index.ts';
 import { escapeMarkdown } from '../../shared/picture/present.ts';
 import type { App } from '../app.ts';

@@ -1,8 +1,8 @@
 import { DelayedError, type Job } from 'bullmq';
 import type { Redis } from 'ioredis';
-import { SCHEMA_VERSION } from '../shared/queue/job.ts';
-import { keys, PREFIX } from '../shared/queue/redis.ts';
-import { isRead } from '../shared/queue/registry.ts';
+import { SCHEMA_VERSION } from '../../shared/queue/job.ts';
+import { keys, PREFIX } from '../../shared/queue/redis.ts';
+import { isRead } from '../../shared/queue/registry.ts';
 
 /** Between two looks at a job that waits for a worker of its own version. */
 const LOOK_MS = 2_000;
