@@ -1,19 +1,19 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { AskRequest } from '../../shared/queue/job.ts';
+import type { AskRequest } from '../../../shared/queue/job.ts';
 import {
   addJob,
   openAskWorker,
   openQueues,
   openRenderWorker,
   type Queues,
-} from '../../shared/queue/queue.ts';
-import { workerConnection } from '../../shared/queue/redis.ts';
-import { announce } from '../../shared/queue/registry.ts';
-import { loadMs, openPlacement } from '../../worker/giveBack/placement.ts';
-import { card } from '../shared/prompt/models.ts';
-import { until } from '../support/faults.ts';
-import { makeJob } from '../support/jobs.ts';
-import { startRedis, type TestRedis } from '../support/redis.ts';
+} from '../../../shared/queue/queue.ts';
+import { workerConnection } from '../../../shared/queue/redis.ts';
+import { announce } from '../../../shared/queue/registry.ts';
+import { loadMs, openPlacement } from '../../../worker/giveBack/placement.ts';
+import { card } from '../../shared/prompt/models.ts';
+import { until } from '../../support/faults.ts';
+import { makeJob } from '../../support/jobs.ts';
+import { startRedis, type TestRedis } from '../../support/redis.ts';
 
 let redis: TestRedis;
 let queues: Queues;
