@@ -4,6 +4,7 @@ import type { Redis } from 'ioredis';
 import { ASK, type Queues } from '../../shared/queue/queue.ts';
 import { keys, PREFIX } from '../../shared/queue/redis.ts';
 import { listWorkers } from '../../shared/queue/registry.ts';
+import { MODEL_NAME } from '../models/manifest.ts';
 
 /**
  * Which worker paints which job, where workers differ in their models. All take from one queue, in its fair order;
@@ -89,7 +90,8 @@ export function openPlacement(deps: PlacementDeps): Placement {
     leaveToBetter: async (job, token) => {
       const { model } = job.data ?? {};
       const jobId = String(job.id);
-      if (typeof model !== 'string' || deps.warm().includes(model)) return;
+      // What no model can be called is refused by schema, here and now: nobody has it to wait for.
+      if (typeof model !== 'string' || !MODEL_NAME.test(model) || deps.warm().includes(model)) return;
       const others = (await listWorkers(redis)).filter((one) => one.id !== id);
       const bytes = deps.sizeOf(model);
       if (bytes === undefined) {
