@@ -356,9 +356,9 @@ describe('hostile text', () => {
   ])('6,000 characters of %s are read in time', (_, piece) => {
     const text = piece.repeat(Math.ceil(6000 / piece.length));
     brokenRules('warm up');
-    const began = performance.now();
+    const began = process.cpuUsage();
     brokenRules(text);
-    expect(performance.now() - began).toBeLessThan(1_000);
+    expect(process.cpuUsage(began).user / 1000).toBeLessThan(1_000);
   });
 
   it('never throws', () => {

@@ -129,12 +129,18 @@ describe('for any text', () => {
   });
 });
 
+/** Of this process since then: what else the machine does is not counted. */
+const cpuMs = (start: NodeJS.CpuUsage): number => {
+  const { user, system } = process.cpuUsage(start);
+  return (user + system) / 1000;
+};
+
 describe('hostile text', () => {
   const quickly = (input: string, ms: number) => {
-    const start = performance.now();
+    const start = process.cpuUsage();
     const result = parsePrompt(input, { models });
     if (!result.ok) caretLines(input, result.problems);
-    expect(performance.now() - start).toBeLessThan(ms);
+    expect(cpuMs(start)).toBeLessThan(ms);
     return result;
   };
 
@@ -170,8 +176,8 @@ describe('hostile text', () => {
     quickly(input, 1500);
   });
 
-  it('survives 100,000 strings of every script', { timeout: 120_000 }, () => {
-    const start = performance.now();
+  it('survives 100,000 strings of every script', { timeout: 600_000 }, () => {
+    const start = process.cpuUsage();
     let state = 1;
     const random = (below: number) => {
       state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
@@ -204,7 +210,7 @@ describe('hostile text', () => {
         for (const { end } of result.problems) if (end > input.length) throw new Error(JSON.stringify(input));
     }
     expect(taken).toBeGreaterThan(10_000);
-    expect(performance.now() - start).toBeLessThan(60_000);
+    expect(cpuMs(start)).toBeLessThan(60_000);
   });
 
   it('keeps what writing needs', () => {
