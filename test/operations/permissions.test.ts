@@ -8,7 +8,7 @@ import { ClientRefusal, type InteractionHandle, type OptionValue } from '../../p
 import { sayError } from '../../shared/messages/index.ts';
 import { BUTTON_ACTIONS, type ButtonAction, printCustomId } from '../../shared/picture/customId.ts';
 import { keys } from '../../shared/queue/redis.ts';
-import { openScene, type Scene } from '../support/bot.ts';
+import { openScene, reader, type Scene } from '../support/bot.ts';
 import { until } from '../support/faults.ts';
 import { finish } from '../support/finish.ts';
 import {
@@ -46,6 +46,7 @@ describe('every command and button, by every role', { timeout: 240_000 }, () => 
   beforeAll(async () => {
     scene = await openScene({
       env: { MAX_OPEN_JOBS: '1000', SLOW_MODE_WAIT_S: '0' },
+      models: [reader],
       playground: {
         rights: {
           moderator: BASIC | PermissionFlagsBits.ManageMessages,

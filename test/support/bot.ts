@@ -45,6 +45,15 @@ export const pocket: ModelCard = {
   upscale: true,
 };
 
+/** A model that reads pictures as what they are about. */
+export const reader: ModelCard = {
+  ...pocket,
+  name: 'tiny-unclip',
+  family: 'unclip',
+  pictureEmbedding: true,
+  parameters: { aspect: { supported: false } },
+};
+
 /** Announcements live 15 s; this one is repeated for as long as the scene is open. */
 const REPEAT_MS = 3_000;
 
@@ -55,6 +64,8 @@ export async function openScene(
     between?: (discord: Playground) => Promise<Record<string, string>>;
     playground?: PlaygroundOptions;
     worker?: boolean;
+    /** Installed beside pocket. */
+    models?: readonly ModelCard[];
   } = {},
 ): Promise<Scene> {
   const [discord, redis, dataDir] = await Promise.all([
@@ -64,7 +75,9 @@ export async function openScene(
   ]);
   const say = async () => {
     if (options.worker !== false)
-      await announce(redis.client, { id: 'test', models: [pocket] }).catch(() => undefined);
+      await announce(redis.client, { id: 'test', models: [pocket, ...(options.models ?? [])] }).catch(
+        () => undefined,
+      );
   };
   await say();
   const timer = setInterval(say, REPEAT_MS);

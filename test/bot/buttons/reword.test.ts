@@ -1,17 +1,9 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { printCustomId } from '../../../shared/picture/customId.ts';
-import { type ModelCard, renderRequestSchema } from '../../../shared/queue/job.ts';
+import { renderRequestSchema } from '../../../shared/queue/job.ts';
 import { announce } from '../../../shared/queue/registry.ts';
-import { openScene, pocket, type Scene } from '../../support/bot.ts';
+import { openScene, reader, type Scene } from '../../support/bot.ts';
 import { finish } from '../../support/finish.ts';
-
-const reader: ModelCard = {
-  ...pocket,
-  name: 'tiny-unclip',
-  family: 'unclip',
-  pictureEmbedding: true,
-  parameters: { aspect: { supported: false } },
-};
 
 describe('Reword, and one model of each way of painting', { timeout: 120_000 }, () => {
   let scene: Scene;
