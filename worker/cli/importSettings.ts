@@ -3,7 +3,10 @@ import type { ImportOptions } from '../models/import/importModel.ts';
 import { pathFromUser } from './usage.ts';
 
 /** What the owner says of a model's training; its flags are those of `models add` and `models pull`. */
-export type ImportSettings = Pick<ImportOptions, 'vae' | 'prediction' | 'steps' | 'guidance' | 'scheduler'>;
+export type ImportSettings = Pick<
+  ImportOptions,
+  'vae' | 'tinyVae' | 'upscaler' | 'prediction' | 'steps' | 'guidance' | 'scheduler'
+>;
 
 /** @throws StoreError('usage') which names the flag */
 export function importSettings(
@@ -26,16 +29,26 @@ export function importSettings(
     throw new StoreError('usage', `--prediction ${text('prediction')} is neither epsilon nor v_prediction.`);
   const steps = number('steps', 1, 1000, true);
   const guidance = number('guidance', 0, 100, false);
-  const vae = text('vae');
+  const file = (name: string): string | undefined => {
+    const given = text(name);
+    return given === undefined ? undefined : pathFromUser(given);
+  };
+  const [vae, tinyVae, upscaler] = ['vae', 'tiny-vae', 'upscaler'].map(file);
   const scheduler = text('scheduler');
   return {
-    ...(vae === undefined ? {} : { vae: pathFromUser(vae) }),
+    ...(vae === undefined ? {} : { vae }),
+    ...(tinyVae === undefined ? {} : { tinyVae }),
+    ...(upscaler === undefined ? {} : { upscaler }),
     ...(prediction ? { prediction } : {}),
     ...(steps === undefined ? {} : { steps }),
     ...(guidance === undefined ? {} : { guidance }),
     ...(scheduler === undefined ? {} : { scheduler }),
   };
 }
+
+/** The first of them, as the owner wrote it. */
+export const flagOf = (settings: ImportSettings): string =>
+  `--${Object.keys(settings)[0]!.replace(/[A-Z]/g, (capital) => `-${capital.toLowerCase()}`)}`;
 
 const predictions: Readonly<Record<string, 'epsilon' | 'v_prediction'>> = {
   epsilon: 'epsilon',

@@ -23,7 +23,7 @@ import type { Variant } from '../models/hub/variant.ts';
 import { importModel, isImportable } from '../models/import/importModel.ts';
 import { isUnclipSource } from '../models/import/unclip.ts';
 import type { Manifest } from '../models/manifest.ts';
-import { importSettings } from './importSettings.ts';
+import { flagOf, importSettings } from './importSettings.ts';
 import { agree, command, one, stoppable } from './modelCall.ts';
 import { pathFromUser } from './usage.ts';
 
@@ -35,6 +35,8 @@ dreamgrid models pull OWNER/NAME[@REVISION]      fetch a model from the hub (HF_
                  [--as NAME] [--yes] [--variant fp16|full]
 dreamgrid models add FILE|DIR [--as NAME]        take in a .safetensors, a diffusers folder, or a folder of ONNX
                  [--vae FILE]                    files; with another autoencoder than the model's own
+                 [--tiny-vae FILE]               TAESD beside it, for drafts and previews
+                 [--upscaler FILE]               an ESRGAN or Real-ESRGAN one (all three .safetensors)
                  [--steps N] [--guidance X] [--scheduler NAME] [--prediction epsilon|v_prediction]
                  [--variant fp16|full]           a folder's weights, where they are there in two sizes
                  [--link] [--no-load]            ONNX: hard links instead of copies; without trying to load it
@@ -47,6 +49,8 @@ dreamgrid models remove NAME [--yes]             delete a model, or what an inte
 
 const settingOptions = {
   vae: { type: 'string' },
+  'tiny-vae': { type: 'string' },
+  upscaler: { type: 'string' },
   prediction: { type: 'string' },
   steps: { type: 'string' },
   guidance: { type: 'string' },
@@ -76,7 +80,7 @@ export const pull = command(modelUsage, pullOptions, async (call) => {
     }),
   );
   if (plan.kind === 'onnx' && Object.keys(settings).length > 0)
-    throw new StoreError('usage', `${plan.from} is ONNX: --${Object.keys(settings)[0]} is for .safetensors.`);
+    throw new StoreError('usage', `${plan.from} is ONNX: ${flagOf(settings)} is for .safetensors.`);
   call.note(describePlan(plan));
   if (!(await agree(call, `Fetch ${formatBytes(plan.bytes - plan.present)} into ${plan.dir}?`))) return 1;
   const bar = openBar(process.stderr);
@@ -156,7 +160,7 @@ export const add = command(modelUsage, addOptions, async ({ models, words, flags
   const settings = { ...importSettings(flags), ...(variant ? { variant } : {}) };
   const importable = (await isImportable(from)) && !(await isUnclipSource(from));
   if (!importable && Object.keys(settings).length > 0)
-    throw new StoreError('usage', `${from} is no .safetensors: --${Object.keys(settings)[0]} is for those.`);
+    throw new StoreError('usage', `${from} is no .safetensors: ${flagOf(settings)} is for those.`);
   const manifest = await stoppable((signal) =>
     importable
       ? importModel(models, from, name, { ...common, ...settings, signal, say: note })

@@ -44,6 +44,7 @@ export async function tryModel(dir: string, options: LoadOptions = {}): Promise<
     const [said] = await denoiser.predict([row], side, side);
     refuseNaN(said!, denoiser.session.file);
     refuseNaN((await vae.decode(noise, side, side)).data, vae.decoder.file);
+    if (parts.tiny) refuseNaN((await parts.tiny.decode(noise, side, side)).data, parts.tiny.decoder.file);
     return { noiseFound: correlation(noise, said!) };
   } finally {
     for (const session of parts.sessions) await session.release();

@@ -211,4 +211,4 @@ function baseOf({ family, files }: Manifest): Pick<ModelCard, 'base'> {
 
 /** Whether it brings a safety checker, by the files that its manifest names. */
 export const hasChecker = ({ manifest }: Pick<InstalledModel, 'manifest'>): boolean =>
-  Object.keys(manifest.files).some((file) => /^safety_checker\/.*\.onnx$/.test(file));
+  Object.keys(manifest.files).some((file) => /^safety_checker\/(.*\.onnx|weights\.json)$/.test(file));

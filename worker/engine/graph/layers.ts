@@ -282,6 +282,12 @@ export class Layers {
   }
 }
 
+/** The layers of a graph that takes `input`, whose first dimension is the batch. */
+export function layersOf(graph: Graph, weights: Weights, options: BuildOptions, input: string): Layers {
+  const batch = graph.op('Slice', [graph.op('Shape', [input]), graph.ints([0]), graph.ints([1])]);
+  return new Layers(graph, weights, batch, options);
+}
+
 const count = (shape: readonly number[]): number => shape.reduce((product, side) => product * side, 1);
 const sameShape = (a: readonly number[], b: readonly number[]): boolean =>
   a.length === b.length && a.every((side, i) => side === b[i]);

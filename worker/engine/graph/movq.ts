@@ -4,7 +4,7 @@
  */
 import { resnet } from './blocks.ts';
 import { Graph } from './graph.ts';
-import { type BuildOptions, Layers } from './layers.ts';
+import { type BuildOptions, type Layers, layersOf } from './layers.ts';
 import { finish, type Network } from './network.ts';
 import type { MovqConfig } from './unclipConfig.ts';
 import type { Weights } from './weightLocations.ts';
@@ -69,11 +69,6 @@ export function buildMovqEncoder(config: MovqConfig, weights: Weights, options: 
   const dims = ['batch_size', config.latentChannels, 'latent_height', 'latent_width'];
   graph.output('latents', x, 'float32', dims);
   return finish(graph, layers);
-}
-
-function layersOf(graph: Graph, weights: Weights, options: BuildOptions, input: string): Layers {
-  const batch = graph.op('Slice', [graph.op('Shape', [input]), graph.ints([0]), graph.ints([1])]);
-  return new Layers(graph, weights, batch, options);
 }
 
 function middle(

@@ -2,7 +2,7 @@
 import { resnet } from './blocks.ts';
 import type { VaeConfig } from './config.ts';
 import { Graph } from './graph.ts';
-import { type BuildOptions, Layers } from './layers.ts';
+import { type BuildOptions, type Layers, layersOf } from './layers.ts';
 import { finish, type Network } from './network.ts';
 import type { Weights } from './weightLocations.ts';
 
@@ -56,11 +56,6 @@ export function buildVaeEncoder(config: VaeConfig, weights: Weights, options: Bu
   const dims = ['batch_size', 2 * config.latentChannels, 'latent_height', 'latent_width'];
   graph.output('latent_parameters', x, 'float32', dims);
   return finish(graph, layers);
-}
-
-function layersOf(graph: Graph, weights: Weights, options: BuildOptions, input: string): Layers {
-  const batch = graph.op('Slice', [graph.op('Shape', [input]), graph.ints([0]), graph.ints([1])]);
-  return new Layers(graph, weights, batch, options);
 }
 
 function middle(layers: Layers, name: string, x: string, config: VaeConfig): string {

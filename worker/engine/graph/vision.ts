@@ -5,7 +5,7 @@
  * Output: image_embeds [B, projection]
  */
 import { Graph } from './graph.ts';
-import { type BuildOptions, Layers } from './layers.ts';
+import { type BuildOptions, type Layers, layersOf } from './layers.ts';
 import { finish, type Network } from './network.ts';
 import type { VisionConfig } from './unclipConfig.ts';
 import type { Weights } from './weightLocations.ts';
@@ -13,13 +13,21 @@ import type { Weights } from './weightLocations.ts';
 /** @throws EngineError('bad-model') which names the weight that is missing or does not fit */
 export function buildVision(config: VisionConfig, weights: Weights, options: BuildOptions = {}): Network {
   const graph = new Graph();
+  const pixels = graph.input('pixel_values', 'float32', ['batch_size', 3, config.size, config.size]);
+  const layers = layersOf(graph, weights, options, pixels);
+  const embedded = seePictures(layers, config, pixels);
+  const [out] = layers.modules.at(-1)!.shape;
+  graph.output('image_embeds', embedded, 'float32', ['batch_size', out!]);
+  return finish(graph, layers);
+}
+
+/** The tower itself: normalised pictures [B, 3, size, size] → [B, projection]. */
+export function seePictures(layers: Layers, config: VisionConfig, pixels: string): string {
+  const { graph, batch } = layers;
   const { width, heads, size, patch, eps } = config;
   const places = Math.floor(size / patch) ** 2 + 1;
 
   // 1. Patches become vectors, a learned one before them.
-  const pixels = graph.input('pixel_values', 'float32', ['batch_size', 3, size, size]);
-  const batch = graph.op('Slice', [graph.op('Shape', [pixels]), graph.ints([0]), graph.ints([1])]);
-  const layers = new Layers(graph, weights, batch, options);
   const name = 'vision_model.embeddings';
   const cut = layers.conv(`${name}.patch_embedding`, pixels, patch, [0, 0, 0, 0]);
   const rows = layers.rowsByPicture(layers.pixelsToRows(cut, width), width);
@@ -49,8 +57,5 @@ export function buildVision(config: VisionConfig, weights: Weights, options: Bui
   const all = layers.rowsByPicture(h, width);
   const seen = graph.op('Gather', [all, graph.op('Squeeze', [graph.ints([0])])], { attributes: { axis: 1 } });
   const summary = layers.layerNorm('vision_model.post_layernorm', seen, eps);
-  const embedded = layers.linear('visual_projection', summary);
-  const [out] = layers.modules.at(-1)!.shape;
-  graph.output('image_embeds', embedded, 'float32', ['batch_size', out!]);
-  return finish(graph, layers);
+  return layers.linear('visual_projection', summary);
 }

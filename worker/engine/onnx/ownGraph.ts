@@ -11,20 +11,27 @@ import {
   buildMovqEncoder,
   buildPixelUNet,
   buildPrior,
+  buildSafetyChecker,
   buildTextEncoder,
   buildTextProjection,
+  buildTinyDecoder,
+  buildTinyEncoder,
   buildUNet,
+  buildUpscaler,
   buildVaeDecoder,
   buildVaeEncoder,
   buildVision,
   type ElementType,
   elementTypes,
   type Network,
+  readCheckerConfig,
   readMovqConfig,
   readPixelUNetConfig,
   readPriorConfig,
   readTextConfig,
+  readTinyVaeConfig,
   readUNetConfig,
+  readUpscalerConfig,
   readVaeConfig,
   readVisionConfig,
   type TextBuildOptions,
@@ -56,6 +63,14 @@ const builders = {
     buildMovqDecoder(readMovqConfig(config), weights, options),
   movq_encoder: (config: Json, weights: Weights, options: TextBuildOptions) =>
     buildMovqEncoder(readMovqConfig(config), weights, options),
+  tiny_decoder: (config: Json, weights: Weights, options: TextBuildOptions) =>
+    buildTinyDecoder(readTinyVaeConfig(config), weights, options),
+  tiny_encoder: (config: Json, weights: Weights, options: TextBuildOptions) =>
+    buildTinyEncoder(readTinyVaeConfig(config), weights, options),
+  upscaler: (config: Json, weights: Weights, options: TextBuildOptions) =>
+    buildUpscaler(readUpscalerConfig(config), weights, options),
+  safety_checker: (config: Json, weights: Weights, options: TextBuildOptions) =>
+    buildSafetyChecker(readCheckerConfig(config), weights, options),
 } satisfies Record<string, (config: Json, weights: Weights, options: TextBuildOptions) => Network>;
 export type NetworkKind = keyof typeof builders;
 

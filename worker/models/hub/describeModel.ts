@@ -59,7 +59,9 @@ export async function describeModel(
   );
   const [width, height] = native as [number, number];
   const latentRgb = latentRgbOf(vae);
-  const upscaler = 'upscaler/model.onnx' in files ? await readConfig(dir, 'upscaler/config.json') : undefined;
+  // The manifest of a model with graphs of ours names what they are written from.
+  const enlarges = ['model.onnx', 'weights.json'].some((file) => `upscaler/${file}` in files);
+  const upscaler = enlarges ? await readConfig(dir, 'upscaler/config.json') : undefined;
   return {
     schema: 1,
     name,

@@ -3,7 +3,7 @@ import type { RemoteFile } from './listing.ts';
 import { pathBelow } from './reference.ts';
 import { chooseWeights, type Variant } from './variant.ts';
 
-const PARTS = ['unet', 'text_encoder', 'text_encoder_2', 'vae'] as const;
+const PARTS = ['unet', 'text_encoder', 'text_encoder_2', 'vae', 'safety_checker'] as const;
 const CONFIG_FOLDERS = ['scheduler', 'tokenizer', 'tokenizer_2'];
 
 /** Whether a repository has diffusers' weights and no ONNX network. */

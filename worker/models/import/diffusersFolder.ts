@@ -6,10 +6,12 @@ import { parsePythonJson } from '../../engine/schedulers/config.ts';
 import type { Json } from '../hub/defaults.ts';
 import { StoreError } from '../hub/errors.ts';
 import { chooseWeights, type Variant } from '../hub/variant.ts';
+import { checkerPart } from './checkerSource.ts';
 import { oldVaeName } from './ldmNames.ts';
 import { readSafetensors, type Tensor, type TensorFile } from './safetensors.ts';
 import type { Source, SourcePart } from './source.ts';
-import { readVaeFile } from './vaeSource.ts';
+import { isTinyVae, readTinyVae } from './tinyVae.ts';
+import { withVaeFile } from './vaeSource.ts';
 
 const pipelines =
   /^(StableDiffusion(XL)?(Img2Img|Inpaint)?|LatentConsistencyModel(Img2Img)?|AltDiffusion)Pipeline$/;
@@ -29,6 +31,7 @@ export async function readDiffusersFolder(
   if (index['text_encoder_2'] !== undefined || (await has(join(folder, 'text_encoder_2'))))
     encoders.push(await readPart(folder, 'text_encoder_2', variant));
   const vae = await readVae(folder, variant, options.vae);
+  const checker = await readChecker(folder, variant, index);
   const tokenizers: Record<string, Source['tokenizers'][string]> = {};
   for (const [i] of encoders.entries()) {
     const tokenizer = `tokenizer${i === 0 ? '' : '_2'}`;
@@ -49,17 +52,36 @@ export async function readDiffusersFolder(
       ...encoders.map((part, i) => textPart(part, i === 0 ? 'text_encoder' : 'text_encoder_2')),
       { part: 'unet', network: 'unet', config: unet.config, find: (key) => unet.tensors.get(key) },
       ...vae,
+      ...checker.parts,
     ],
     index,
     scheduler: await readConfig(join(folder, 'scheduler', 'scheduler_config.json')),
     tokenizers,
     askPrediction: false,
-    notes: isNamed(index['safety_checker']) ? ['Its safety checker is not taken in.'] : [],
+    notes: checker.notes,
   };
 }
 
 /** model_index.json names a part by library and class, or by two nulls. */
-const isNamed = (part: unknown): boolean => Array.isArray(part) && typeof part[1] === 'string';
+const isNamed = (part: unknown): part is [unknown, string] =>
+  Array.isArray(part) && typeof part[1] === 'string';
+
+/** Left out, with a word, where its weights are a pickle, or it is somebody's own. */
+async function readChecker(
+  folder: string,
+  variant: Variant,
+  index: Json,
+): Promise<Pick<Source, 'parts' | 'notes'>> {
+  const named = index['safety_checker'];
+  if (!isNamed(named)) return { parts: [], notes: [] };
+  const dir = join(folder, 'safety_checker');
+  const without = (why: string) => ({ parts: [], notes: [`Its safety checker is not taken in: ${why}.`] });
+  if (named[1] !== 'StableDiffusionSafetyChecker') return without(`it is a ${named[1]}`);
+  if (chooseWeights(await readdir(dir).catch(() => []), variant) === undefined)
+    return without(`${dir} has no .safetensors`);
+  const { config, tensors } = await readPart(folder, 'safety_checker', variant);
+  return { parts: [checkerPart(config, tensors)], notes: [] };
+}
 
 interface PartFiles {
   readonly config: Json;
@@ -84,20 +106,24 @@ async function readVae(
 ): Promise<SourcePart[]> {
   const file = join(folder, 'vae', 'config.json');
   const config = given && !(await has(file)) ? {} : await readConfig(file);
-  if (given) {
-    const scaling = config['scaling_factor'];
-    return readVaeFile(given, {
-      ...(scaling === undefined ? {} : { scaling_factor: scaling }),
-      ...groupsOf(config),
-    });
-  }
+  if (!given) return ownVae(folder, variant, config);
+  const own = isTinyVae(given) && (await has(file)) ? await ownVae(folder, variant, config) : undefined;
+  const scaling = config['scaling_factor'];
+  return withVaeFile(own, given, {
+    ...(scaling === undefined ? {} : { scaling_factor: scaling }),
+    ...groupsOf(config),
+  });
+}
+
+async function ownVae(folder: string, variant: Variant, config: Json): Promise<SourcePart[]> {
   const className = config['_class_name'] ?? 'AutoencoderKL';
-  if (className !== 'AutoencoderKL')
+  if (className !== 'AutoencoderKL' && className !== 'AutoencoderTiny')
     throw new StoreError(
       'unsupported',
       `${join(folder, 'vae')} is a ${className}: give an autoencoder of Stable Diffusion with --vae FILE.`,
     );
   const { tensors } = await readPart(folder, 'vae', variant);
+  if (className === 'AutoencoderTiny') return readTinyVae({ file: join(folder, 'vae'), tensors }, config);
   const find: SourcePart['find'] = (name) => tensors.get(name) ?? tensors.get(oldVaeName(name));
   const parts: SourcePart[] = [{ part: 'vae_decoder', network: 'vae_decoder', config, find }];
   if (find('encoder.conv_in.weight'))

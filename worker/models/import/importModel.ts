@@ -23,12 +23,18 @@ import { predicting } from './predicting.ts';
 import { refusePickle } from './refusals.ts';
 import { readSafetensors, type TensorFile } from './safetensors.ts';
 import { readSingleFile } from './singleFile.ts';
-import type { Prediction, Source } from './source.ts';
+import type { Prediction, Source, SourcePart } from './source.ts';
+import { readTinyDecoder } from './tinyVae.ts';
 import { type Habit, habitOf, withHabit } from './trainingDefaults.ts';
+import { readUpscaler } from './upscalerSource.ts';
 
 export interface ImportOptions {
-  /** An autoencoder (.safetensors) to take instead of the model's own. */
+  /** An autoencoder (.safetensors) to take instead of the model's own; TAESD stands beside a whole one. */
   readonly vae?: string;
+  /** TAESD (.safetensors), which decodes drafts and previews. */
+  readonly tinyVae?: string;
+  /** An upscaler (.safetensors) of ESRGAN's or Real-ESRGAN's kind. */
+  readonly upscaler?: string;
   /** What the network predicts, where the owner knows better. */
   readonly prediction?: Prediction;
   readonly steps?: number;
@@ -65,7 +71,7 @@ export async function importModel(
   try {
     await installSource(found, target, options.signal);
     const source = await settle(found, target, options);
-    for (const note of source.notes) options.say?.(note);
+    for (const note of [...source.notes, ...extraNotes(source)]) options.say?.(note);
     await checkLayout(target);
     const files = await hashFiles(target, options);
     const origin: Origin = {
@@ -107,7 +113,11 @@ async function readSource(
   options: ImportOptions,
 ): Promise<{ source: Source; habit: Habit | undefined; file: string | undefined }> {
   if (options.scheduler !== undefined) checkScheduler(options.scheduler);
-  const vae = options.vae === undefined ? undefined : await readFileGiven(resolve(options.vae));
+  const [vae, tiny, upscaler] = await Promise.all(
+    [options.vae, options.tinyVae, options.upscaler].map((given) =>
+      given === undefined ? undefined : readFileGiven(resolve(given)),
+    ),
+  );
   const info = await stat(from).catch((error) => {
     throw new StoreError('usage', `Cannot read ${from} (${(error as NodeJS.ErrnoException).code}).`);
   });
@@ -122,6 +132,8 @@ async function readSource(
     file = await readFileGiven(from);
     source = readSingleFile(file, vae);
   }
+  if (tiny) source = withPart(source, readTinyDecoder(tiny));
+  if (upscaler) source = withPart(source, readUpscaler(upscaler));
   if (options.prediction) source = predicting(source, options.prediction);
   const habit = file ? habitOf(file, source) : undefined;
   if (habit) source = withHabit(source, habit);
@@ -131,6 +143,20 @@ async function readSource(
   }
   return { source, habit, file: file?.file };
 }
+
+/** What the parts that a model may do without are for. */
+const extraNotes = ({ parts }: Source): string[] =>
+  parts.flatMap(({ part, config }) => {
+    if (part === 'tiny_decoder') return ['Drafts and previews are decoded by TAESD.'];
+    if (part === 'upscaler') return [`Its upscaler enlarges ${config['scale']} times.`];
+    return part === 'safety_checker' ? ['Its safety checker is taken in (SAFETY).'] : [];
+  });
+
+/** In place of one that has its name. */
+const withPart = (source: Source, part: SourcePart): Source => ({
+  ...source,
+  parts: [...source.parts.filter((each) => each.part !== part.part), part],
+});
 
 async function readFileGiven(file: string): Promise<TensorFile> {
   refusePickle(file);

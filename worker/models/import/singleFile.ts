@@ -10,7 +10,9 @@ import type { TensorFile } from './safetensors.ts';
 import { type PredictionSign, predictionSign, type SingleKind, schedulerFor } from './schedulers.ts';
 import type { FindWeight, Source, SourcePart } from './source.ts';
 import { findOpenAiClip, findOpenClip } from './textSource.ts';
-import { countOf, findVae, readVaeFile } from './vaeSource.ts';
+import { isTinyVae } from './tinyVae.ts';
+import { findUpscaler } from './upscalerSource.ts';
+import { countOf, findVae, withVaeFile } from './vaeSource.ts';
 
 /** The U-Net's names begin so: whole models, then networks alone. */
 const prefixes = ['model.diffusion_model.', 'diffusion_model.', ''];
@@ -26,7 +28,8 @@ export function readSingleFile(file: TensorFile, vae?: TensorFile): Source {
   if (prefix === undefined) throw noNetwork(file);
   const { part: unet, kind, latentConsistency } = readUNet(file, prefix);
   const vaeConfig = { scaling_factor: scalingFactors[kind] };
-  const vaeParts = vae ? readVaeFile(vae, vaeConfig) : findVae(file, vaeConfig);
+  const own = findVae(file, vaeConfig);
+  const vaeParts = vae ? withVaeFile(own, vae, vaeConfig) : own;
   const encoders = {
     sd1: () => [findOpenAiClip(file, 'sd1')],
     sd2: () => [findOpenClip(file, 'sd2')],
@@ -46,7 +49,7 @@ export function readSingleFile(file: TensorFile, vae?: TensorFile): Source {
         ? { tokenizer: { clip: 'end' }, tokenizer_2: { clip: '!' } }
         : { tokenizer: { clip: kind === 'sd2' ? '!' : 'end' } },
     askPrediction: sign.prediction === undefined,
-    notes: [...notesOf(sign), ...(vaeParts!.length < 2 ? [noEncoder] : [])],
+    notes: [...notesOf(sign), ...(vaeParts!.some(({ part }) => part === 'vae_encoder') ? [] : [noEncoder])],
   };
   return sign.prediction ? predicting(source, sign.prediction) : source;
 }
@@ -61,6 +64,16 @@ function noNetwork(file: TensorFile): StoreError {
     return new StoreError(
       'unsupported',
       `${file.file} is an autoencoder (VAE) alone: dreamgrid models add MODEL --vae ${file.file}`,
+    );
+  if (isTinyVae(file))
+    return new StoreError(
+      'unsupported',
+      `${file.file} is a tiny autoencoder (TAESD) alone: dreamgrid models add MODEL --tiny-vae ${file.file}`,
+    );
+  if (findUpscaler(file))
+    return new StoreError(
+      'unsupported',
+      `${file.file} is an upscaler alone: dreamgrid models add MODEL --upscaler ${file.file}`,
     );
   if (tensors.has('conv_in.weight') && tensors.has('down_blocks.0.resnets.0.conv1.weight'))
     return new StoreError(

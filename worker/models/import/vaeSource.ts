@@ -4,6 +4,7 @@ import { StoreError } from '../hub/errors.ts';
 import { ldmVaeName, oldVaeName } from './ldmNames.ts';
 import type { Tensor, TensorFile } from './safetensors.ts';
 import type { FindWeight, SourcePart } from './source.ts';
+import { isTinyVae, readTinyDecoder, readTinyVae } from './tinyVae.ts';
 
 const prefixes = ['first_stage_model.', 'vae.', ''];
 
@@ -22,18 +23,26 @@ export function findVae(file: TensorFile, config: Json): SourcePart[] | undefine
   return undefined;
 }
 
-/** A file given with `--vae`. @throws StoreError where it is none */
-export function readVaeFile(file: TensorFile, config: Json): SourcePart[] {
+/**
+ * What a file given with `--vae` makes of a model's autoencoder: it takes its place, but TAESD stands beside a whole
+ * one as the decoder of drafts and previews.
+ * @param own the model's, where it has one
+ * @throws StoreError where the file holds none
+ */
+export function withVaeFile(
+  own: readonly SourcePart[] | undefined,
+  file: TensorFile,
+  config: Json,
+): SourcePart[] {
+  if (isTinyVae(file))
+    return own?.some(({ network }) => network === 'vae_decoder')
+      ? [...own, readTinyDecoder(file)]
+      : readTinyVae(file);
   const parts = findVae(file, config);
   if (parts) return parts;
-  const tiny =
-    file.tensors.has('1.weight') ||
-    [...file.tensors.keys()].some((key) => /^(taesd_)?decoder\.1\./.test(key));
   throw new StoreError(
     'unsupported',
-    tiny
-      ? `${file.file} is a tiny autoencoder (TAESD), which cannot stand in for a whole one.`
-      : `${file.file} holds no autoencoder: neither first_stage_model.decoder… nor decoder… is in it.`,
+    `${file.file} holds no autoencoder: neither first_stage_model.decoder… nor decoder… is in it.`,
   );
 }
 
