@@ -10,7 +10,7 @@ import { type BuildOptions, type Layers, layersOf } from './layers.ts';
 import { finish, type Network } from './network.ts';
 import type { VisionConfig } from './unclipConfig.ts';
 import { seePictures } from './vision.ts';
-import type { Weights } from './weights.ts';
+import type { Weights } from './weightLocations.ts';
 
 /** What rounds to more than 0.000. */
 const least = 0.0005;

@@ -7,7 +7,7 @@ import { Graph } from './graph.ts';
 import { type BuildOptions, type Layers, layersOf } from './layers.ts';
 import { finish, type Network } from './network.ts';
 import type { TinyVaeConfig } from './partConfig.ts';
-import type { Weights } from './weights.ts';
+import type { Weights } from './weightLocations.ts';
 
 /**
  * Input: latent_sample [B, channels, h, w]. Output: sample [B, 3, 8h, 8w] in -1..1.

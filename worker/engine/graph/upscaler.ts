@@ -9,7 +9,7 @@ import { Graph } from './graph.ts';
 import { type BuildOptions, type Layers, layersOf } from './layers.ts';
 import { finish, type Network } from './network.ts';
 import type { UpscalerConfig } from './partConfig.ts';
-import type { Weights } from './weights.ts';
+import type { Weights } from './weightLocations.ts';
 
 /** @throws EngineError('bad-model') which names a missing weight */
 export function buildUpscaler(
