@@ -120,7 +120,9 @@ describe('what the bot survives', { timeout: 240_000 }, () => {
   it('a hundred prompts at once from one person: the cap, and words for the rest', async () => {
     const asked = await Promise.all(Array.from({ length: 100 }, () => imagine()));
     expect(asked.every(({ state }) => state === 'acknowledged')).toBe(true);
-    expect(asked.filter(({ message }) => message?.ephemeral)).toHaveLength(87);
+    // On a busy machine some were deferred first: those are told in private, and the public "thinking" goes.
+    const refused = () => asked.filter(({ message }) => message === undefined || message.ephemeral);
+    await expect.poll(() => refused().length).toBe(87);
     expect(await scene.waiting()).toHaveLength(13);
     const other = await scene.discord.run(scene.discord.users.stranger, 'imagine', { prompt: FOX }, EN);
     expect(other.message?.content).toContain('1 job ahead');
