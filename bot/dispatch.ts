@@ -24,7 +24,7 @@ import { presentError } from './interaction/errorReply.ts';
 import { refusedUse } from './interaction/gate.ts';
 import { isRedisAway } from './interaction/redisAway.ts';
 import { type Control, parseControl } from './server/controls.ts';
-import { kindOf, touchPanel } from './server/setup.ts';
+import { kindOf, touchPanel } from './server/panelActions.ts';
 import { audit } from './submit/audit.ts';
 
 /** Discord gives 3 s; what is not answered by then is deferred, with time for the deferral to travel. */

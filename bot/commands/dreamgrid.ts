@@ -3,8 +3,8 @@ import { say } from '../../shared/messages/index.ts';
 import { UserError } from '../../shared/service/errors.ts';
 import { stopJobs } from '../buttons/cancel.ts';
 import { onRedis } from '../interaction/redisAway.ts';
+import { managed, showPanel } from '../server/panelActions.ts';
 import { BLOCKED_MAX, blockMember, unblockMember } from '../server/settings.ts';
-import { managed, showPanel } from '../server/setup.ts';
 import { type Call, type Command, named } from './command.ts';
 
 /**

@@ -8,7 +8,7 @@ import { fromPlanes, toPlanes } from '../latents/vae.ts';
 import { type Folder, number } from '../onnx/folder.ts';
 import type { Session } from '../onnx/session.ts';
 import type { LatentRgb, LoadOptions } from '../types.ts';
-import { makeNetwork } from './network.ts';
+import { makeNetwork } from './batchedSession.ts';
 import type { Meant, Painter } from './parts.ts';
 
 export function makeKandinsky22(

@@ -14,7 +14,7 @@ import { resizeUnclipped } from '../parts/resize.ts';
 import { planSchedule } from '../schedulers/index.ts';
 import { clamp } from '../schedulers/plan.ts';
 import type { LoadOptions } from '../types.ts';
-import { makeNetwork, type Network } from './network.ts';
+import { makeNetwork, type Network } from './batchedSession.ts';
 import type { Painter } from './parts.ts';
 import { guided, noiseCanvas, tell } from './stage.ts';
 

@@ -7,7 +7,7 @@ import { number } from '../onnx/folder.ts';
 import { allFinite } from '../onnx/tensor.ts';
 import { planSchedule } from '../schedulers/index.ts';
 import { sum } from '../schedulers/plan.ts';
-import type { Network } from './network.ts';
+import type { Network } from './batchedSession.ts';
 import type { UnclipParts } from './parts.ts';
 import { type Course, guided, noiseCanvas, tell } from './stage.ts';
 import type { Told } from './text.ts';

@@ -3,7 +3,7 @@ import type { Canvas, Prediction } from '../latents/canvas.ts';
 import type { Generator } from '../latents/rng.ts';
 import { type Plan, sum } from '../schedulers/plan.ts';
 import type { GenerateHooks, Picture, Stage } from '../types.ts';
-import type { Network, NetworkRow } from './network.ts';
+import type { Network, NetworkRow } from './batchedSession.ts';
 
 export function bareCanvas(generator: Generator, guidance: number, plan: Plan, x: Float32Array): Canvas {
   return { generator, guidance, sampler: plan.sampler(), x, imagined: () => x };

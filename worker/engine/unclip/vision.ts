@@ -5,7 +5,7 @@ import type { ImageEncoderSettings } from '../parts/imageEncoder.ts';
 import { type Bytes, cropBytes, resizeBytes } from '../parts/pillow.ts';
 import { normalise } from '../parts/resize.ts';
 import type { Picture } from '../types.ts';
-import { makeNetwork } from './network.ts';
+import { makeNetwork } from './batchedSession.ts';
 
 /** @returns the picture's embedding, projected and not normalised */
 export function makeVision(
