@@ -70,7 +70,7 @@ export async function composeGrid(pictures: readonly Pixels[]): Promise<Pixels> 
   return { width: width * 2, height: height * rows, data };
 }
 
-/** The predicted pictures, a few pixels each, as a soft picture of the grid that is coming. */
+/** The predicted pictures as a small one of the grid that is coming; a soft one where they are a few pixels each. */
 export async function encodePreview(
   previews: readonly Pixels[],
   size: { width: number; height: number },

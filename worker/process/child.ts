@@ -8,6 +8,7 @@ import { faultPoint } from '../faultInjection.ts';
 import { readSafetensors } from '../models/import/safetensors.ts';
 import { toFloats, toPixels } from '../paint/pixels.ts';
 import { freeDeviceMemory } from './deviceMemory.ts';
+import { makePreviews } from './previews.ts';
 import type { Ask, FromChild, StepNews, ToChild } from './protocol.ts';
 
 /**
@@ -84,14 +85,11 @@ async function answer(id: number, ask: Ask, signal: AbortSignal): Promise<unknow
 
   const { init, mask, meaning, loras = [], embeddings = [], ...request } = ask.request;
   const began = performance.now();
-  let shown = Number.NEGATIVE_INFINITY;
-  const onStep = async ({ step, steps, stage, preview }: Step): Promise<void> => {
+  const show = makePreviews(ask.previewEveryMs);
+  const onStep = async (now: Step): Promise<void> => {
     await faultPoint('engine-step');
-    const now = performance.now();
-    const due = now - shown >= ask.previewEveryMs && step < steps;
-    // A prior has nothing to show yet.
-    const previews = due ? preview().map(toPixels) : [];
-    if (previews.length > 0) shown = now;
+    const { step, steps, stage } = now;
+    const previews = await show(now);
     const news: StepNews = {
       step,
       steps,

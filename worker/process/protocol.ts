@@ -45,7 +45,7 @@ export interface StepNews {
   steps: number;
   /** Of models that paint in stages. */
   stage?: Stage;
-  /** At latent resolution; only every `previewEveryMs`. */
+  /** At latent resolution, or full size where the model has a tiny decoder; only every `previewEveryMs`. */
   previews?: Pixels[];
   /** A LoRA's name, while it is merged into weights; `step` is 0 then. */
   preparing?: string;

@@ -149,7 +149,7 @@ const extraNotes = ({ parts }: Source): string[] =>
   parts.flatMap(({ part, config }) => {
     if (part === 'tiny_decoder') return ['Drafts and previews are decoded by TAESD.'];
     if (part === 'upscaler') return [`Its upscaler enlarges ${config['scale']} times.`];
-    return part === 'safety_checker' ? ['Its safety checker is taken in (SAFETY).'] : [];
+    return part === 'safety_checker' ? ['Its safety checker is taken in; SAFETY says what it does.'] : [];
   });
 
 /** In place of one that has its name. */

@@ -3,9 +3,11 @@ import { cp, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { add as addCommand } from '../../../../worker/cli/modelStore.ts';
-import { loadModel } from '../../../../worker/engine/index.ts';
+import { loadModel, type Picture } from '../../../../worker/engine/index.ts';
+import type { Step } from '../../../../worker/engine/types.ts';
+import { selectDiffusers } from '../../../../worker/models/hub/selectSafetensors.ts';
 import { listModels, verifyModel } from '../../../../worker/models/hub/store.ts';
 import { type ImportOptions, importModel } from '../../../../worker/models/import/importModel.ts';
 import { readSafetensors } from '../../../../worker/models/import/safetensors.ts';
@@ -90,8 +92,13 @@ describe('a tiny autoencoder', () => {
     const { prompt, seed, width, height } = casesOf('folders/sd15')[0]!;
     const request = { prompt, seeds: [seed], width, height, steps: 1, guidance: 1 };
     const [whole] = (await model.generate(request)).pictures;
-    const [draft] = (await model.generate({ ...request, decoder: 'tiny' })).pictures;
+    let previewed: readonly Picture[] = [];
+    const onStep = async ({ decodePreview }: Step): Promise<void> => {
+      previewed = await decodePreview!();
+    };
+    const [draft] = (await model.generate({ ...request, decoder: 'tiny' }, { onStep })).pictures;
     await model.release();
+    expect(previewed).toMatchObject([{ width, height }]);
     expect(draft).toMatchObject({ width, height });
     expect(draft!.data).not.toEqual(whole!.data);
     const stored = (await listModels(models)).find((each) => each.name === 'beside')!;
@@ -245,6 +252,15 @@ describe('the safety checker of a folder', () => {
     await model.release();
   });
 
+  it('is fetched with a repository, in the variant that is taken', () => {
+    const names = ['config.json', 'model.safetensors', 'model.fp16.safetensors', 'pytorch_model.bin'];
+    const files = names.map((name) => ({ path: `safety_checker/${name}`, bytes: 1 }));
+    expect(selectDiffusers(files, 'fp16').map(({ path }) => path)).toEqual([
+      'safety_checker/config.json',
+      'safety_checker/model.fp16.safetensors',
+    ]);
+  });
+
   it('is left out with a word where it is a pickle', async () => {
     const folder = await folderWith('pickled');
     await rm(join(folder, 'safety_checker/model.safetensors'));
@@ -257,8 +273,8 @@ describe('the safety checker of a folder', () => {
 });
 
 it('the command takes them by --tiny-vae and --upscaler', async () => {
-  const before = process.env.MODELS_DIR;
-  process.env.MODELS_DIR = models;
+  vi.stubEnv('MODELS_DIR', models);
+  const written = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
   try {
     const flags = [
       '--tiny-vae',
@@ -268,8 +284,8 @@ it('the command takes them by --tiny-vae and --upscaler', async () => {
     ];
     expect(await addCommand([sd15, '--as', 'told', '--no-load', '--json', ...flags])).toBe(0);
   } finally {
-    if (before === undefined) delete process.env.MODELS_DIR;
-    else process.env.MODELS_DIR = before;
+    written.mockRestore();
+    vi.unstubAllEnvs();
   }
   expect(existsSync(join(models, 'told/tiny_decoder/model.onnx'))).toBe(true);
   expect(existsSync(join(models, 'told/upscaler/model.onnx'))).toBe(true);
