@@ -8,7 +8,7 @@ export const MAX_LORAS = 8;
 /** How strongly a LoRA may be asked for, to either side. */
 export const MAX_LORA_WEIGHT = 2;
 /** Bases that a LoRA can be made for, by the names that model cards give as `base`. */
-export const BASES = { sd1: 'SD 1', sd2: 'SD 2', sdxl: 'SDXL' } as const;
+export const BASES = { sd1: 'SD 1', sd2: 'SD 2', sdxl: 'SDXL', pocket: 'pocket' } as const;
 export type BaseName = keyof typeof BASES;
 export const baseSchema = z.enum(Object.keys(BASES) as [BaseName, ...BaseName[]]);
 
