@@ -8,6 +8,7 @@ import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 import {
   ADAPTER_NAME,
+  adapterNameOf,
   type BaseName,
   type EmbeddingCard,
   findAdapter,
@@ -120,16 +121,6 @@ async function stampOf(file: string): Promise<string | undefined> {
   );
   return own?.isFile() ? `${own.mtimeMs}|${own.size}|${beside?.mtimeMs ?? ''}` : undefined;
 }
-
-/** A file's name as it is typed: without its ending, and without what a prompt could not hold. */
-export const adapterNameOf = (file: string): string =>
-  file
-    .replace(/^.*[/\\]/, '')
-    .replace(/\.safetensors$/i, '')
-    .normalize('NFC')
-    .replace(/[^\p{L}\p{N}._+-]+/gu, '-')
-    .replace(/^[^\p{L}\p{N}]+/u, '')
-    .slice(0, 80);
 
 async function read(kind: AdapterKind, file: string): Promise<InstalledAdapter<LoraCard & EmbeddingCard>> {
   const name = adapterNameOf(file);
