@@ -3,16 +3,21 @@ import { say } from '../../shared/messages/index.ts';
 import { printCustomId } from '../../shared/picture/customId.ts';
 import { type Foreign, readForeign } from '../../shared/picture/foreign/index.ts';
 import { fetchPicture, IMAGE_LIMITS } from '../../shared/picture/image.ts';
+import type { LoraWish } from '../../shared/picture/lora.ts';
 import { samplerOf } from '../../shared/picture/params.ts';
 import { readRecipe } from '../../shared/picture/png.ts';
 import { escapeMarkdown } from '../../shared/picture/present.ts';
 import type { Recipe } from '../../shared/picture/recipe.ts';
 import { parsePrompt, printPrompt } from '../../shared/prompt/index.ts';
 import { UserError } from '../../shared/service/errors.ts';
+import type { App } from '../app.ts';
 import { keepFix } from '../buttons/fix.ts';
 import { presentRecipe } from '../history/inspectView.ts';
+import { onRedis } from '../interaction/redisAway.ts';
+import { readServer } from '../server/settings.ts';
 import { mayInspect } from '../submit/admission.ts';
 import { fetchRules, limited } from '../submit/imagePrompt.ts';
+import { installedLoras, permitted, usableLoras } from '../submit/loras.ts';
 import { type Command, EVERYWHERE, named } from './command.ts';
 
 /** How a picture was painted, by us or by another program, and a form that paints it here. */
@@ -31,15 +36,23 @@ export const inspectCommand: Command = {
     const bytes = await limited(asker.user.id, () => fetchPicture(url, fetchRules(app.env)));
     const ours = readRecipe(bytes);
     const foreign = ours ? undefined : await readForeign(bytes);
+    const known = await lorasHere(app, asker.guildId, foreign);
     const view = ours
       ? presentRecipe(asker.locale, ours, undefined)
-      : foreign && presentForeign(asker.locale, foreign);
+      : foreign && presentForeign(asker.locale, foreign, known.missing);
     if (!view) throw new UserError('no-recipe');
-    const text = ours ? textOfRecipe(ours) : textOfForeign(foreign as Foreign);
+    const text = ours ? textOfRecipe(ours) : textOfForeign(foreign as Foreign, known.loras);
     const kept = text !== '' && (await keepFix(app, asker, { text }));
     await answer.send({ ...view, components: kept ? [again(asker.locale, asker.interactionId)] : [] });
   },
 };
+
+/** Of the LoRAs that a file names, those that this server can use now. */
+async function lorasHere({ models, redis }: App, guildId: string | undefined, foreign: Foreign | undefined) {
+  if (!foreign?.loras) return { loras: [], missing: [] };
+  const [all, { loras: rules }] = await onRedis(Promise.all([models(), readServer(redis, guildId)]));
+  return installedLoras(foreign.loras, usableLoras(permitted(all, rules)));
+}
 
 /** Opens the form with the prompt in it, as Fix it does. */
 const again = (locale: string, jobId: string) => ({
@@ -65,7 +78,15 @@ function textOfRecipe({ action, prompt, seed }: Recipe): string {
 const MAX_SEED = 0xffffffff;
 const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));
 
-function textOfForeign({ prompt, negative, seed, sampler, width = 0, height = 0 }: Foreign): string {
+function textOfForeign(
+  { prompt: words, negative, seed, sampler, width = 0, height = 0 }: Foreign,
+  loras: readonly LoraWish[],
+): string {
+  // LoRAs stand behind it, as far as they are here.
+  const prompt = words
+    .replace(/<(?:lora|lyco):[^<>]*>/gi, ' ')
+    .replace(/\s+/g, ' ')
+    .trim();
   if (prompt === '') return '';
   const by = gcd(width, height) || 1;
   const aspect: [number, number] = [width / by, height / by];
@@ -77,14 +98,37 @@ function textOfForeign({ prompt, negative, seed, sampler, width = 0, height = 0 
       ...(aspect.every((side) => Number.isInteger(side) && side >= 1 && side < 1000) ? { aspect } : {}),
       ...(typeof seed === 'number' && seed <= MAX_SEED ? { seed } : {}),
       ...(known === undefined ? {} : { scheduler: known }),
+      ...(loras.length === 0 ? {} : { loras: [...loras] }),
     },
   });
 }
 
-function presentForeign(locale: string, foreign: Foreign): object {
-  const { tool, prompt, negative, seed, steps, guidance, sampler, width, height, model } = foreign;
+function presentForeign(locale: string, foreign: Foreign, missing: readonly string[]): object {
+  const {
+    tool,
+    prompt,
+    negative,
+    seed,
+    steps,
+    guidance,
+    sampler,
+    width,
+    height,
+    model,
+    loras = [],
+  } = foreign;
+  const used = loras.map(({ name, weight }) => (weight === undefined ? name : `${name}:${weight}`));
   const field = (
-    key: 'model' | 'seed' | 'size' | 'steps' | 'guidance' | 'scheduler' | 'negative',
+    key:
+      | 'model'
+      | 'seed'
+      | 'size'
+      | 'steps'
+      | 'guidance'
+      | 'scheduler'
+      | 'negative'
+      | 'loras'
+      | 'missing-loras',
     value: string | number | undefined,
   ): APIEmbedField[] =>
     value === undefined || value === ''
@@ -93,7 +137,7 @@ function presentForeign(locale: string, foreign: Foreign): object {
           {
             name: say(locale, `recipe.${key}`),
             value: escapeMarkdown(String(value)).slice(0, 1000),
-            inline: key !== 'negative',
+            inline: !['negative', 'loras', 'missing-loras'].includes(key),
           },
         ];
   return {
@@ -110,6 +154,8 @@ function presentForeign(locale: string, foreign: Foreign): object {
           ...field('guidance', guidance),
           ...field('scheduler', sampler),
           ...field('negative', negative),
+          ...field('loras', used.join(', ')),
+          ...field('missing-loras', missing.join(', ')),
         ],
         footer: { text: tool },
       },

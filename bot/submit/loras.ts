@@ -1,4 +1,13 @@
-import { fits, type LoraCard, type LoraWish } from '../../shared/picture/lora.ts';
+import type { Foreign } from '../../shared/picture/foreign/index.ts';
+import {
+  adapterNameOf,
+  findAdapter,
+  fits,
+  type LoraCard,
+  type LoraWish,
+  MAX_LORA_WEIGHT,
+  MAX_LORAS,
+} from '../../shared/picture/lora.ts';
 import { escapeMarkdown } from '../../shared/picture/present.ts';
 import type { ModelCard } from '../../shared/queue/job.ts';
 
@@ -30,6 +39,25 @@ export const readLoraList = (text: string, cards: readonly LoraCard[]): LoraWish
       { name: card?.name ?? name, weight: weight === undefined ? (card?.weight ?? 1) : Number(weight) },
     ];
   });
+
+/** The LoRAs that another program's file names: those that are here as wishes, the others by name. */
+export function installedLoras(
+  named: NonNullable<Foreign['loras']>,
+  cards: readonly LoraCard[],
+): { loras: LoraWish[]; missing: string[] } {
+  const loras = new Map<string, LoraWish>();
+  const missing: string[] = [];
+  for (const { name, weight } of named) {
+    const card = findAdapter(cards, adapterNameOf(name));
+    if (card === undefined || loras.size === MAX_LORAS) missing.push(name);
+    else {
+      const asked = Math.round((weight ?? card.weight) * 1e4) / 1e4;
+      const most = Math.max(-MAX_LORA_WEIGHT, Math.min(MAX_LORA_WEIGHT, asked));
+      loras.set(card.name, { name: card.name, weight: most });
+    }
+  }
+  return { loras: [...loras.values()], missing: [...new Set(missing)] };
+}
 
 /** The models as a server lets their LoRAs be used: `-name` is never there, others only where they are named. */
 export function permitted(

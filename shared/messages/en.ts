@@ -591,6 +591,8 @@ export const en = {
   'recipe.guidance': 'Guidance',
   'recipe.scheduler': 'Sampler',
   'recipe.negative': 'Left out',
+  'recipe.loras': 'LoRAs',
+  'recipe.missing-loras': 'Not installed here, so left out',
   'recipe.ancestors': 'Pictures before it',
   'error.no-job.title': 'Job not found',
   'error.no-job.text': 'There is no job of yours there. Type words of its prompt and pick one.',

@@ -564,6 +564,8 @@ export const vi = {
   'recipe.guidance': 'Độ bám lời',
   'recipe.scheduler': 'Bộ lấy mẫu',
   'recipe.negative': 'Bỏ ra',
+  'recipe.loras': 'LoRA',
+  'recipe.missing-loras': 'Chưa cài ở đây nên bỏ qua',
   'recipe.ancestors': 'Ảnh trước nó',
   'error.no-job.title': 'Không tìm thấy việc',
   'error.no-job.text': 'Ở đó không có việc nào của bạn. Hãy gõ vài từ trong lời mô tả rồi chọn.',

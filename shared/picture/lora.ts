@@ -4,11 +4,20 @@ import { z } from 'zod';
 
 /** Of a file without its ending; what a file's name has beyond these signs becomes `-`. */
 export const ADAPTER_NAME = /^[\p{L}\p{N}][\p{L}\p{N}._+-]{0,79}$/u;
+/** A file's name as it is typed: without its ending, and without what a prompt could not hold. */
+export const adapterNameOf = (file: string): string =>
+  file
+    .replace(/^.*[/\\]/, '')
+    .replace(/\.safetensors$/i, '')
+    .normalize('NFC')
+    .replace(/[^\p{L}\p{N}._+-]+/gu, '-')
+    .replace(/^[^\p{L}\p{N}]+/u, '')
+    .slice(0, 80);
 export const MAX_LORAS = 8;
 /** How strongly a LoRA may be asked for, to either side. */
 export const MAX_LORA_WEIGHT = 2;
 /** Bases that a LoRA can be made for, by the names that model cards give as `base`. */
-export const BASES = { sd1: 'SD 1', sd2: 'SD 2', sdxl: 'SDXL' } as const;
+export const BASES = { sd1: 'SD 1', sd2: 'SD 2', sdxl: 'SDXL', pocket: 'pocket' } as const;
 export type BaseName = keyof typeof BASES;
 export const baseSchema = z.enum(Object.keys(BASES) as [BaseName, ...BaseName[]]);
 

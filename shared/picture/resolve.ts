@@ -99,7 +99,8 @@ const usualWith = (loras: readonly LoraUse[], card: ModelCard): ModelCard => {
 
 /** Words of prompt and negative that stand for vectors here. */
 const embeddingsOf = ({ parts, negative }: RenderRequest, card: ModelCard): EmbeddingUse[] => {
-  const known = card.embeddings?.filter((embedding) => fits(embedding, card.base)) ?? [];
+  const known =
+    (card.exported ? [] : card.embeddings)?.filter((embedding) => fits(embedding, card.base)) ?? [];
   const text = [...parts.map((part) => part.text), negative].join('\n');
   return embeddingsIn(text, known)
     .slice(0, 32)

@@ -230,6 +230,8 @@ export const modelCardSchema = z.object({
   upscale: z.boolean(),
   /** Which LoRAs and embeddings fit it; absent where it takes none. */
   base: baseSchema.optional(),
+  /** Somebody else's ONNX export: it takes LoRAs and no embeddings. */
+  exported: z.literal(true).optional(),
   /** All that are installed where it paints, whatever they are made for. */
   loras: z.array(loraCardSchema).optional(),
   embeddings: z.array(embeddingCardSchema).optional(),

@@ -1,13 +1,7 @@
 import { copyFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { ADAPTER_NAME, BASES, findAdapter } from '../../shared/picture/lora.ts';
-import {
-  type AdapterKind,
-  adapterNameOf,
-  installAdapter,
-  openAdapterStore,
-  removeAdapter,
-} from '../models/adapterStore.ts';
+import { ADAPTER_NAME, adapterNameOf, BASES, findAdapter } from '../../shared/picture/lora.ts';
+import { type AdapterKind, installAdapter, openAdapterStore, removeAdapter } from '../models/adapterStore.ts';
 import { download } from '../models/hub/download.ts';
 import { StoreError } from '../models/hub/errors.ts';
 import { formatBytes } from '../models/hub/format.ts';

@@ -12,7 +12,7 @@ import type { LoadOptions, Model, ModelInfo } from './types.ts';
 import { unclipLayout } from './unclip/layout.ts';
 import { loadUnclip } from './unclip/load.ts';
 
-export { type Base, baseOfFile } from './adapters/index.ts';
+export { type Base, baseOfFile, loraBase } from './adapters/index.ts';
 export { checkSchedule } from './checkSchedule.ts';
 export { EngineError, type EngineErrorCode } from './errors.ts';
 export { builderVersion, type ElementType, type Network, type Weight, type Weights } from './graph/index.ts';

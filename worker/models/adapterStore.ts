@@ -1,12 +1,14 @@
 /**
  * LoRAs and textual inversions beside the models: `models/loras/*.safetensors`, `models/embeddings/*.safetensors`, put
- * there by hand or by `dreamgrid loras add`. `<name>.json` beside a file overrules what is read out of it.
+ * there by hand or by `dreamgrid loras add`, and those that a model brings in folders of its own
+ * (`models/pocket/loras/`). `<name>.json` beside a file overrules what is read out of it.
  */
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 import {
   ADAPTER_NAME,
+  adapterNameOf,
   type BaseName,
   type EmbeddingCard,
   findAdapter,
@@ -52,15 +54,11 @@ interface Known {
 export async function openAdapterStore(models: string): Promise<AdapterStore> {
   const known = new Map<string, Known>();
   const list = async (kind: AdapterKind): Promise<void> => {
-    const folder = join(models, kind);
-    const names = await readdir(folder).catch(() => []);
-    const files = new Set(
-      names
-        .filter((each) => !each.startsWith('.') && /\.safetensors$/i.test(each))
-        .map((each) => join(folder, each)),
-    );
-    for (const file of known.keys())
-      if (file.startsWith(join(folder, '/')) && !files.has(file)) known.delete(file);
+    const files = new Set<string>();
+    for (const folder of await foldersOf(models, kind))
+      for (const each of await readdir(folder).catch(() => []))
+        if (!each.startsWith('.') && /\.safetensors$/i.test(each)) files.add(join(folder, each));
+    for (const file of known.keys()) if (kindOf(file) === kind && !files.has(file)) known.delete(file);
     for (const file of [...files].sort()) {
       const stamp = await stampOf(file);
       if (stamp === undefined || known.get(file)?.stamp === stamp) continue;
@@ -73,10 +71,14 @@ export async function openAdapterStore(models: string): Promise<AdapterStore> {
       );
     }
   };
-  const of = (kind: AdapterKind) =>
-    [...known].flatMap(([file, { found }]) =>
-      found && file.startsWith(join(models, kind, '/')) ? [found] : [],
+  const of = (kind: AdapterKind) => {
+    const all = [...known.values()].flatMap(({ found }) =>
+      found && kindOf(found.file) === kind ? [found] : [],
     );
+    // A name that is there twice is that of the file beside the models.
+    const beside = all.filter(({ file }) => dirname(file) === join(models, kind));
+    return [...beside, ...all.filter(({ card }) => !beside.some((one) => one.card.name === card.name))];
+  };
   const store: AdapterStore = {
     get loras() {
       return of('loras');
@@ -100,6 +102,17 @@ export async function openAdapterStore(models: string): Promise<AdapterStore> {
   return store;
 }
 
+const kindOf = (file: string): string => basename(dirname(file));
+
+/** Beside the models, and in each of them. */
+async function foldersOf(models: string, kind: AdapterKind): Promise<string[]> {
+  const entries = await readdir(models, { withFileTypes: true }).catch(() => []);
+  const own = entries
+    .filter((entry) => !entry.name.startsWith('.') && !ADAPTER_KINDS.some((each) => each === entry.name))
+    .map(({ name }) => join(models, name, kind));
+  return [join(models, kind), ...own];
+}
+
 const sidecarOf = (file: string): string => file.replace(/\.safetensors$/i, '.json');
 
 async function stampOf(file: string): Promise<string | undefined> {
@@ -108,16 +121,6 @@ async function stampOf(file: string): Promise<string | undefined> {
   );
   return own?.isFile() ? `${own.mtimeMs}|${own.size}|${beside?.mtimeMs ?? ''}` : undefined;
 }
-
-/** A file's name as it is typed: without its ending, and without what a prompt could not hold. */
-export const adapterNameOf = (file: string): string =>
-  file
-    .replace(/^.*[/\\]/, '')
-    .replace(/\.safetensors$/i, '')
-    .normalize('NFC')
-    .replace(/[^\p{L}\p{N}._+-]+/gu, '-')
-    .replace(/^[^\p{L}\p{N}]+/u, '')
-    .slice(0, 80);
 
 async function read(kind: AdapterKind, file: string): Promise<InstalledAdapter<LoraCard & EmbeddingCard>> {
   const name = adapterNameOf(file);

@@ -2,11 +2,12 @@ import { createHash } from 'node:crypto';
 import { createReadStream, type Stats } from 'node:fs';
 import { mkdir, readdir, readFile, realpath, rename, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
-import { BASES, type BaseName } from '../../shared/picture/lora.ts';
+import type { BaseName } from '../../shared/picture/lora.ts';
 import type { ModelCard } from '../../shared/queue/job.ts';
 import { ConfigError, messageOf } from '../../shared/service/errors.ts';
-import { checkSchedule, EngineError } from '../engine/index.ts';
+import { checkSchedule, EngineError, loraBase } from '../engine/index.ts';
 import type { AdapterStore } from './adapterStore.ts';
+import { baseNames } from './loraHabits.ts';
 import { deriveManifest, type Manifest, MODEL_NAME, parseManifest } from './manifest.ts';
 
 /** An installed model: its folder, what it says of itself, and the hash that recipes remember. */
@@ -16,6 +17,8 @@ export interface InstalledModel {
   /** First 16 hex digits of the sha256 of manifest.json; empty for a model without one. */
   hash: string;
   manifest: Manifest;
+  /** Which LoRAs fit it; absent where it takes none. */
+  base?: BaseName;
 }
 
 export interface Models {
@@ -65,8 +68,8 @@ async function readModel(dir: string, name: string, memory: Checks): Promise<Ins
   const manifest = text === undefined ? await deriveManifest(dir, name) : parseManifest(path, text, name);
   if (text !== undefined) await checkFiles(dir, manifest, memory);
   checkPlan(dir, manifest);
-  if (text === undefined) return { name, dir, hash: '', manifest };
-  return { name, dir, hash: createHash('sha256').update(text).digest('hex').slice(0, 16), manifest };
+  const hash = text === undefined ? '' : createHash('sha256').update(text).digest('hex').slice(0, 16);
+  return { name, dir, hash, manifest, ...baseOf(dir, manifest) };
 }
 
 /** A model whose schedule cannot be planned would fail at each picture. @throws ConfigError naming what to change */
@@ -169,7 +172,7 @@ export function needModel(models: Models, name: string, root: string): Installed
 }
 
 /** What workers tell the bot. */
-export function toCard({ name, hash, manifest }: InstalledModel, adapters?: AdapterStore): ModelCard {
+export function toCard({ name, hash, manifest, base }: InstalledModel, adapters?: AdapterStore): ModelCard {
   return {
     name,
     title: manifest.title,
@@ -185,7 +188,8 @@ export function toCard({ name, hash, manifest }: InstalledModel, adapters?: Adap
     draft: { steps: manifest.draft.steps },
     hash,
     upscale: manifest.upscaler !== undefined,
-    ...baseOf(manifest),
+    ...(base ? { base } : {}),
+    ...(base && !hasOwnWeights(manifest) ? { exported: true as const } : {}),
     ...(manifest.pictureEmbedding ? { pictureEmbedding: true } : {}),
     ...(manifest.parameters ? { parameters: manifest.parameters } : {}),
     checked: hasChecker({ manifest }),
@@ -202,12 +206,22 @@ export function toCard({ name, hash, manifest }: InstalledModel, adapters?: Adap
 export const bytesOf = (model: Pick<InstalledModel, 'manifest'> | undefined): number | undefined =>
   model && Object.values(model.manifest.files).reduce((sum, { bytes }) => sum + bytes, 0);
 
-/** Which LoRAs fit: weights that kept their names, in a network that people train them for. */
-function baseOf({ family, files }: Manifest): Pick<ModelCard, 'base'> {
-  if (!Object.keys(files).some((file) => /^unet\/.*\.safetensors$/.test(file))) return {};
-  const named = (Object.keys(BASES) as BaseName[]).find((base) => family.startsWith(base));
-  return { base: named ?? 'sd1' };
+/** Which LoRAs fit; none fit a model that paints through a picture embedding. */
+function baseOf(dir: string, { pictureEmbedding }: Manifest): Pick<InstalledModel, 'base'> {
+  if (pictureEmbedding) return {};
+  try {
+    const found = loraBase(dir);
+    const base = found && baseNames[found];
+    return base ? { base } : {};
+  } catch {
+    // What is missing or damaged is said by whoever loads it.
+    return {};
+  }
 }
+
+/** Its network is a graph of our own over weights that kept their names. */
+const hasOwnWeights = ({ files }: Manifest): boolean =>
+  Object.keys(files).some((file) => /^unet\/.*\.safetensors$/.test(file));
 
 /** Whether it brings a safety checker, by the files that its manifest names. */
 export const hasChecker = ({ manifest }: Pick<InstalledModel, 'manifest'>): boolean =>

@@ -1,9 +1,11 @@
 /** What a LoRA's file says of itself: base, words that wake it, and what a LoRA for few steps wants. */
-import type { BaseName } from '../../shared/picture/lora.ts';
+import { type BaseName, MAX_LORA_WEIGHT } from '../../shared/picture/lora.ts';
 import { type Base, baseOfFile } from '../engine/index.ts';
 import type { TensorFile } from './import/safetensors.ts';
 
-const names: Readonly<Partial<Record<Base, BaseName>>> = {
+/** How bases are called beyond the engine. */
+export const baseNames: Readonly<Partial<Record<Base, BaseName>>> = {
+  pocket: 'pocket',
   'Stable Diffusion 1': 'sd1',
   'Stable Diffusion 2': 'sd2',
   SDXL: 'sdxl',
@@ -12,6 +14,7 @@ const names: Readonly<Partial<Record<Base, BaseName>>> = {
 export interface Habits {
   base?: BaseName;
   words: string[];
+  weight?: number;
   steps?: number;
   guidance?: number;
   scheduler?: string;
@@ -19,8 +22,14 @@ export interface Habits {
 
 export function describeLora(index: TensorFile): Habits {
   const found = baseOfFile(index);
-  const base = found && names[found];
-  return { ...(base ? { base } : {}), words: wordsOf(index), ...speedOf(index) };
+  const base = found && baseNames[found];
+  return { ...(base ? { base } : {}), words: wordsOf(index), ...weightOf(index), ...speedOf(index) };
+}
+
+/** Our own key: how strongly its maker would use it. */
+function weightOf({ metadata }: TensorFile): Pick<Habits, 'weight'> {
+  const weight = Number(metadata['dreamgrid.weight'] ?? Number.NaN);
+  return Math.abs(weight) <= MAX_LORA_WEIGHT ? { weight } : {};
 }
 
 export function describeEmbedding({ tensors }: TensorFile): { base?: BaseName } {

@@ -54,10 +54,18 @@ describe('/inspect', { timeout: 120_000 }, () => {
 
   it('reads AUTOMATIC1111’s, and paints them here', async () => {
     const parameters =
-      'a castle on a hill\nNegative prompt: blurry\nSteps: 30, Sampler: Euler a, CFG scale: 7, Seed: 99, Size: 768x512, Model: other';
+      'a castle on a hill <lora:add detail:0.6>\nNegative prompt: blurry\nSteps: 30, Sampler: Euler a, CFG scale: 7, Seed: 99, Size: 768x512, Model: other';
     const told = await inspect(withText(plain, { parameters }));
     expect(told.message?.embeds[0]).toMatchObject({ footer: { text: 'AUTOMATIC1111' } });
-    const { sent } = await runAgain(told);
+    expect(told.message?.embeds[0]?.['fields']).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({ name: 'LoRAs', value: 'add detail:0.6' }),
+        expect.objectContaining({ name: 'Not installed here, so left out', value: 'add detail' }),
+      ]),
+    );
+    const { prompt, sent } = await runAgain(told);
+    expect(prompt).toMatch(/^a castle on a hill --/);
+    expect(prompt).not.toContain('lora');
     expect(await requestOf(sent.id)).toMatchObject({
       prompt: expect.stringContaining('a castle on a hill'),
       negative: 'blurry',

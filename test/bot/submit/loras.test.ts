@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { permitted, readLoraList, usableLoras } from '../../../bot/submit/loras.ts';
+import { installedLoras, permitted, readLoraList, usableLoras } from '../../../bot/submit/loras.ts';
 import type { LoraCard } from '../../../shared/picture/lora.ts';
 import { card } from '../../shared/prompt/models.ts';
 
@@ -27,4 +27,19 @@ it('reads a list of LoRAs with and without weights', () => {
     { name: 'ink', weight: -0.5 },
     { name: 'new', weight: 1 },
   ]);
+});
+
+it('takes what another program names where it is here, by its file and within our weights', () => {
+  const named = [
+    { name: 'styles/PixelArt.safetensors', weight: 3 },
+    { name: 'ink' },
+    { name: 'detail tweaker', weight: 0.5 },
+  ];
+  expect(installedLoras(named, usableLoras(models))).toEqual({
+    loras: [
+      { name: 'pixelart', weight: 2 },
+      { name: 'ink', weight: 0.8 },
+    ],
+    missing: ['detail tweaker'],
+  });
 });

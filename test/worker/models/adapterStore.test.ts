@@ -2,10 +2,11 @@ import { copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { adapterNameOf } from '../../../shared/picture/lora.ts';
 import { resolveRecipe } from '../../../shared/picture/resolve.ts';
 import type { ModelCard, RenderRequest } from '../../../shared/queue/job.ts';
 import { adapterCommands } from '../../../worker/cli/loraStore.ts';
-import { adapterNameOf, openAdapterStore } from '../../../worker/models/adapterStore.ts';
+import { openAdapterStore } from '../../../worker/models/adapterStore.ts';
 import { describeLora } from '../../../worker/models/loraHabits.ts';
 import { card } from '../../shared/prompt/models.ts';
 import { data } from './import/cases.ts';
@@ -39,6 +40,21 @@ describe('LoRAs beside the models', () => {
     await rm(file);
     await store.refresh();
     expect(store.problems).toEqual([]);
+  });
+
+  it('are found in a model too; of two of one name, the one beside the models counts', async () => {
+    const own = join(models, 'pixie/loras/ink.safetensors');
+    await mkdir(join(models, 'pixie/loras'), { recursive: true });
+    await copyFile(kohya, own);
+    const store = await openAdapterStore(models);
+    expect(store.find('loras', 'ink', store.loras[0]!.card.sha256)).toBe(own);
+    const beside = join(models, 'loras/ink.safetensors');
+    await copyFile(join(data, 'lora/sd15/loha.safetensors'), beside);
+    await store.refresh();
+    expect(store.loras.map(({ file }) => file)).toEqual([beside]);
+    await Promise.all([own, beside].map((file) => rm(file)));
+    await store.refresh();
+    expect(store.loras).toEqual([]);
   });
 
   it('are taken in, listed and removed from the command line', async () => {
@@ -89,6 +105,9 @@ describe('LoRAs beside the models', () => {
     expect(of('sdxl_lightning_4step_lora.safetensors')).toMatchObject({ steps: 4, guidance: 1 });
     expect(of('Hyper-SD15-8steps-lora.safetensors')).toMatchObject({ steps: 8, guidance: 1 });
     expect(of('falcon.safetensors').steps).toBeUndefined();
+    expect(of('x.safetensors', { 'dreamgrid.weight': '0.75' }).weight).toBe(0.75);
+    expect(of('x.safetensors', { 'dreamgrid.weight': '7' })).not.toHaveProperty('weight');
+    expect(of('x.safetensors', { 'modelspec.architecture': 'pocket/lora' }).base).toBe('pocket');
   });
 });
 
@@ -135,6 +154,8 @@ describe('a recipe', () => {
     expect(recipe.loras).toEqual([{ name: 'pixelart', weight: 0.5, sha256 }]);
     expect(recipe.embeddings).toEqual([{ name: 'EasyNegative', sha256 }]);
     expect(resolveRecipe(request({}), own)).not.toHaveProperty('loras');
+    const exported = { ...own, exported: true as const };
+    expect(resolveRecipe(request({}, 'easynegative'), exported)).not.toHaveProperty('embeddings');
     expect(resolveRecipe(request({ loras: [{ name: 'pixelart', weight: 0 }] }), own)).not.toHaveProperty(
       'loras',
     );

@@ -7,6 +7,8 @@ import { createReadStream, renameSync, statSync, writeFileSync } from 'node:fs';
 import { access } from 'node:fs/promises';
 import path from 'node:path';
 import { EngineError, reason } from '../errors.ts';
+import type { Module } from '../graph/index.ts';
+import { withLoraPorts } from '../onnx/exportedModules.ts';
 import { buildStored } from '../onnx/ownGraph.ts';
 import { openSession, type Session, type SessionSettings, type Value } from '../onnx/session.ts';
 import { type Base, baseOfModel } from './base.ts';
@@ -131,7 +133,7 @@ export class Adapters {
       });
       if (own.length === 0) continue;
       const factors = new Map<string, Weighted[]>();
-      const merges = new Map<string, { module: AdaptedModule; parts: Merge['parts'][number][] }>();
+      const merges = new Map<string, { module: Merge['module']; parts: Merge['parts'][number][] }>();
       const merged = new Set<string>();
       for (const { modules, id, use } of own)
         for (const [name, change] of modules) {
@@ -142,7 +144,7 @@ export class Adapters {
             factors.set(name, [...(factors.get(name) ?? []), ...weighted]);
             continue;
           }
-          const merge = merges.get(name) ?? { module, parts: [] };
+          const merge = merges.get(name) ?? { module: this.#mergeable(module, use), parts: [] };
           merge.parts.push({ change, strength: use.weight });
           merges.set(name, merge);
           merged.add(`${id}:${use.weight}`);
@@ -230,6 +232,16 @@ export class Adapters {
     return changes;
   }
 
+  #mergeable(module: AdaptedModule, { source: { file } }: LoraUse): Merge['module'] {
+    const { weight } = module;
+    if (weight) return { ...module, weight };
+    throw new EngineError(
+      'unsupported',
+      `${path.basename(file)} is more than pairs of factors, and ${this.#model.name} is an ONNX export, which takes no other LoRAs`,
+      { file },
+    );
+  }
+
   async #overlay(
     network: AdaptedNetwork,
     merges: readonly Merge[],
@@ -263,15 +275,28 @@ export class Adapters {
       this.#sessions.set(name, before);
       return before;
     }
-    const { bytes } = buildStored(folder, {
-      lora: ({ kind }) => ports === 'all' || (ports === 'linear' && kind === 'linear'),
-    });
-    const file = path.join(folder, `adapted-${ports}.onnx`);
-    writeWhole(file, bytes);
-    const session = await openSession(file, { ...this.#settings.session, own: true, asIs: true });
+    const lora = ({ kind }: Pick<Module, 'kind'>): boolean =>
+      ports === 'all' || (ports === 'linear' && kind === 'linear');
+    const session = network.exported
+      ? await this.#openExport(network.exported, lora)
+      : await this.#openOwn(folder, ports, lora);
     this.#sessions.set(name, session);
     await this.#closeOldest();
     return session;
+  }
+
+  #openOwn(folder: string, ports: string, lora: (module: Module) => boolean): Promise<Session> {
+    const { bytes } = buildStored(folder, { lora });
+    const file = path.join(folder, `adapted-${ports}.onnx`);
+    writeWhole(file, bytes);
+    return openSession(file, { ...this.#settings.session, own: true, asIs: true });
+  }
+
+  #openExport(
+    { file, modules }: NonNullable<AdaptedNetwork['exported']>,
+    lora: (module: Module) => boolean,
+  ): Promise<Session> {
+    return openSession(file, this.#settings.session, withLoraPorts(file, modules.filter(lora)));
   }
 
   async #closeOldest(): Promise<void> {

@@ -1,10 +1,17 @@
 /** Which kind of model an adapter's file was made for, as far as the file says, and which kind a model is. */
 import type { TensorSource } from './tensors.ts';
 
-export type Base = 'Stable Diffusion 1' | 'Stable Diffusion 2' | 'SDXL' | 'Stable Diffusion 3' | 'FLUX';
+export type Base =
+  | 'pocket'
+  | 'Stable Diffusion 1'
+  | 'Stable Diffusion 2'
+  | 'SDXL'
+  | 'Stable Diffusion 3'
+  | 'FLUX';
 
 /** Length of a token's vector in the cross attention of each. */
 const contexts: Readonly<Record<number, Base>> = {
+  256: 'pocket',
   768: 'Stable Diffusion 1',
   1024: 'Stable Diffusion 2',
   2048: 'SDXL',
@@ -36,6 +43,7 @@ export function baseOfFile({ tensors, metadata }: TensorSource): Base | undefine
 export function baseOfText(text: string): Base | undefined {
   const plain = text.toLowerCase().replace(/[\s_-]+/g, '-');
   if (/sdxl|stable-diffusion-xl|pony|illustrious|noob/.test(plain)) return 'SDXL';
+  if (/^pocket(\/|$)/.test(plain)) return 'pocket';
   if (/flux/.test(plain)) return 'FLUX';
   if (/sd-?3|stable-diffusion-(v)?3/.test(plain)) return 'Stable Diffusion 3';
   if (/sd-?v?2|stable-diffusion-(v)?2/.test(plain)) return 'Stable Diffusion 2';
@@ -54,6 +62,7 @@ function baseOfName(name: string): Base | undefined {
 /** @param unet its config.json */
 export function baseOfModel(unet: Readonly<Record<string, unknown>>, twoEncoders: boolean): Base {
   if (twoEncoders) return 'SDXL';
+  if (unet['cross_attention_dim'] === 256) return 'pocket';
   const linear = unet['use_linear_projection'] === true;
   return linear || unet['cross_attention_dim'] === 1024 ? 'Stable Diffusion 2' : 'Stable Diffusion 1';
 }

@@ -9,5 +9,6 @@ export {
 export { type Base, baseOfFile, baseOfModel, baseOfText } from './base.ts';
 export { cutAtWords, type EmbeddingUse, readEmbedding, type WordEmbedding } from './embeddings.ts';
 export type { AdaptedPart } from './names.ts';
+export { loraBase } from './network.ts';
 export { overlayDir } from './overlay.ts';
 export type { StoredTensor, TensorSource } from './tensors.ts';

@@ -1,9 +1,12 @@
 /** What adapters need to know of a network: its modules, where their weights lie, and which can be fed factors. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { EngineError } from '../errors.ts';
 import { loraInputs } from '../graph/index.ts';
+import { type ExportedModule, exportedModules } from '../onnx/exportedModules.ts';
+import { readOnnx } from '../onnx/onnx.ts';
 import { buildStored, type WeightIndex, weightIndexFile } from '../onnx/ownGraph.ts';
+import { type Base, baseOfModel } from './base.ts';
 import type { AdaptedPart, NetworkShape } from './names.ts';
 import { elements } from './tensors.ts';
 
@@ -21,7 +24,8 @@ export interface Place {
 
 export interface AdaptedModule {
   readonly name: string;
-  readonly weight: Place;
+  /** Undefined in an export, whose weights nothing is merged into. */
+  readonly weight?: Place;
   readonly bias?: Place;
   /** [out, in] or [out, in, height, width]; [channels] of a norm. */
   readonly shape: readonly number[];
@@ -35,14 +39,17 @@ export interface AdaptedNetwork {
   readonly folder: string;
   readonly shape: NetworkShape;
   readonly modules: ReadonlyMap<string, AdaptedModule>;
+  /** Somebody else's graph: its file, and its layers as far as their names are known. */
+  readonly exported?: { readonly file: string; readonly modules: readonly ExportedModule[] };
 }
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** @throws EngineError('unsupported') where the graph is somebody else's, whose weights have no names to go by */
+/** @throws EngineError('unsupported') where the graph is somebody else's, and its layers have no names to go by */
 export function readNetwork(dir: string, part: AdaptedPart, twoEncoders: boolean): AdaptedNetwork {
   const folder = path.join(dir, part);
-  const index = readIndex(folder, dir);
+  if (!existsSync(path.join(folder, weightIndexFile))) return readExport(dir, part, twoEncoders);
+  const index = readIndex(folder);
   const places = new Map<string, Place>();
   for (const [name, place] of Object.entries(index.weights)) {
     const [type, shape, location, offset, transposed] = place;
@@ -61,20 +68,56 @@ export function readNetwork(dir: string, part: AdaptedPart, twoEncoders: boolean
   return { part, folder, shape: shapeOf(folder, twoEncoders), modules };
 }
 
-export function readIndex(folder: string, dir: string): WeightIndex {
-  try {
-    return JSON.parse(readFileSync(path.join(folder, weightIndexFile), 'utf8')) as WeightIndex;
-  } catch (cause) {
+function readExport(dir: string, part: AdaptedPart, twoEncoders: boolean): AdaptedNetwork {
+  const folder = path.join(dir, part);
+  const file = path.join(folder, 'model.onnx');
+  const exported = exportedModules(readOnnx(file));
+  if (exported.length === 0 && part === 'unet')
     throw new EngineError(
       'unsupported',
-      `${path.basename(dir)} is an ONNX export, whose weights have lost their names: a LoRA needs a model that was added from .safetensors`,
-      { file: folder, cause },
+      `${path.basename(dir)} is an ONNX export, whose layers have lost their names: a LoRA needs a model that was added from .safetensors`,
+      { file },
     );
+  const modules = exported.map(({ name, kind, shape }) => [name, { name, shape, port: kind }] as const);
+  return {
+    part,
+    folder,
+    shape: shapeOf(folder, twoEncoders),
+    modules: new Map(modules),
+    exported: { file, modules: exported },
+  };
+}
+
+/**
+ * The kind of LoRAs that a model's folder takes; undefined where its network is an export whose layers have no names.
+ * @throws EngineError('bad-model') for a network that is damaged
+ */
+export function loraBase(dir: string): Base | undefined {
+  const folder = path.join(dir, 'unet');
+  const named =
+    existsSync(path.join(folder, weightIndexFile)) ||
+    exportedModules(readOnnx(path.join(folder, 'model.onnx'))).length > 0;
+  return named
+    ? baseOfModel(configOf(folder), existsSync(path.join(dir, 'text_encoder_2', 'model.onnx')))
+    : undefined;
+}
+
+export function readIndex(folder: string): WeightIndex {
+  const file = path.join(folder, weightIndexFile);
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as WeightIndex;
+  } catch (cause) {
+    throw new EngineError('bad-model', `${file} is damaged. Add the model again.`, { file, cause });
   }
 }
 
+function configOf(folder: string): Json {
+  const file = path.join(folder, 'config.json');
+  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Json) : {};
+}
+
 function shapeOf(folder: string, twoEncoders: boolean): NetworkShape {
-  const config = JSON.parse(readFileSync(path.join(folder, 'config.json'), 'utf8')) as Json;
+  const config = configOf(folder);
   const { layers_per_block: layers, up_block_types: ups } = config;
   const up = Array.isArray(ups) ? (ups as string[]) : [];
   return {

@@ -16,7 +16,7 @@ import type { ModuleChange } from './read.ts';
 import { elements, readFloats, readRange, toFloats } from './tensors.ts';
 
 export interface Merge {
-  readonly module: AdaptedModule;
+  readonly module: AdaptedModule & { readonly weight: Place };
   readonly parts: readonly { readonly change: ModuleChange; readonly strength: number }[];
 }
 
@@ -50,7 +50,7 @@ export async function makeOverlay(
   try {
     await rm(staging, { recursive: true, force: true });
     await mkdir(staging, { recursive: true });
-    const index = readIndex(network.folder, dir);
+    const index = readIndex(network.folder);
     const weights = { ...index.weights };
     await merge(path.join(staging, mergedFile), network, merges, (name, shape, offset) => {
       weights[name] = ['float32', shape, mergedFile, offset];

@@ -11,7 +11,7 @@ export {
 } from './config.ts';
 export { type Attribute, type Dimension, Graph, microsoft, type NodeOptions, producer } from './graph.ts';
 export { type BuildOptions, type Flavour, Layers } from './layers.ts';
-export { loraInputs } from './loraPorts.ts';
+export { loraInputs, loraOnConvolution, loraOnForeignLinear } from './loraPorts.ts';
 export type { Module } from './module.ts';
 export { buildMovqDecoder, buildMovqEncoder } from './movq.ts';
 export { builderOf, builderVersion, finish, type Network } from './network.ts';

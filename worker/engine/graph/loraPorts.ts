@@ -13,6 +13,7 @@
  */
 import type { Attribute, Graph } from './graph.ts';
 import type { Module } from './module.ts';
+import type { ElementType } from './weights.ts';
 
 /** The inputs that a module's LoRA is fed through. */
 export const loraInputs = ({
@@ -47,15 +48,16 @@ export function loraOnConvolution(
   x: string,
   y: string,
   attributes: Readonly<Record<string, Attribute>>,
+  { name = `${module.name}.lora`, type = 'float32' }: { name?: string; type?: ElementType } = {},
 ): string {
   const [out, into, height, width] = module.shape as [number, number, number, number];
   const names = loraInputs(module);
   const rank = `rank.${module.name}`;
-  const down = graph.input(names.down, 'float32', [rank, into, height, width]);
-  const up = graph.input(names.up, 'float32', [out, rank, 1, 1]);
-  const rows = graph.input(names.rows, 'float32', ['batch_size', rank, 1, 1]);
+  const down = graph.input(names.down, type, [rank, into, height, width]);
+  const up = graph.input(names.up, type, [out, rank, 1, 1]);
+  const rows = graph.input(names.rows, type, ['batch_size', rank, 1, 1]);
   const low = graph.op('Conv', [x, down], { name: `${module.name}.lora.down`, attributes });
-  const own = graph.op('Mul', [low, rows]);
+  const own = graph.op('Mul', [low, rows], { name: `${module.name}.lora.rows` });
   const pointwise = {
     kernel_shape: [1, 1],
     pads: [0, 0, 0, 0],
@@ -64,5 +66,34 @@ export function loraOnConvolution(
     group: 1,
   };
   const delta = graph.op('Conv', [own, up], { name: `${module.name}.lora.up`, attributes: pointwise });
-  return graph.op('Add', [y, delta], { name: `${module.name}.lora` });
+  return graph.op('Add', [y, delta], { name });
+}
+
+/**
+ * The same on somebody else's graph, where a picture's rows have any shape that begins with the pictures.
+ * @param name of the value that is given
+ */
+export function loraOnForeignLinear(
+  graph: Graph,
+  module: Module,
+  x: string,
+  y: string,
+  { name, type }: { name: string; type: ElementType },
+): string {
+  const [out, into] = module.shape as [number, number];
+  const names = loraInputs(module);
+  const rank = `rank.${module.name}`;
+  const own = (step: string): { name: string } => ({ name: `${module.name}.lora.${step}` });
+  const down = graph.input(names.down, type, ['batch_size', into, rank]);
+  const up = graph.input(names.up, type, ['batch_size', rank, out]);
+  const batch = graph.op('Gather', [graph.op('Shape', [down], own('sides')), graph.ints([0])], own('batch'));
+  const shape = graph.op('Concat', [batch, graph.ints([-1, into])], {
+    ...own('shape'),
+    attributes: { axis: 0 },
+  });
+  const rows = graph.op('Reshape', [x, shape], own('rows'));
+  const low = graph.op('MatMul', [rows, down], own('down'));
+  const delta = graph.op('MatMul', [low, up], own('up'));
+  const fitted = graph.op('Reshape', [delta, graph.op('Shape', [y], own('whole'))], own('delta'));
+  return graph.op('Add', [y, fitted], { name });
 }

@@ -82,6 +82,8 @@ export function makeDenoiser(session: Session, openAdapted?: OpenAdapted): Denoi
   // picture would be alone in, it stays alone in. From two rows on, a row's numbers do not change with their count;
   // our own graphs never multiply one row alone.
   const apart = session.provider === 'cpu' && !session.own;
+  // An export with a LoRA's inputs is rewritten otherwise when it is opened: who has no LoRA stays with the plain one.
+  const plainApart = !session.own;
   const timestepPerRow =
     timestepPort.shape.length === 1 && typeof timestepDim === 'string' && !/^steps?$/.test(timestepDim);
 
@@ -132,12 +134,13 @@ export function makeDenoiser(session: Session, openAdapted?: OpenAdapted): Denoi
     wholeTimesteps: /int/.test(timestepPort.type),
     timestepPerRow,
     async predict(rows, height, width, { most = rows.length } = {}) {
-      const outputs: Float32Array[] = [];
+      const outputs = new Map<DenoiserRow, Float32Array>();
       const size = typeof fixedBatch === 'number' ? fixedBatch : most;
-      for (const group of groups(rows, size, timestepPerRow, apart)) {
-        outputs.push(...(await predictTogether(group, height, width)));
+      for (const group of groups(rows, size, timestepPerRow, apart, plainApart)) {
+        const predicted = await predictTogether(group, height, width);
+        for (const [i, row] of group.entries()) outputs.set(row, predicted[i]!);
       }
-      return outputs;
+      return rows.map((row) => outputs.get(row)!);
     },
   };
 }
@@ -145,22 +148,24 @@ export function makeDenoiser(session: Session, openAdapted?: OpenAdapted): Denoi
 const fixed = (size: number | string | undefined): number | undefined =>
   typeof size === 'number' ? size : undefined;
 
-/** Neighbours that one model call can take together. */
+/** Rows that one model call can take together. */
 function groups(
   rows: readonly DenoiserRow[],
   size: number,
   timestepPerRow: boolean,
   apart: boolean,
+  plainApart: boolean,
 ): DenoiserRow[][] {
   const result: DenoiserRow[][] = [];
   for (const row of rows) {
-    const group = result.at(-1);
     const joins = (first: DenoiserRow): boolean =>
       (timestepPerRow || first.timestep === row.timestep) &&
       first.adaptation?.overlay === row.adaptation?.overlay &&
+      !(plainApart && (first.adaptation === undefined) !== (row.adaptation === undefined)) &&
       !(apart && (first.only || row.only)) &&
       sameShape(first, row);
-    if (group && group.length < size && joins(group[0]!)) group.push(row);
+    const group = result.find((each) => each.length < size && joins(each[0]!));
+    if (group) group.push(row);
     else result.push([row]);
   }
   return result;

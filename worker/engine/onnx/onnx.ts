@@ -23,9 +23,12 @@ export interface ExternalTensor {
 }
 
 export interface Node {
+  readonly name: string;
   readonly op: string;
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
+  /** Those that are whole numbers, lists of them, or text. */
+  readonly attributes: Readonly<Record<string, number | string | readonly number[]>>;
 }
 
 export interface OnnxFile {
@@ -33,6 +36,8 @@ export interface OnnxFile {
   readonly nodes: readonly Node[];
   /** Dimensions of the weights, by name. */
   readonly weights: ReadonlyMap<string, readonly number[]>;
+  /** onnx.proto's number of their element type, by name. */
+  readonly types: ReadonlyMap<string, number>;
   /** The version of our own builder that wrote it; undefined for other people's. */
   readonly builder: number | undefined;
 }
@@ -54,12 +59,13 @@ export function readOnnx(file: string): OnnxFile {
     const external: ExternalTensor[] = [];
     const nodes: Node[] = [];
     const weights = new Map<string, readonly number[]>();
+    const types = new Map<string, number>();
     // A message that is written in several pieces is one.
     for (const field of graphs.flatMap((graph) => fields(bytes, graph.from, graph.to))) {
-      if (field.number === graphInitializer) readTensor(bytes, field, external, weights);
+      if (field.number === graphInitializer) readTensor(bytes, field, external, weights, types);
       else if (field.number === graphNode) nodes.push(readNode(bytes, field, external));
     }
-    return { external, nodes, weights, builder: builderOf(readMetadata(bytes, model)) };
+    return { external, nodes, weights, types, builder: builderOf(readMetadata(bytes, model)) };
   } catch (error) {
     throw new EngineError('bad-model', `${file} is damaged or no ONNX file. Fetch or export it again.`, {
       file,
@@ -86,12 +92,50 @@ function readMetadata(bytes: Bytes, model: readonly Field[]): Map<string, string
 export function addOutput(model: Uint8Array, name: string, type: 'float32' | 'float16'): Uint8Array {
   // ValueInfoProto { name = 1, type = 2 { tensor_type = 1 { elem_type = 1 } } }
   const tensorType = message(1, varint(1, type === 'float32' ? 1 : 10));
-  const info = concat([message(1, new TextEncoder().encode(name)), message(2, tensorType)]);
-  const bytes = wholeBytes(model);
-  const parts = fields(bytes, 0, model.length).map(({ number, value, from, to }) => {
-    if (number === modelGraph)
-      return message(modelGraph, concat([model.subarray(from, to), message(graphOutput, info)]));
-    return from === to && value > 0 ? varint(number, value) : message(number, model.subarray(from, to));
+  const info = concat([message(1, encoder.encode(name)), message(2, tensorType)]);
+  return eachField(model, (number, content) =>
+    number === modelGraph ? [message(modelGraph, concat([content, message(graphOutput, info)]))] : undefined,
+  );
+}
+
+/**
+ * The file with more nodes, where some values that its nodes give are called otherwise.
+ * @param renamed new names by old ones; who reads the old name reads what `more` gives under it
+ * @param more another file, of whose graph nodes, inputs and weights are taken
+ */
+export function extendGraph(
+  model: Uint8Array,
+  renamed: ReadonlyMap<string, string>,
+  more: Uint8Array,
+): Uint8Array {
+  // NodeProto { output = 2, name = 3 }: where a node is called after its value, the new one is called so.
+  const node = (content: Uint8Array): Uint8Array =>
+    eachField(content, (number, name) => {
+      const to = number === 2 || number === 3 ? renamed.get(decoder.decode(name)) : undefined;
+      return to === undefined ? undefined : [message(number, encoder.encode(to))];
+    });
+  const graph = (content: Uint8Array): Uint8Array =>
+    eachField(content, (number, each) =>
+      number === graphNode ? [message(graphNode, node(each))] : undefined,
+    );
+  const added = fields(wholeBytes(more), 0, more.length)
+    .filter(({ number }) => number === modelGraph)
+    .map(({ from, to }) => message(modelGraph, more.subarray(from, to)));
+  // A message that is written in several pieces is one.
+  const own = eachField(model, (number, content) =>
+    number === modelGraph ? [message(modelGraph, graph(content))] : undefined,
+  );
+  return concat([own, ...added]);
+}
+
+/** A message with some of its fields written anew. @param write undefined: the field stays as it is */
+function eachField(
+  content: Uint8Array,
+  write: (number: number, content: Uint8Array) => Uint8Array[] | undefined,
+): Uint8Array {
+  const parts = fields(wholeBytes(content), 0, content.length).flatMap(({ number, value, from, to }) => {
+    const own = content.subarray(from, to);
+    return write(number, own) ?? [from === to && value > 0 ? varint(number, value) : message(number, own)];
   });
   return concat(parts);
 }
@@ -135,26 +179,23 @@ function readTensor(
   tensor: Field,
   external: ExternalTensor[],
   weights?: Map<string, readonly number[]>,
+  types?: Map<string, number>,
 ): void {
   const dims: number[] = [];
+  let type = 0;
   const entries = new Map<string, string>();
   let name = '';
   for (const field of fields(bytes, tensor.from, tensor.to)) {
-    if (field.number === 1) {
-      if (field.to === field.from) dims.push(field.value);
-      else
-        for (let at = field.from; at < field.to; ) {
-          const [value, next] = readVarint(bytes, at, field.to);
-          dims.push(value);
-          at = next;
-        }
-    } else if (field.number === 8) name = text(bytes, field);
+    if (field.number === 1) dims.push(...integers(bytes, field));
+    else if (field.number === 2) type = field.value;
+    else if (field.number === 8) name = text(bytes, field);
     else if (field.number === 13) {
       const [key, value] = fields(bytes, field.from, field.to);
       if (key && value) entries.set(text(bytes, key), text(bytes, value));
     }
   }
   weights?.set(name, dims);
+  types?.set(name, type);
   const location = entries.get('location');
   if (location === undefined) return;
   const length = entries.get('length');
@@ -165,21 +206,43 @@ function readTensor(
   });
 }
 
+/** A repeated whole number, packed or one by one. */
+function integers(bytes: Bytes, field: Field): number[] {
+  if (field.to === field.from) return [field.value];
+  const values: number[] = [];
+  for (let at = field.from; at < field.to; ) {
+    const [value, next] = readVarint(bytes, at, field.to);
+    values.push(value);
+    at = next;
+  }
+  return values;
+}
+
 function readNode(bytes: Bytes, node: Field, external: ExternalTensor[]): Node {
   const inputs: string[] = [];
   const outputs: string[] = [];
+  const attributes: Record<string, number | string | readonly number[]> = {};
+  let name = '';
   let op = '';
   for (const field of fields(bytes, node.from, node.to)) {
     if (field.number === 1) inputs.push(text(bytes, field));
     else if (field.number === 2) outputs.push(text(bytes, field));
+    else if (field.number === 3) name = text(bytes, field);
     else if (field.number === 4) op = text(bytes, field);
     else if (field.number === 5) {
-      // AttributeProto { t = 5, g = 6 }: constants may lie outside too.
+      // AttributeProto { name = 1, i = 3, s = 4, t = 5, ints = 8 }: constants may lie outside too.
+      let called = '';
+      const list: number[] = [];
       for (const part of fields(bytes, field.from, field.to))
-        if (part.number === 5) readTensor(bytes, part, external);
+        if (part.number === 1) called = text(bytes, part);
+        else if (part.number === 3) attributes[called] = part.value;
+        else if (part.number === 4) attributes[called] = text(bytes, part);
+        else if (part.number === 5) readTensor(bytes, part, external);
+        else if (part.number === 8) list.push(...integers(bytes, part));
+      if (list.length > 0) attributes[called] = list;
     }
   }
-  return { op, inputs, outputs };
+  return { name, op, inputs, outputs, attributes };
 }
 
 /** The fields of one message; throws where the bytes are no protobuf. */
@@ -220,6 +283,7 @@ function readVarint(bytes: Bytes, at: number, end: number): [number, number] {
 }
 
 const decoder = new TextDecoder();
+const encoder = new TextEncoder();
 const text = (bytes: Bytes, field: Field): string => decoder.decode(bytes.slice(field.from, field.to));
 
 function encodeVarint(value: number): number[] {

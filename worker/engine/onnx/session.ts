@@ -2,6 +2,7 @@
  * One ONNX file, opened: names, ranks and element types are read from its metadata once, and what is fed is
  * fitted to them. Never guessed from the model's name.
  */
+import path from 'node:path';
 import { InferenceSession, type Tensor } from 'onnxruntime-node';
 import { EngineError, reason } from '../errors.ts';
 import { makeTensor, readTensor } from './tensor.ts';
@@ -52,6 +53,7 @@ export interface SessionSettings {
 export async function openSession(
   file: string,
   settings: SessionSettings,
+  /** The file's content, where it is another than on the disk. */
   bytes?: Uint8Array,
 ): Promise<Session> {
   const failures: string[] = [];
@@ -59,7 +61,7 @@ export async function openSession(
     try {
       const options = sessionOptions(provider, settings);
       const native = await (bytes
-        ? InferenceSession.create(bytes, options)
+        ? InferenceSession.create(bytes, besideOf(file, options))
         : InferenceSession.create(file, options));
       return wrap(native, file, provider, failures, settings);
     } catch (error) {
@@ -79,6 +81,16 @@ export async function openSession(
     file,
   });
 }
+
+/** Weights outside of a file whose content is given lie where the file does. */
+const besideOf = (
+  file: string,
+  options: InferenceSession.SessionOptions,
+): InferenceSession.SessionOptions => {
+  const { session, ...extra } = options.extra as { session: Record<string, unknown> };
+  const beside = { ...session, model_external_initializers_file_folder_path: path.dirname(file) };
+  return { ...options, extra: { ...extra, session: beside } };
+};
 
 function sessionOptions(provider: string, settings: SessionSettings): InferenceSession.SessionOptions {
   const asIs = settings.asIs === true && provider === 'cpu';

@@ -126,6 +126,10 @@ function checkStages(request: GenerateRequest): void {
   if (init && !init.image) throw badRequest('init needs an image: this model starts from no latents');
   if (request.mask)
     throw new EngineError('unsupported', 'a model with a picture embedding repaints no part of a picture');
+  if (request.loras?.some((list) => list.length > 0))
+    throw new EngineError('unsupported', 'a model with a picture embedding takes no LoRAs');
+  if (request.embeddings?.length)
+    throw new EngineError('unsupported', 'a model with a picture embedding takes no embeddings for words');
   if (request.tile)
     throw new EngineError('unsupported', 'a model with a picture embedding paints no seamless pattern');
 }

@@ -33,10 +33,10 @@ describe('merged weights', () => {
     it(form, async () => {
       const network = open();
       const changes = await changesOf(`lora/forms/${form}.safetensors`);
-      const merges = [...changes].map(([name, change]) => ({
-        module: network.modules.get(name)!,
-        parts: [{ change, strength }],
-      }));
+      const merges = [...changes].map(([name, change]) => {
+        const module = network.modules.get(name)!;
+        return { module: { ...module, weight: module.weight! }, parts: [{ change, strength }] };
+      });
       for (const { module, parts } of merges)
         expect(lowRankOf(parts[0]!.change, module), `${module.name} can be fed`).toBeUndefined();
       const folder = await makeOverlay(place.dir, form, network, merges);

@@ -80,9 +80,11 @@ describe('a file that is no LoRA for the model', () => {
     );
   });
 
-  it('is refused by an ONNX export, whose weights have no names', async () => {
-    const loras = [[await lora('lora/sd15/kohya.safetensors')]];
-    await expect(paintWith(modelDir('sd15'), { loras })).rejects.toThrow('is an ONNX export');
+  it('is refused by an ONNX export where it is more than pairs of factors', async () => {
+    const loras = [[await lora('lora/sd15/loha.safetensors')]];
+    await expect(paintWith(modelDir('sd15'), { loras })).rejects.toThrow(
+      'loha.safetensors is more than pairs of factors, and model is an ONNX export',
+    );
   });
 });
 

@@ -51,6 +51,14 @@ describe('a folder that lacks a part', () => {
   it('without an image encoder paints words, and says that it takes no pictures', async () => {
     const model = await loadModel(await without('karlo', ['image_encoder']));
     const picture = await readSource('karlo', 'variation-as-encoded');
+    // No file is opened for them.
+    const source = { file: 'x.safetensors', tensors: new Map(), metadata: {} };
+    await expect(model.generate({ ...request, loras: [[{ source, weight: 1 }]] })).rejects.toThrow(
+      'no LoRAs',
+    );
+    await expect(model.generate({ ...request, embeddings: [{ token: 'word', source }] })).rejects.toThrow(
+      'no embeddings for words',
+    );
     await expect(model.generate({ ...request, meaning: { pictures: [picture] } })).rejects.toMatchObject({
       code: 'unsupported',
       message: expect.stringMatching(/image_encoder\/model.onnx is missing: without an image encoder/),
