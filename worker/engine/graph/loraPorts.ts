@@ -13,7 +13,7 @@
  */
 import type { Attribute, Graph } from './graph.ts';
 import type { Module } from './module.ts';
-import type { ElementType } from './weights.ts';
+import type { ElementType } from './weightLocations.ts';
 
 /** The inputs that a module's LoRA is fed through. */
 export const loraInputs = ({
