@@ -205,7 +205,8 @@ const valuesOf = ({ type, values, inputs }: Drawn): [string, unknown][] => {
   const own = inputs.flatMap(({ widget }) =>
     widget === undefined ? [] : /^(?:noise_)?seed$/.test(widget) ? [widget, CONTROL] : [widget],
   );
-  const names = WIDGETS[type] ?? own;
+  // The file names the type: `constructor` is one that every object has.
+  const names = (Object.hasOwn(WIDGETS, type) ? WIDGETS[type] : undefined) ?? own;
   if (names.length > 0) {
     const pairs: [string, unknown][] = [];
     let at = 0;

@@ -554,6 +554,13 @@ describe('a drawing without the graph', () => {
   it('its links say which text is which', async () => {
     expect(await drawing()).toEqual(wanted);
   });
+  it.each(['constructor', 'toString', '__proto__'])(
+    'a node of the type %s is one that nobody knows',
+    async (type) => {
+      expect(await drawing((nodes) => nodes.push({ id: 9, type, widgets_values: [1, 2] }))).toEqual(wanted);
+      expect(await drawing((nodes) => Object.assign(nodes[1]!, { type }))).toBeDefined();
+    },
+  );
   it('links by name; no control behind the seed; the control itself as a text', async () => {
     expect(
       await drawing((nodes, links) => {
