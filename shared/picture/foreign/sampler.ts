@@ -4,17 +4,19 @@ import { samplerOf } from '../params.ts';
 const PLAIN = /^(?:automatic|normal|simple|none|uniform|default|native|sgm[ _]uniform|discrete|)$/i;
 
 /** What other programs call the samplers of ours, after `k_`, `_gpu` and punctuation are gone. */
-const NAMES: Readonly<Record<string, string>> = {
-  eulerancestral: 'euler-a',
-  eulera: 'euler-a',
-  euleratrailing: 'euler-a',
-  plms: 'pndm',
-  dpmpp2m: 'dpmpp-2m',
-  dpmpp2mkarras: 'dpmpp-2m-karras',
-  dpmpp2mk: 'dpmpp-2m-karras',
-  dpmsolver: 'dpmpp-2m',
-  dpmsolverpp: 'dpmpp-2m',
-};
+const NAMES: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    eulerancestral: 'euler-a',
+    eulera: 'euler-a',
+    euleratrailing: 'euler-a',
+    plms: 'pndm',
+    dpmpp2m: 'dpmpp-2m',
+    dpmpp2mkarras: 'dpmpp-2m-karras',
+    dpmpp2mk: 'dpmpp-2m-karras',
+    dpmsolver: 'dpmpp-2m',
+    dpmsolverpp: 'dpmpp-2m',
+  }),
+);
 
 const plainOf = (name: string): string =>
   name
@@ -32,7 +34,7 @@ export function samplerNamed(sampler: unknown, schedule: unknown = ''): string |
   if (typeof sampler !== 'string' || sampler.trim() === '' || sampler.length > 100) return undefined;
   const extra = typeof schedule === 'string' && !PLAIN.test(schedule.trim()) ? ` ${schedule.trim()}` : '';
   const full = `${sampler.trim()}${extra}`;
-  const own = (name: string): string | undefined => samplerOf(NAMES[plainOf(name)] ?? plainOf(name));
+  const own = (name: string): string | undefined => samplerOf(NAMES.get(plainOf(name)) ?? plainOf(name));
   return own(full) ?? (extra === '' ? sampler.trim() : withSchedule(sampler.trim(), extra));
 }
 

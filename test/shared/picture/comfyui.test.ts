@@ -561,6 +561,12 @@ describe('a drawing without the graph', () => {
       expect(await drawing((nodes) => Object.assign(nodes[1]!, { type }))).toBeDefined();
     },
   );
+  it('a sampler called like what every object has is said as it stands', async () => {
+    const values = [42, 'randomize', 20, 8, 'constructor', 'normal', 1];
+    expect(await drawing((nodes) => Object.assign(nodes[2]!, { widgets_values: values }))).toMatchObject({
+      sampler: 'constructor',
+    });
+  });
   it('links by name; no control behind the seed; the control itself as a text', async () => {
     expect(
       await drawing((nodes, links) => {
