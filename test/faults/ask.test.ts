@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import sharp from 'sharp';
@@ -64,7 +64,7 @@ it('a question that fails each time: the asker is told, and may ask again', asyn
   const uploads = join(stack.dataDir, 'uploads');
   const [file] = await readdir(uploads);
   await rm(join(uploads, file as string));
-  await mkdir(join(uploads, file as string)); // what is no file cannot be read
+  await symlink(file as string, join(uploads, file as string)); // it leads to itself, so that reading it fails
   await stack.queues.ask.resume();
   const told = await hurry(
     handle,
