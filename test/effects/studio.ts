@@ -6,6 +6,7 @@ import { resolveRecipe } from '../../shared/picture/resolve.ts';
 import { openFolderStore, type Store } from '../../shared/picture/store.ts';
 import { parsePrompt } from '../../shared/prompt/index.ts';
 import type { RenderRequest } from '../../shared/queue/job.ts';
+import { openAdapterStore } from '../../worker/models/adapterStore.ts';
 import { type InstalledModel, readModels, toCard } from '../../worker/models/installed.ts';
 import { paint, storePainting } from '../../worker/paint/paint.ts';
 import type { Pixels } from '../../worker/paint/pixels.ts';
@@ -34,14 +35,17 @@ export interface Studio {
 
 export async function openStudio(): Promise<Studio> {
   const root = await mkdtemp(join(tmpdir(), 'dreamgrid-studio-'));
-  const models = await readModels(resolve(import.meta.dirname, '../../models'), join(root, 'checks.json'));
+  const folder = resolve(import.meta.dirname, '../../models');
+  const models = await readModels(folder, join(root, 'checks.json'));
   const model = models.get('pocket') as InstalledModel;
+  const adapters = await openAdapterStore(folder);
+  const card = toCard(model, adapters);
   const store = await openFolderStore(join(root, 'store'));
   const engine = openEngine({ providers: ['cpu'], threads: 0, deadlineMs: 300_000 });
   return {
     store,
     async paint(typed, over = {}) {
-      const parsed = parsePrompt(typed);
+      const parsed = parsePrompt(typed, { models: new Map([[card.name, card]]), defaultModel: card.name });
       if (!parsed.ok || parsed.prompts.length !== 1) throw new Error(`not one prompt: ${typed}`);
       const [{ text, parts, negative, params }] = parsed.prompts as [(typeof parsed.prompts)[0]];
       const jobId = snowflake();
@@ -55,8 +59,8 @@ export async function openStudio(): Promise<Studio> {
         seed: params.seed ?? 7,
         ...over,
       });
-      const recipe = resolveRecipe(request, toCard(model));
-      const painting = await paint({ engine, store, model: models.get }, recipe);
+      const recipe = resolveRecipe(request, card);
+      const painting = await paint({ engine, store, model: models.get, adapters }, recipe);
       await storePainting(store, jobId, recipe, painting);
       return { jobId, recipe, pictures: painting.pictures, ms: painting.ms };
     },

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { playStorm } from './storm.ts';
 
-/** `npm run storm -- [--jobs 1000] [--seed 1] [--minutes 60] [--workers 2] [--people 24] [--built] [--bucket] [--samples 400]`: ends with 1 where anything was lost or doubled. */
+/** `npm run storm -- [--jobs 1000] [--seed 1] [--minutes 60] [--workers 2] [--people 24] [--bucket] [--samples 400]`: ends with 1 where anything was lost or doubled. */
 const { values } = parseArgs({
   options: {
     jobs: { type: 'string', default: '1000' },
@@ -9,12 +9,11 @@ const { values } = parseArgs({
     minutes: { type: 'string', default: '1440' },
     workers: { type: 'string', default: '2' },
     people: { type: 'string', default: '24' },
-    built: { type: 'boolean', default: false },
     bucket: { type: 'boolean', default: false },
     samples: { type: 'string', default: '400' },
   },
 });
-const number = (name: Exclude<keyof typeof values, 'built' | 'bucket'>): number => {
+const number = (name: Exclude<keyof typeof values, 'bucket'>): number => {
   const value = Number(values[name]);
   if (Number.isInteger(value) && value > 0) return value;
   console.error(`--${name}: expected a whole number above 0; got ${JSON.stringify(values[name])}.`);
@@ -30,7 +29,6 @@ const { wrong, figures, troubles } = await playStorm({
   workers: number('workers'),
   people: number('people'),
   samples: number('samples'),
-  built: values.built,
   bucket: values.bucket,
   long: true,
   log: (line) => console.log(`  ${line}`),

@@ -24,8 +24,6 @@ export interface StormOptions {
   workers?: number;
   /** Who click at the same time: enough to keep the workers busy while one of them is being replaced. */
   people?: number;
-  /** Processes of `npm run build` instead of the sources: they start faster. */
-  built?: boolean;
   /** Pictures in a bucket that comes and goes, instead of a folder. */
   bucket?: boolean;
   /** Also the troubles that take long to pass. */
@@ -57,7 +55,6 @@ export async function playStorm(options: StormOptions): Promise<StormReport> {
     minutes = Infinity,
     workers = 2,
     people: crowd = 24,
-    built = false,
     bucket = false,
     long = false,
     samples = 8,
@@ -81,7 +78,6 @@ export async function playStorm(options: StormOptions): Promise<StormReport> {
     startProxy(stack.redis.port),
     startProxy(stack.redis.port),
   ]);
-  const program = (name: string): string => (built ? `dist/${name}/main.js` : `${name}/main.ts`);
   const through = (port: number): string => stack.redis.url.replace(String(stack.redis.port), String(port));
   try {
     const weather = await openWeather(
@@ -92,12 +88,12 @@ export async function playStorm(options: StormOptions): Promise<StormReport> {
         bucket: bucketProxy,
         workers,
         startBot: () =>
-          stack.start(program('bot'), 'bot ready', {
+          stack.start('bot/main.ts', 'bot ready', {
             DISCORD_API: relay.api,
             REDIS_URL: through(botProxy.port),
           }),
         startWorker: () =>
-          stack.start(program('worker'), 'worker ready', { REDIS_URL: through(workerProxy.port) }),
+          stack.start('worker/main.ts', 'worker ready', { REDIS_URL: through(workerProxy.port) }),
       },
       long,
     );

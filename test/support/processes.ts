@@ -3,9 +3,10 @@ import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { createInterface } from 'node:readline';
+import { built } from './build.ts';
 import { type WatchedLog, watchLog } from './secrets.ts';
 
-/** One of our processes under test: started as `npm start` starts it, its log lines kept. */
+/** One of our processes under test, its log lines kept. */
 export interface TestProcess {
   process: ChildProcess;
   lines: string[];
@@ -25,7 +26,7 @@ export interface TestProcess {
 const root = resolve(import.meta.dirname, '../..');
 
 /**
- * @param file e.g. `worker/main.ts`, or the whole path of one that was built
+ * @param file e.g. `worker/main.ts`: the bot and the worker as `npm run build` makes them, other files from their sources
  * @param within a command that becomes node, given as its last arguments
  */
 export function startProcess(
@@ -33,8 +34,10 @@ export function startProcess(
   env: Record<string, string>,
   within: readonly string[] = [],
 ): TestProcess {
-  const loader = file.endsWith('.ts') ? ['--import', import.meta.resolve('tsx')] : [];
-  const [command, ...args] = [...within, process.execPath, ...loader, resolve(root, file)];
+  const program = /^(bot|worker)\//.test(file)
+    ? [built(file)]
+    : ['--import', import.meta.resolve('tsx'), resolve(root, file)];
+  const [command, ...args] = [...within, process.execPath, ...program];
   const child = spawn(command as string, args, {
     cwd: root,
     env: {
