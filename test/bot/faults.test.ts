@@ -3,9 +3,10 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openClient } from '../../bot/client.ts';
+import type { InteractionHandle } from '../../playground/index.ts';
 import { readEnv } from '../../shared/service/env.ts';
 import { openLog } from '../../shared/service/log.ts';
-import { openScene, type Scene } from '../support/bot.ts';
+import { openScene, type Scene, told } from '../support/bot.ts';
 import { isMessage, startProcess } from '../support/processes.ts';
 
 const FOX = 'a fox in the snow at night';
@@ -24,8 +25,7 @@ describe('what the bot survives', { timeout: 240_000 }, () => {
   });
 
   const imagine = (prompt = FOX) => scene.discord.run(member, 'imagine', { prompt }, EN);
-  const titleOf = (handle: Awaited<ReturnType<typeof imagine>>) =>
-    (handle.followups[0] ?? handle.message)?.embeds[0]?.['title'];
+  const titleOf = (handle: InteractionHandle) => told(handle)?.embeds[0]?.['title'];
 
   it('Redis away at the click: told at once, nothing queued, and well again by itself', async () => {
     await scene.redis.kill('SIGKILL');
@@ -33,7 +33,7 @@ describe('what the bot survives', { timeout: 240_000 }, () => {
     expect(asked.state).toBe('acknowledged');
     // At once, or after a deferral where its command was on the way already.
     await scene.discord.waitFor(() => titleOf(asked), 20_000);
-    expect((asked.followups[0] ?? asked.message)?.ephemeral).toBe(true);
+    expect(told(asked)?.ephemeral).toBe(true);
     expect(titleOf(asked)).toBe('Try again in a moment');
     await scene.redis.start();
     await scene.empty();

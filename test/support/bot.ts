@@ -1,10 +1,16 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { vi } from 'vitest';
-import { type Playground, type PlaygroundOptions, startPlayground } from '../../playground/index.ts';
+import { afterAll, afterEach, beforeAll, expect, vi } from 'vitest';
+import {
+  type InteractionHandle,
+  type MessageView,
+  type Playground,
+  type PlaygroundOptions,
+  startPlayground,
+} from '../../playground/index.ts';
 import type { DeliverJob, ModelCard, RenderRequest } from '../../shared/queue/job.ts';
-import { deliverId, renderId } from '../../shared/queue/job.ts';
+import { deliverId, renderId, renderRequestSchema } from '../../shared/queue/job.ts';
 import { openQueues, type Queues } from '../../shared/queue/queue.ts';
 import { keys, workerConnection } from '../../shared/queue/redis.ts';
 import { announce } from '../../shared/queue/registry.ts';
@@ -22,6 +28,8 @@ export interface Scene {
   dataDir: string;
   env: Record<string, string>;
   render(jobId: string): Promise<RenderRequest | undefined>;
+  /** What was asked of the workers, as soon as the bot queued it. */
+  requestOf(jobId: string): Promise<RenderRequest>;
   deliver(jobId: string): Promise<DeliverJob | undefined>;
   /** Id of the message that carries a job, as soon as the bot noted it. */
   messageOf(jobId: string): Promise<string>;
@@ -54,20 +62,57 @@ export const reader: ModelCard = {
   parameters: { aspect: { supported: false } },
 };
 
+/** Ids of the local Discord's people, the same each time. */
+export const PEOPLE: Playground['users'] = {
+  member: '1190000000000000010',
+  stranger: '1190000000000000011',
+  moderator: '1190000000000000012',
+  owner: '1190000000000000013',
+};
+
 /** Announcements live 15 s; this one is repeated for as long as the scene is open. */
 const REPEAT_MS = 3_000;
 
-export async function openScene(
-  options: {
-    env?: Record<string, string>;
-    /** Stands between the bot and the local Discord. @returns what the bot finds there */
-    between?: (discord: Playground) => Promise<Record<string, string>>;
-    playground?: PlaygroundOptions;
-    worker?: boolean;
-    /** Installed beside pocket. */
-    models?: readonly ModelCard[];
-  } = {},
-): Promise<Scene> {
+export interface SceneOptions {
+  env?: Record<string, string>;
+  /** Stands between the bot and the local Discord. @returns what the bot finds there */
+  between?: (discord: Playground) => Promise<Record<string, string>>;
+  playground?: PlaygroundOptions;
+  worker?: boolean;
+  /** Installed beside pocket. */
+  models?: readonly ModelCard[];
+}
+
+/**
+ * One scene for the tests of a `describe`: open before them, emptied after each, which must not have broken a rule of
+ * Discord's, and closed at the end. What it gives is the scene from the first test on.
+ */
+export function useScene(options?: SceneOptions): Scene {
+  let scene: Scene | undefined;
+  beforeAll(async () => {
+    scene = await openScene(options);
+    expect(scene.discord.users).toEqual(PEOPLE);
+  }, 240_000);
+  afterAll(() => scene?.close());
+  afterEach(async () => {
+    expect(scene?.discord.violations).toEqual([]);
+    scene?.discord.trouble.clear();
+    await scene?.empty();
+  });
+  return new Proxy({} as Scene, { get: (_, name) => Reflect.get(scene as Scene, name) });
+}
+
+/** What somebody alone was told: in place of the answer, or after it. */
+export const told = ({ followups, message }: InteractionHandle): MessageView | undefined =>
+  followups[0] ?? message;
+
+/** The title of it. */
+export function refusal(handle: InteractionHandle): string | undefined {
+  expect(told(handle)?.ephemeral).toBe(true);
+  return told(handle)?.embeds[0]?.['title'];
+}
+
+export async function openScene(options: SceneOptions = {}): Promise<Scene> {
   const [discord, redis, dataDir] = await Promise.all([
     startPlayground({ token: CANARY.botToken, ...options.playground }),
     startRedis(),
@@ -102,6 +147,10 @@ export async function openScene(
     dataDir,
     env,
     render: async (jobId) => (await queues.render.getJob(renderId(jobId)))?.data,
+    requestOf: async (jobId) => {
+      await bot.logged((event) => event['msg'] === 'queued' && event['jobId'] === jobId);
+      return renderRequestSchema.parse((await queues.render.getJob(renderId(jobId)))?.data);
+    },
     deliver: async (jobId) => (await queues.deliver.getJob(deliverId(jobId)))?.data,
     messageOf: (jobId) =>
       vi.waitFor(

@@ -1,27 +1,14 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { seedOf } from '../../../shared/picture/recipe.ts';
-import { renderRequestSchema } from '../../../shared/queue/job.ts';
 import { keys } from '../../../shared/queue/redis.ts';
-import { openScene, type Scene } from '../../support/bot.ts';
+import { PEOPLE, refusal, useScene } from '../../support/bot.ts';
 import { finish, finishBadly } from '../../support/finish.ts';
 
 const FOX = 'a fox in the snow --ar 3:2 --seed 7';
 
 describe('buttons', { timeout: 240_000 }, () => {
-  let scene: Scene;
-  let member: string;
-  let stranger: string;
-  let moderator: string;
-  beforeAll(async () => {
-    scene = await openScene();
-    ({ member, stranger, moderator } = scene.discord.users);
-  }, 120_000);
-  afterAll(() => scene?.close());
-  afterEach(async () => {
-    expect(scene.discord.violations).toEqual([]);
-    scene.discord.trouble.clear();
-    await scene.empty();
-  });
+  const scene = useScene();
+  const { member, stranger, moderator } = PEOPLE;
 
   const ask = async (prompt = FOX) =>
     (await scene.discord.run(member, 'imagine', { prompt }, { locale: 'en-US' })).id;
@@ -31,10 +18,6 @@ describe('buttons', { timeout: 240_000 }, () => {
   };
   const click = (messageId: string, which: string, user = member, forge = false) =>
     scene.discord.click(user, messageId, which, { locale: 'en-US', ...(forge ? { forge } : {}) });
-  const requestOf = async (jobId: string) => {
-    await scene.bot.logged((event) => event['msg'] === 'queued' && event['jobId'] === jobId);
-    return renderRequestSchema.parse(await scene.render(jobId));
-  };
   /** The bot answered a reaction that came after all others of this person to this message. */
   const answered = async (user: string, messageId: string, jobId: string) => {
     scene.discord.react(user, messageId, '✉️');
@@ -43,17 +26,12 @@ describe('buttons', { timeout: 240_000 }, () => {
     );
     expect(scene.bot.events.filter((event) => event['msg'] === 'unexpected')).toEqual([]);
   };
-  const refusal = (handle: Awaited<ReturnType<typeof click>>) => {
-    const told = handle.followups[0] ?? handle.message;
-    expect(told?.ephemeral).toBe(true);
-    return told?.embeds[0]?.['title'];
-  };
 
   it('U2 takes the second picture', async () => {
     const { jobId, messageId, recipe } = await grid();
     const pressed = await click(messageId, 'U2');
     expect(pressed.message?.content).toContain(`Image #2 <@${member}> (Waiting to start)`);
-    expect(await requestOf(pressed.id)).toMatchObject({
+    expect(await scene.requestOf(pressed.id)).toMatchObject({
       jobId: pressed.id,
       action: 'upscale-subtle',
       count: 1,
@@ -82,7 +60,7 @@ describe('buttons', { timeout: 240_000 }, () => {
     const again = await click(picture.messageId, 'Upscale (Creative)');
     expect(again.message?.content).toContain('Upscaled (Creative) by');
     const varied = await click(picture.messageId, 'Vary (Subtle)');
-    expect(await requestOf(varied.id)).toMatchObject({
+    expect(await scene.requestOf(varied.id)).toMatchObject({
       action: 'vary-subtle',
       count: 4,
       parent: { jobId: pressed.id, index: 0, recipe: { parent: { jobId } } },
@@ -94,7 +72,7 @@ describe('buttons', { timeout: 240_000 }, () => {
     const first = await click(messageId, 'V3');
     expect(first.message?.content).toContain(`Variations (Strong) by <@${member}>`);
     const second = await click(messageId, 'V3', stranger);
-    const [a, b] = [await requestOf(first.id), await requestOf(second.id)];
+    const [a, b] = [await scene.requestOf(first.id), await scene.requestOf(second.id)];
     expect(a).toMatchObject({ action: 'vary-strong', count: 4, parent: { jobId, index: 2 } });
     expect(b.seed).not.toBe(a.seed);
     expect(b.user.id).toBe(stranger);
@@ -104,7 +82,7 @@ describe('buttons', { timeout: 240_000 }, () => {
   it('two pictures stay two, and Enhance paints the same seed without --draft', async () => {
     const { messageId, recipe } = await grid(`${FOX} --count 2 --draft --sref 7`);
     expect(recipe).toMatchObject({ count: 2, draft: true, style: { codes: [7] } });
-    expect(await requestOf((await click(messageId, 'V2')).id)).toMatchObject({
+    expect(await scene.requestOf((await click(messageId, 'V2')).id)).toMatchObject({
       count: 2,
       params: { draft: true },
     });
@@ -112,7 +90,7 @@ describe('buttons', { timeout: 240_000 }, () => {
       () => expect.fail('there is no third picture'),
       () => undefined,
     );
-    const enhanced = await requestOf((await click(messageId, 'Enhance')).id);
+    const enhanced = await scene.requestOf((await click(messageId, 'Enhance')).id);
     expect(enhanced).toMatchObject({ action: 'imagine', count: 2, seed: recipe.seed, params: { sref: [7] } });
     expect(enhanced.params).not.toHaveProperty('draft');
     expect(enhanced.prompt).toBe('a fox in the snow --ar 3:2 --seed 7 --count 2 --sref 7');
@@ -121,7 +99,7 @@ describe('buttons', { timeout: 240_000 }, () => {
   it('🔄 throws the dice again', async () => {
     const { messageId, recipe } = await grid();
     const pressed = await click(messageId, '🔄');
-    const request = await requestOf(pressed.id);
+    const request = await scene.requestOf(pressed.id);
     expect(request).toMatchObject({
       action: 'imagine',
       prompt: 'a fox in the snow --ar 3:2',
@@ -132,14 +110,14 @@ describe('buttons', { timeout: 240_000 }, () => {
     const varied = await click(messageId, 'V1');
     await finish(scene, varied.id);
     const rerolled = await click(await scene.messageOf(varied.id), '🔄');
-    expect(await requestOf(rerolled.id)).toMatchObject({ action: 'vary-strong', parent: { index: 0 } });
+    expect(await scene.requestOf(rerolled.id)).toMatchObject({ action: 'vary-strong', parent: { index: 0 } });
   });
 
   it('work after Redis forgot everything: the recipe is in the file', async () => {
     const { messageId, recipe } = await grid('một con cáo trong tuyết 🦊 --seed 3');
     await scene.empty();
     const pressed = await click(messageId, 'U1');
-    expect(await requestOf(pressed.id)).toMatchObject({ parent: { index: 0, recipe } });
+    expect(await scene.requestOf(pressed.id)).toMatchObject({ parent: { index: 0, recipe } });
   });
 
   it('say so when nothing remembers the picture', async () => {
@@ -153,7 +131,11 @@ describe('buttons', { timeout: 240_000 }, () => {
     const jobId = await ask();
     const messageId = await finishBadly(scene, jobId);
     const pressed = await click(messageId, 'Try again');
-    expect(await requestOf(pressed.id)).toMatchObject({ action: 'imagine', seed: 7, params: { seed: 7 } });
+    expect(await scene.requestOf(pressed.id)).toMatchObject({
+      action: 'imagine',
+      seed: 7,
+      params: { seed: 7 },
+    });
   });
 
   it('ten clicks at once are one job', async () => {

@@ -1,43 +1,23 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { renderRequestSchema } from '../../../shared/queue/job.ts';
-import { openScene, type Scene } from '../../support/bot.ts';
+import { describe, expect, it } from 'vitest';
+import { PEOPLE, refusal, useScene } from '../../support/bot.ts';
 import { finish } from '../../support/finish.ts';
 
 const FOX = 'a fox in the snow --ar 3:2 --seed 7';
 
 describe('region, zoom, pan and square', { timeout: 120_000 }, () => {
-  let scene: Scene;
-  let member: string;
-  let stranger: string;
-  beforeAll(async () => {
-    scene = await openScene();
-    ({ member, stranger } = scene.discord.users);
-  }, 240_000);
-  afterAll(() => scene?.close());
-  afterEach(async () => {
-    expect(scene.discord.violations).toEqual([]);
-    await scene.empty();
-  });
+  const scene = useScene();
+  const { member, stranger } = PEOPLE;
 
   const click = (messageId: string, which: string, user = member, forge = false, locale = 'en-US') =>
     scene.discord.click(user, messageId, which, { locale, ...(forge ? { forge } : {}) });
   const submit = (user: string, opener: Awaited<ReturnType<typeof click>>, fields: Record<string, string>) =>
     scene.discord.submitModal(user, opener, fields, { locale: 'en-US' });
-  const requestOf = async (jobId: string) => {
-    await scene.bot.logged((event) => event['msg'] === 'queued' && event['jobId'] === jobId);
-    return renderRequestSchema.parse(await scene.render(jobId));
-  };
   /** A picture taken out of a grid. */
   const single = async () => {
     const grid = await scene.discord.run(member, 'imagine', { prompt: FOX }, { locale: 'en-US' });
     const { messageId } = await finish(scene, grid.id);
     const taken = await click(messageId, 'U2');
     return { jobId: taken.id, ...(await finish(scene, taken.id)) };
-  };
-  const refusal = (handle: Awaited<ReturnType<typeof click>>) => {
-    const told = handle.followups[0] ?? handle.message;
-    expect(told?.ephemeral).toBe(true);
-    return told?.embeds[0]?.['title'];
   };
 
   it.each([
@@ -51,7 +31,7 @@ describe('region, zoom, pan and square', { timeout: 120_000 }, () => {
     const { jobId, messageId, recipe } = await single();
     const pressed = await click(messageId, label);
     expect(pressed.message?.content).toContain(`${title} <@${member}>`);
-    const request = await requestOf(pressed.id);
+    const request = await scene.requestOf(pressed.id);
     expect(request).toMatchObject({
       ...wanted,
       count: 4,
@@ -74,11 +54,11 @@ describe('region, zoom, pan and square', { timeout: 120_000 }, () => {
     const { messageId: one } = await finish(scene, taken.id);
     expect(labels(one)).toContain('↔️ Make Square');
     const square = await click(one, 'Make Square');
-    expect(await requestOf(square.id)).toMatchObject({ action: 'make-square' });
+    expect(await scene.requestOf(square.id)).toMatchObject({ action: 'make-square' });
     const { recipe } = await finish(scene, square.id);
     expect(recipe.width).toBe(recipe.height);
     const rerolled = await click(await scene.messageOf(square.id), '🔄');
-    expect(await requestOf(rerolled.id)).toMatchObject({
+    expect(await scene.requestOf(rerolled.id)).toMatchObject({
       action: 'make-square',
       parent: { jobId: taken.id },
     });
@@ -103,7 +83,7 @@ describe('region, zoom, pan and square', { timeout: 120_000 }, () => {
     expect(JSON.stringify(asked.modal)).toContain('a fox in the snow');
     const sent = await submit(stranger, asked, { prompt: 'a red balloon --stylize 200' });
     expect(sent.message?.content).toContain(`Variations (Region) by <@${stranger}>`);
-    expect(await requestOf(sent.id)).toMatchObject({
+    expect(await scene.requestOf(sent.id)).toMatchObject({
       action: 'vary-region',
       cells: (1 << 5) | (1 << 15),
       parts: [{ text: 'a red balloon', weight: 1 }],
@@ -121,7 +101,7 @@ describe('region, zoom, pan and square', { timeout: 120_000 }, () => {
     await click(own, picker.message?.buttons[6]?.customId as string);
     const asked = await click(own, 'Paint these parts');
     const sent = await submit(member, asked, { prompt: 'a fox' });
-    expect(await requestOf(sent.id)).toMatchObject({ action: 'vary-region', cells: 1 << 6 });
+    expect(await scene.requestOf(sent.id)).toMatchObject({ action: 'vary-region', cells: 1 << 6 });
   });
 
   it('Custom Zoom takes its zoom and a new shape out of the prompt', async () => {
@@ -129,7 +109,7 @@ describe('region, zoom, pan and square', { timeout: 120_000 }, () => {
     const asked = await click(messageId, 'Custom Zoom');
     expect(JSON.stringify(asked.modal)).toContain('a fox in the snow --zoom 1.5');
     const sent = await submit(member, asked, { prompt: 'a fox —zoom 1,8 --ar 1:1' });
-    expect(await requestOf(sent.id)).toMatchObject({
+    expect(await scene.requestOf(sent.id)).toMatchObject({
       action: 'zoom-out',
       zoom: 1.8,
       params: { aspect: [1, 1] },
@@ -142,7 +122,7 @@ describe('region, zoom, pan and square', { timeout: 120_000 }, () => {
     const mended = await scene.discord.click(stranger, wrong.message?.id as string, 'Fix it');
     expect(JSON.stringify(mended.modal)).toContain('a fox --zoom 2');
     const zoomed = await submit(stranger, mended, { prompt: 'a fox --zoom 2' });
-    expect(await requestOf(zoomed.id)).toMatchObject({ action: 'zoom-out', zoom: 2 });
+    expect(await scene.requestOf(zoomed.id)).toMatchObject({ action: 'zoom-out', zoom: 2 });
   });
 
   it('a mistake in the form is mended there, and the zoom is not forgotten', async () => {
@@ -154,7 +134,7 @@ describe('region, zoom, pan and square', { timeout: 120_000 }, () => {
     const mend = await click(wrong.message?.id as string, 'Fix it');
     expect(JSON.stringify(mend.modal)).toContain('--stylize 50');
     const sent = await submit(member, mend, { prompt: 'a fox --stylize 50' });
-    expect(await requestOf(sent.id)).toMatchObject({
+    expect(await scene.requestOf(sent.id)).toMatchObject({
       action: 'zoom-out',
       zoom: 1.25,
       params: { stylize: 50 },

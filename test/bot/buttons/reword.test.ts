@@ -1,31 +1,17 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { printCustomId } from '../../../shared/picture/customId.ts';
-import { renderRequestSchema } from '../../../shared/queue/job.ts';
 import { announce } from '../../../shared/queue/registry.ts';
-import { openScene, reader, type Scene } from '../../support/bot.ts';
+import { PEOPLE, reader, useScene } from '../../support/bot.ts';
 import { finish } from '../../support/finish.ts';
 
 describe('Reword, and one model of each way of painting', { timeout: 120_000 }, () => {
-  let scene: Scene;
-  let member: string;
-  beforeAll(async () => {
-    scene = await openScene();
-    ({ member } = scene.discord.users);
-  }, 240_000);
-  afterAll(() => scene?.close());
+  const scene = useScene();
+  const { member } = PEOPLE;
   const install = () => announce(scene.redis.client, { id: 'reader', models: [reader] });
   beforeEach(install);
-  afterEach(async () => {
-    expect(scene.discord.violations).toEqual([]);
-    await scene.empty();
-  });
 
   const run = (command: string, options: Record<string, string>) =>
     scene.discord.run(member, command, options, { locale: 'en-US' });
-  const requestOf = async (jobId: string) => {
-    await scene.bot.logged((event) => event['msg'] === 'queued' && event['jobId'] === jobId);
-    return renderRequestSchema.parse(await scene.render(jobId));
-  };
   const press = async (jobId: string, messageId: string) => {
     const id = printCustomId({ action: 'reword', index: 0, jobId });
     return scene.discord.click(member, messageId, id, { locale: 'en-US', forge: true });
@@ -44,7 +30,7 @@ describe('Reword, and one model of each way of painting', { timeout: 120_000 }, 
       { locale: 'en-US' },
     );
     expect(sent.message?.content).toContain(`Reworded by <@${member}>`);
-    expect(await requestOf(sent.id)).toMatchObject({
+    expect(await scene.requestOf(sent.id)).toMatchObject({
       action: 'reword',
       model: 'tiny-unclip',
       count: 4,
@@ -65,7 +51,7 @@ describe('Reword, and one model of each way of painting', { timeout: 120_000 }, 
 
   it('/compare without names sets one of each way side by side', async () => {
     const handle = await run('compare', { prompt: 'a fox' });
-    const requests = await Promise.all([handle.id, `${handle.id}.1`].map(requestOf));
+    const requests = await Promise.all([handle.id, `${handle.id}.1`].map((id) => scene.requestOf(id)));
     expect(requests.map(({ model }) => model)).toEqual(['pocket', 'tiny-unclip']);
     expect(new Set(requests.map(({ seed }) => seed)).size).toBe(1);
     expect(requests[0]?.compare?.labels).toEqual([

@@ -1,24 +1,13 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { readSettings } from '../../../shared/memory/settings.ts';
-import { renderRequestSchema } from '../../../shared/queue/job.ts';
-import { openScene, type Scene } from '../../support/bot.ts';
+import { PEOPLE, useScene } from '../../support/bot.ts';
 import { finish } from '../../support/finish.ts';
 
 const FOX = 'a fox in the snow';
 
 describe('what a member chooses', { timeout: 240_000 }, () => {
-  let scene: Scene;
-  let member: string;
-  let stranger: string;
-  beforeAll(async () => {
-    scene = await openScene();
-    ({ member, stranger } = scene.discord.users);
-  }, 120_000);
-  afterAll(() => scene?.close());
-  afterEach(async () => {
-    expect(scene.discord.violations).toEqual([]);
-    await scene.empty();
-  });
+  const scene = useScene();
+  const { member, stranger } = PEOPLE;
 
   const run = (
     command: string,
@@ -37,10 +26,6 @@ describe('what a member chooses', { timeout: 240_000 }, () => {
     return message?.embeds[0]?.['title'];
   };
   const imagine = (prompt: string, user = member) => run('imagine', { prompt }, 'en-US', user);
-  const requestOf = async (jobId: string) => {
-    await scene.bot.logged((event) => event['msg'] === 'queued' && event['jobId'] === jobId);
-    return renderRequestSchema.parse(await scene.render(jobId));
-  };
   const settings = () => readSettings(scene.redis.client, member);
 
   describe('/settings', () => {
@@ -109,25 +94,28 @@ describe('what a member chooses', { timeout: 240_000 }, () => {
       await scene.discord.click(member, panel, `v1|set-quality|0|${member}`, { values: ['0.5'] });
       await scene.discord.click(member, panel, 'Raw');
       await say('prefer suffix', { new_value: '--stylize 50 --ar 3:2' });
-      const plain = await requestOf((await imagine(FOX)).id);
+      const plain = await scene.requestOf((await imagine(FOX)).id);
       expect(plain.prompt).toBe(`${FOX} --ar 3:2 --stylize 50 --quality 0.5 --raw`);
       expect(plain.params).toEqual({ aspect: [3, 2], stylize: 50, quality: 0.5, raw: true });
-      const typed = await requestOf((await imagine(`${FOX} --s 900 --q 1`)).id);
+      const typed = await scene.requestOf((await imagine(`${FOX} --s 900 --q 1`)).id);
       expect(typed.params).toMatchObject({ stylize: 900, quality: 1, aspect: [3, 2] });
-      const other = await requestOf((await imagine(FOX, stranger)).id);
+      const other = await scene.requestOf((await imagine(FOX, stranger)).id);
       expect(other.prompt).toBe(FOX);
     });
 
     it('how many pictures; a random style gets its number', async () => {
       expect(await say('prefer count', { value: 2 })).toBe('Your grids have 2 pictures.');
-      expect(await requestOf((await imagine(FOX)).id)).toMatchObject({
+      expect(await scene.requestOf((await imagine(FOX)).id)).toMatchObject({
         count: 2,
         prompt: `${FOX} --count 2`,
       });
-      expect(await requestOf((await imagine(`${FOX} --n 3`)).id)).toMatchObject({ count: 3 });
-      expect(await requestOf((await imagine(FOX, stranger)).id)).toMatchObject({ count: 4, prompt: FOX });
+      expect(await scene.requestOf((await imagine(`${FOX} --n 3`)).id)).toMatchObject({ count: 3 });
+      expect(await scene.requestOf((await imagine(FOX, stranger)).id)).toMatchObject({
+        count: 4,
+        prompt: FOX,
+      });
       await say('prefer count');
-      const { params, prompt } = await requestOf((await imagine(`${FOX} --sref random`)).id);
+      const { params, prompt } = await scene.requestOf((await imagine(`${FOX} --sref random`)).id);
       expect(params.sref).toEqual([expect.any(Number)]);
       expect(prompt).toBe(`${FOX} --sref ${params.sref?.[0]}`);
     });
@@ -138,7 +126,7 @@ describe('what a member chooses', { timeout: 240_000 }, () => {
       );
       expect(await say('prefer option set', { option: 'Oil', value: 'in oil --s 20' })).toContain('oil');
       const asked = await imagine(`${FOX} --oil`);
-      expect(await requestOf(asked.id)).toMatchObject({ prompt: `${FOX} in oil --stylize 20` });
+      expect(await scene.requestOf(asked.id)).toMatchObject({ prompt: `${FOX} in oil --stylize 20` });
       expect(await say('prefer option list')).toBe(
         '- `--ink` = in ink --ar 2:3 {day, night}\n- `--oil` = in oil --s 20',
       );
@@ -178,9 +166,9 @@ describe('what a member chooses', { timeout: 240_000 }, () => {
     const grid = await imagine(FOX);
     const { messageId } = await finish(scene, grid.id);
     const near = await scene.discord.click(member, messageId, 'V1', { locale: 'en-US' });
-    expect(await requestOf(near.id)).toMatchObject({ action: 'vary-subtle' });
+    expect(await scene.requestOf(near.id)).toMatchObject({ action: 'vary-subtle' });
     const far = await scene.discord.click(stranger, messageId, 'V1', { locale: 'en-US' });
-    expect(await requestOf(far.id)).toMatchObject({ action: 'vary-strong' });
+    expect(await scene.requestOf(far.id)).toMatchObject({ action: 'vary-strong' });
   });
 
   describe('remix', () => {
@@ -197,7 +185,7 @@ describe('what a member chooses', { timeout: 240_000 }, () => {
       expect(JSON.stringify(pressed.modal)).toContain(`"value":"${FOX} --ar 3:2"`);
       const sent = await scene.discord.submitModal(member, pressed, { prompt: 'a hare at night --chaos 20' });
       expect(sent.message?.content).toContain('**a hare at night --chaos 20** - Variations (Strong) by');
-      expect(await requestOf(sent.id)).toMatchObject({
+      expect(await scene.requestOf(sent.id)).toMatchObject({
         action: 'vary-strong',
         prompt: 'a hare at night --chaos 20',
         parts: [{ text: 'a hare at night', weight: 1 }],
@@ -211,7 +199,7 @@ describe('what a member chooses', { timeout: 240_000 }, () => {
       const dice = await scene.discord.click(member, messageId, '🔄');
       expect(dice.callbackType).toBe(9);
       const sent = await scene.discord.submitModal(member, dice, {});
-      expect(await requestOf(sent.id)).toMatchObject({ action: 'imagine', prompt: `${FOX} --ar 3:2` });
+      expect(await scene.requestOf(sent.id)).toMatchObject({ action: 'imagine', prompt: `${FOX} --ar 3:2` });
       expect((await scene.discord.click(member, messageId, 'U1')).callbackType).toBe(4);
       expect((await scene.discord.click(stranger, messageId, 'V1')).callbackType).toBe(4);
     });
@@ -224,7 +212,7 @@ describe('what a member chooses', { timeout: 240_000 }, () => {
       await scene.redis.client.del(`{dreamgrid}:clicked:${member}:vary:2:${jobId}`);
       const mending = await scene.discord.click(member, wrong.message?.id as string, 'Fix it');
       const sent = await scene.discord.submitModal(member, mending, {});
-      expect(await requestOf(sent.id)).toMatchObject({
+      expect(await scene.requestOf(sent.id)).toMatchObject({
         action: 'vary-strong',
         prompt: 'a hare --stylize 1000',
         parent: { jobId, index: 2 },
@@ -237,14 +225,14 @@ describe('what a member chooses', { timeout: 240_000 }, () => {
 
   it('the lane: by command, by setting, by prompt', async () => {
     expect(await say('relax')).toContain('**relaxed**');
-    expect((await requestOf((await imagine(FOX)).id)).lane).toBe('relax');
-    expect((await requestOf((await imagine(`${FOX} --turbo`)).id)).lane).toBe('turbo');
+    expect((await scene.requestOf((await imagine(FOX)).id)).lane).toBe('relax');
+    expect((await scene.requestOf((await imagine(`${FOX} --turbo`)).id)).lane).toBe('turbo');
     const relaxed = await imagine(`${FOX} --ar 3:2`);
     const { messageId } = await finish(scene, relaxed.id);
     expect(scene.discord.message(messageId)?.content).toBe(`**${FOX} --ar 3:2** - <@${member}> (relaxed)`);
     expect(await say('turbo', {}, 'vi')).toContain('**siêu tốc**');
     expect(await say('fast')).toContain('**fast**');
-    expect((await requestOf((await imagine(FOX)).id)).lane).toBe('fast');
+    expect((await scene.requestOf((await imagine(FOX)).id)).lane).toBe('fast');
   });
 
   describe('stealth', () => {
@@ -273,7 +261,7 @@ describe('what a member chooses', { timeout: 240_000 }, () => {
     it('for one prompt', async () => {
       const asked = await imagine(`${FOX} --stealth`);
       expect(asked.message?.ephemeral).toBe(true);
-      expect(await requestOf(asked.id)).toMatchObject({ prompt: FOX, params: {} });
+      expect(await scene.requestOf(asked.id)).toMatchObject({ prompt: FOX, params: {} });
     });
 
     it('means nothing in a direct message', async () => {
@@ -307,7 +295,10 @@ describe('what a member chooses', { timeout: 240_000 }, () => {
     expect((await typing('POC')).choices).toEqual([{ name: 'pocket · Pocket', value: 'pocket' }]);
     expect((await typing('nothing')).choices).toEqual([]);
     const asked = await run('imagine', { prompt: FOX, model: 'pocket' });
-    expect(await requestOf(asked.id)).toMatchObject({ prompt: `${FOX} --model pocket`, model: 'pocket' });
+    expect(await scene.requestOf(asked.id)).toMatchObject({
+      prompt: `${FOX} --model pocket`,
+      model: 'pocket',
+    });
   });
 
   it('❤️ keeps a picture, and lets it go', async () => {

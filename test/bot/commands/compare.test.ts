@@ -1,25 +1,16 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { renderRequestSchema } from '../../../shared/queue/job.ts';
-import { openScene, type Scene } from '../../support/bot.ts';
+import { describe, expect, it } from 'vitest';
+import { useScene } from '../../support/bot.ts';
 
 describe('/compare', { timeout: 120_000 }, () => {
-  let scene: Scene;
-  beforeAll(async () => {
-    scene = await openScene();
-  }, 240_000);
-  afterAll(() => scene?.close());
+  const scene = useScene();
 
   const compare = (options: Record<string, string>) =>
     scene.discord.run(scene.discord.users.member, 'compare', options, { locale: 'en-US' });
-  const requestOf = async (jobId: string) => {
-    await scene.bot.logged((event) => event['msg'] === 'queued' && event['jobId'] === jobId);
-    return renderRequestSchema.parse(await scene.render(jobId));
-  };
 
   it('paints one picture for each sampler, all from one seed', async () => {
     const handle = await compare({ prompt: 'a fox --ar 3:2', samplers: 'ddim, Euler a, dpmpp-2m' });
     const requests = await Promise.all(
-      [handle.id, `${handle.id}.1`, `${handle.id}.2`].map((jobId) => requestOf(jobId)),
+      [handle.id, `${handle.id}.1`, `${handle.id}.2`].map((jobId) => scene.requestOf(jobId)),
     );
     expect(requests.map(({ params }) => params.scheduler)).toEqual(['ddim', 'euler-a', 'dpmpp-2m']);
     expect(new Set(requests.map(({ seed }) => seed)).size).toBe(1);

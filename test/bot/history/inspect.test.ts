@@ -1,29 +1,21 @@
 import sharp from 'sharp';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { withText } from '../../../shared/picture/png.ts';
-import { renderRequestSchema } from '../../../shared/queue/job.ts';
-import { openScene, type Scene } from '../../support/bot.ts';
+import { PEOPLE, useScene } from '../../support/bot.ts';
 import { finish } from '../../support/finish.ts';
 
 describe('/inspect', { timeout: 120_000 }, () => {
-  let scene: Scene;
-  let member: string;
+  const scene = useScene();
+  const { member } = PEOPLE;
   let plain: Buffer;
   beforeAll(async () => {
-    scene = await openScene();
-    member = scene.discord.users.member;
     plain = await sharp({ create: { width: 16, height: 16, channels: 3, background: '#583' } })
       .png()
       .toBuffer();
-  }, 240_000);
-  afterAll(() => scene?.close());
+  });
 
   const inspect = (file: Buffer, locale = 'en-US') =>
     scene.discord.run(member, 'inspect', { image: { name: 'x.png', file } }, { locale });
-  const requestOf = async (jobId: string) => {
-    await scene.bot.logged((event) => event['msg'] === 'queued' && event['jobId'] === jobId);
-    return renderRequestSchema.parse(await scene.render(jobId));
-  };
   /** The form that Run again opens, sent as it is. */
   const runAgain = async (handle: Awaited<ReturnType<typeof inspect>>) => {
     const form = await scene.discord.click(member, handle.message?.id as string, 'Run again', {
@@ -45,7 +37,7 @@ describe('/inspect', { timeout: 120_000 }, () => {
     for (const part of ['a fox', 'pocket', String(recipe.seed), 'snow', '20']) expect(shown).toContain(part);
     const { prompt, sent } = await runAgain(told);
     expect(prompt).toContain(`--seed ${recipe.seed}`);
-    expect(await requestOf(sent.id)).toMatchObject({
+    expect(await scene.requestOf(sent.id)).toMatchObject({
       seed: recipe.seed,
       parts: recipe.parts,
       negative: 'snow',
@@ -66,7 +58,7 @@ describe('/inspect', { timeout: 120_000 }, () => {
     const { prompt, sent } = await runAgain(told);
     expect(prompt).toMatch(/^a castle on a hill --/);
     expect(prompt).not.toContain('lora');
-    expect(await requestOf(sent.id)).toMatchObject({
+    expect(await scene.requestOf(sent.id)).toMatchObject({
       prompt: expect.stringContaining('a castle on a hill'),
       negative: 'blurry',
       seed: 99,

@@ -1,28 +1,18 @@
 import { gunzipSync } from 'node:zlib';
 import sharp from 'sharp';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { readSettings } from '../../../shared/memory/settings.ts';
 import { openFolderStore, pictureKeys } from '../../../shared/picture/store.ts';
 import { addAsk } from '../../../shared/queue/queue.ts';
 import { keys } from '../../../shared/queue/redis.ts';
-import { openScene, type Scene } from '../../support/bot.ts';
+import { openScene, PEOPLE, refusal, type Scene, useScene } from '../../support/bot.ts';
 import { finish } from '../../support/finish.ts';
 
 const EN = { locale: 'en-US' };
 
 describe('/mydata', { timeout: 240_000 }, () => {
-  let scene: Scene;
-  let member: string;
-  let stranger: string;
-  beforeAll(async () => {
-    scene = await openScene();
-    ({ member, stranger } = scene.discord.users);
-  }, 120_000);
-  afterAll(() => scene?.close());
-  afterEach(async () => {
-    expect(scene.discord.violations).toEqual([]);
-    await scene.empty();
-  });
+  const scene = useScene();
+  const { member, stranger } = PEOPLE;
 
   const run = (user: string, command: string, options: Parameters<Scene['discord']['run']>[2] = {}) =>
     scene.discord.run(user, command, options, EN);
@@ -129,7 +119,7 @@ describe('/mydata', { timeout: 240_000 }, () => {
       ...EN,
       forge: true,
     });
-    expect((forged.followups[0] ?? forged.message)?.embeds[0]?.['title']).toBe('Unknown button');
+    expect(refusal(forged)).toBe('Unknown button');
     await scene.discord.click(member, question, 'Erase everything', EN);
     await scene.discord.waitFor(
       () => scene.discord.message(question)?.content === 'Erased: 3 jobs, and everything else.',

@@ -1,29 +1,18 @@
 import sharp from 'sharp';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { withRecipe } from '../../../shared/picture/png.ts';
 import { type Recipe, seedOf } from '../../../shared/picture/recipe.ts';
 import { openFolderStore, pictureKeys } from '../../../shared/picture/store.ts';
 import { type RenderResult, renderRequestSchema } from '../../../shared/queue/job.ts';
 import { keys } from '../../../shared/queue/redis.ts';
-import { openScene, type Scene } from '../../support/bot.ts';
+import { PEOPLE, refusal, useScene } from '../../support/bot.ts';
 import { finish } from '../../support/finish.ts';
 
 const FOX = 'a fox in the snow --seed 7';
 
 describe('old pictures', { timeout: 60_000 }, () => {
-  let scene: Scene;
-  let member: string;
-  let stranger: string;
-  let moderator: string;
-  beforeAll(async () => {
-    scene = await openScene();
-    ({ member, stranger, moderator } = scene.discord.users);
-  }, 120_000);
-  afterAll(() => scene?.close());
-  afterEach(async () => {
-    expect(scene.discord.violations).toEqual([]);
-    await scene.empty();
-  });
+  const scene = useScene();
+  const { member, stranger, moderator } = PEOPLE;
 
   const EN = { locale: 'en-US' };
   const imagine = async (prompt = FOX, user = member) =>
@@ -64,8 +53,6 @@ describe('old pictures', { timeout: 60_000 }, () => {
   };
   const show = (job_id: string, user = member, locale = 'en-US') =>
     scene.discord.run(user, 'show', { job_id }, { locale });
-  const titleOf = (handle: Awaited<ReturnType<typeof show>>) =>
-    (handle.followups[0] ?? handle.message)?.embeds[0]?.['title'];
 
   describe('/show', () => {
     it('posts the grid again, and its buttons work', async () => {
@@ -144,11 +131,11 @@ describe('old pictures', { timeout: 60_000 }, () => {
 
     it('is for one’s own jobs', async () => {
       const { jobId } = await finished();
-      expect(titleOf(await show(jobId, stranger))).toBe('Job action restricted');
-      expect(titleOf(await show('12345678901234567'))).toBe('Job not found');
-      expect(titleOf(await show('nonsense'))).toBe('Job not found');
+      expect(refusal(await show(jobId, stranger))).toBe('Job action restricted');
+      expect(refusal(await show('12345678901234567'))).toBe('Job not found');
+      expect(refusal(await show('nonsense'))).toBe('Job not found');
       expect(
-        titleOf(await show('https://discord.com/channels/@me/12345678901234567/12345678901234567')),
+        refusal(await show('https://discord.com/channels/@me/12345678901234567/12345678901234567')),
       ).toBe('Job not found');
     });
 
@@ -165,7 +152,7 @@ describe('old pictures', { timeout: 60_000 }, () => {
     it('Cancel Job stops it, for its owner and moderators', async () => {
       const jobId = await imagine();
       const messageId = await scene.messageOf(jobId);
-      expect(titleOf(await app(stranger, messageId, 'Cancel Job'))).toBe('Job action restricted');
+      expect(refusal(await app(stranger, messageId, 'Cancel Job'))).toBe('Job action restricted');
       expect((await app(member, messageId, 'Cancel Job')).message?.content).toBe('Cancelled.');
       expect(await scene.waiting()).toEqual([]);
       const other = await scene.messageOf(await imagine());
@@ -195,7 +182,7 @@ describe('old pictures', { timeout: 60_000 }, () => {
     it('on a message that has no job says so', async () => {
       const said = scene.discord.say(member, 'hello');
       for (const name of ['Cancel Job', 'DM Results', 'Inspect'])
-        expect(titleOf(await app(member, said.id, name)), name).toBe('Job not found');
+        expect(refusal(await app(member, said.id, name)), name).toBe('Job not found');
     });
   });
 

@@ -1,38 +1,28 @@
 import sharp from 'sharp';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { InteractionHandle } from '../../../playground/index.ts';
 import { openFolderStore, pictureKeys } from '../../../shared/picture/store.ts';
 import { release } from '../../../shared/queue/fairness.ts';
 import type { RenderResult } from '../../../shared/queue/job.ts';
 import { keys } from '../../../shared/queue/redis.ts';
 import { announce } from '../../../shared/queue/registry.ts';
-import { openScene, pocket, type Scene } from '../../support/bot.ts';
+import { PEOPLE, pocket, refusal, told, useScene } from '../../support/bot.ts';
 import { finish } from '../../support/finish.ts';
 
 /** What whoever manages a server sets up, as member, moderator, manager and stranger meet it. */
 const FOX = 'a fox in the snow at night';
 
 describe('a server of its own', { timeout: 240_000 }, () => {
-  let scene: Scene;
-  let users: Scene['discord']['users'];
+  const scene = useScene();
+  const users = PEOPLE;
   let here: string;
   let lounge: string;
   beforeAll(async () => {
-    scene = await openScene();
-    ({ users, channelId: here, loungeId: lounge } = scene.discord);
-  }, 120_000);
-  afterAll(() => scene?.close());
-  afterEach(async () => {
-    expect(scene.discord.violations).toEqual([]);
-    await scene.empty();
+    ({ channelId: here, loungeId: lounge } = scene.discord);
   });
 
   const imagine = (user: string, prompt = FOX, channelId = here, locale = 'en-US') =>
     scene.discord.run(user, 'imagine', { prompt }, { channelId, locale });
-  const titleOf = (asked: InteractionHandle): string | undefined => {
-    expect(asked.message?.ephemeral).toBe(true);
-    return asked.message?.embeds[0]?.['title'];
-  };
   const accepted = (asked: InteractionHandle): void => {
     expect(asked.message?.embeds).toEqual([]);
     expect(asked.message?.content).toContain('(Waiting to start)');
@@ -79,7 +69,7 @@ describe('a server of its own', { timeout: 240_000 }, () => {
       const forged = await scene.discord.click(users.member, asked.message?.id as string, 'server1|reset', {
         forge: true,
       });
-      expect(titleOf(forged)).toBe('Not yours to set');
+      expect(refusal(forged)).toBe('Not yours to set');
       await audited('not-manager', users.member);
       expect(await scene.redis.client.exists(keys.server(scene.discord.guildId))).toBe(0);
     });
@@ -131,15 +121,14 @@ describe('a server of its own', { timeout: 240_000 }, () => {
         ['1', '0', 'Not a number of pictures', '0'],
       ] as const) {
         const refused = await limits(daily, slow, count);
-        const told = refused.followups[0] ?? refused.message;
-        expect(told?.embeds[0]?.['title']).toBe(title);
+        expect(told(refused)?.embeds[0]?.['title']).toBe(title);
       }
       expect(panelText(await setup())).toContain('**Jobs a day for each member:** 20');
       expect(panelText(await words('pumpkin\n  rutabaga , pumpkin\n\n—'))).toContain(
         'on · 2 words of your own',
       );
       const long = await words('x'.repeat(61));
-      expect((long.followups[0] ?? long.message)?.embeds[0]?.['title']).toBe('A word is too long');
+      expect(refusal(long)).toBe('A word is too long');
     });
 
     it('speaks Vietnamese', async () => {
@@ -153,7 +142,7 @@ describe('a server of its own', { timeout: 240_000 }, () => {
       const old = await scene.discord.click(users.owner, panel.message?.id as string, 'server0|channels', {
         forge: true,
       });
-      expect((old.followups[0] ?? old.message)?.embeds[0]?.['title']).toBe('Button expired');
+      expect(refusal(old)).toBe('Button expired');
       await expect(
         scene.discord.run(users.owner, 'dreamgrid setup', {}, { channelId: scene.discord.dm(users.owner) }),
       ).rejects.toThrow('Unknown command');
@@ -180,7 +169,7 @@ describe('a server of its own', { timeout: 240_000 }, () => {
   it('keeps to its channels', async () => {
     await choose(await setup(), 'channels', [lounge]);
     const refused = await imagine(users.member);
-    expect(titleOf(refused)).toBe('Not in this channel');
+    expect(refusal(refused)).toBe('Not in this channel');
     expect(refused.message?.embeds[0]?.['description']).toContain(`<#${lounge}>`);
     expect(refused.message?.embeds[0]?.['footer'].text).toBe(`/imagine prompt: ${FOX}`);
     await audited('wrong-channel', users.member);
@@ -192,7 +181,7 @@ describe('a server of its own', { timeout: 240_000 }, () => {
   it('keeps to its roles, and takes @everyone for everybody', async () => {
     await choose(await setup(), 'roles', [scene.discord.roles.artist]);
     accepted(await imagine(users.member));
-    expect(titleOf(await imagine(users.stranger))).toBe('Not your role yet');
+    expect(refusal(await imagine(users.stranger))).toBe('Not your role yet');
     await audited('wrong-role', users.stranger);
     await choose(await setup(), 'roles', [scene.discord.guildId]);
     accepted(await imagine(users.stranger));
@@ -202,7 +191,7 @@ describe('a server of its own', { timeout: 240_000 }, () => {
     await choose(await setup(), 'turbo', [scene.discord.roles.artist]);
     accepted(await imagine(users.member, `${FOX} --turbo`));
     const refused = await imagine(users.stranger, `${FOX} --turbo`, here, 'vi');
-    expect(titleOf(refused)).toBe('Bạn không dùng turbo ở đây được');
+    expect(refusal(refused)).toBe('Bạn không dùng turbo ở đây được');
     accepted(await imagine(users.stranger, `${FOX} --fast`));
   });
 
@@ -235,10 +224,10 @@ describe('a server of its own', { timeout: 240_000 }, () => {
     expect(done.message?.content).toContain('1 job was stopped');
     expect(done.message?.pinged).toEqual([]);
     expect(await scene.waiting()).toEqual([]);
-    expect(titleOf(await imagine(users.stranger))).toBe('Painting is off for you here');
+    expect(refusal(await imagine(users.stranger))).toBe('Painting is off for you here');
     const png = { name: 'x.png', file: Buffer.from('never fetched') };
     const inspected = await scene.discord.run(users.stranger, 'inspect', { image: png }, { locale: 'en-US' });
-    expect(titleOf(inspected)).toBe('Painting is off for you here');
+    expect(refusal(inspected)).toBe('Painting is off for you here');
     await audited('blocked', users.stranger);
     accepted(await imagine(users.stranger, FOX, scene.discord.dm(users.stranger)));
     accepted(await imagine(users.member));
@@ -252,7 +241,7 @@ describe('a server of its own', { timeout: 240_000 }, () => {
   it('counts a day, and shows it in /info', async () => {
     await limits('2', '0');
     accepted(await imagine(users.member));
-    expect(titleOf(await imagine(users.member, `${FOX} --repeat 2`))).toBe('Enough for today');
+    expect(refusal(await imagine(users.member, `${FOX} --repeat 2`))).toBe('Enough for today');
     accepted(await imagine(users.member));
     const over = await imagine(users.member);
     expect(over.message?.embeds[0]?.['description']).toContain('2 of the 2 jobs a day');
@@ -267,7 +256,7 @@ describe('a server of its own', { timeout: 240_000 }, () => {
     await limits('0', '600');
     accepted(await imagine(users.member));
     const early = await imagine(users.member);
-    expect(titleOf(early)).toBe('Slow mode');
+    expect(refusal(early)).toBe('Slow mode');
     expect(early.message?.embeds[0]?.['description']).toContain('every 10 min');
     accepted(await imagine(users.moderator));
     accepted(await imagine(users.moderator));
@@ -280,7 +269,7 @@ describe('a server of its own', { timeout: 240_000 }, () => {
     await choose(safety, 'audit', [lounge]);
     await words('rutabaga');
     for (let i = 0; i < 3; i++)
-      expect(titleOf(await imagine(users.member, 'a rutabaga || @everyone'))).toBe('Banned prompt');
+      expect(refusal(await imagine(users.member, 'a rutabaga || @everyone'))).toBe('Banned prompt');
     const lines = () => scene.discord.messages(lounge).filter(({ content }) => content.startsWith('🛑'));
     const line = await scene.discord.waitFor(() => lines().at(-1), 20_000);
     expect(line.content).toContain(`🛑 <@${users.member}> in <#${here}>: Banned prompt (\`banned-own\`)`);
@@ -297,7 +286,7 @@ describe('a server of its own', { timeout: 240_000 }, () => {
     const elsewhere = scene.discord.dm(users.stranger);
     await words('rutabaga');
     await scene.redis.client.hset(keys.server(scene.discord.guildId), 'audit', JSON.stringify(elsewhere));
-    expect(titleOf(await imagine(users.member, 'a rutabaga'))).toBe('Banned prompt');
+    expect(refusal(await imagine(users.member, 'a rutabaga'))).toBe('Banned prompt');
     await scene.bot.logged((event) => event['msg'] === 'the channel for refusals is not of this server');
     // one that came later and is written
     await scene.redis.client.hset(keys.server(scene.discord.guildId), 'audit', JSON.stringify(lounge));
@@ -337,10 +326,10 @@ describe('a server of its own', { timeout: 240_000 }, () => {
       expect(again.message?.attachments).toHaveLength(1);
       const elsewhere = await show(jobId, here);
       expect(elsewhere.message?.attachments ?? []).toEqual([]);
-      expect((elsewhere.followups[0] ?? elsewhere.message)?.embeds[0]?.['title']).toBe('Banned prompt');
+      expect(refusal(elsewhere)).toBe('Banned prompt');
       await choose(await setup(), 'channels', [here]);
       const closed = await show(jobId, lounge);
-      expect((closed.followups[0] ?? closed.message)?.embeds[0]?.['title']).toBe('Not in this channel');
+      expect(refusal(closed)).toBe('Not in this channel');
     });
 
     it('is painted again where flagged pictures are treated more strictly', async () => {
@@ -357,7 +346,7 @@ describe('a server of its own', { timeout: 240_000 }, () => {
   describe('words', () => {
     const refused = async (prompt: string, user = users.member, channelId = here): Promise<string> => {
       const asked = await imagine(user, prompt, channelId);
-      expect(titleOf(asked)).toBe('Banned prompt');
+      expect(refusal(asked)).toBe('Banned prompt');
       return asked.message?.embeds[0]?.['description'] as string;
     };
 
@@ -405,7 +394,7 @@ describe('a server of its own', { timeout: 240_000 }, () => {
       scene.discord.restrict(lounge, false);
       for (const label of ['U1', 'V2', '🔄']) {
         const pressed = await scene.discord.click(users.member, messageId, label, { locale: 'en-US' });
-        expect((pressed.followups[0] ?? pressed.message)?.embeds[0]?.['title'], label).toBe('Banned prompt');
+        expect(refusal(pressed), label).toBe('Banned prompt');
       }
       const fox = await imagine(users.member);
       const { messageId: foxes } = await finish(scene, fox.id);
@@ -417,7 +406,7 @@ describe('a server of its own', { timeout: 240_000 }, () => {
         { prompt: 'a nude' },
         { locale: 'en-US' },
       );
-      expect(titleOf(sent)).toBe('Banned prompt');
+      expect(refusal(sent)).toBe('Banned prompt');
       expect(await scene.waiting()).toHaveLength(2);
     });
 
@@ -425,34 +414,25 @@ describe('a server of its own', { timeout: 240_000 }, () => {
       const wrong = await imagine(users.member, 'a woman --stylize 5000');
       const form = await scene.discord.click(users.member, wrong.message?.id as string, 'Fix it');
       const sent = await scene.discord.submitModal(users.member, form, { prompt: 'a nude woman' });
-      expect(titleOf(sent)).toBe('Banned prompt');
+      expect(refusal(sent)).toBe('Banned prompt');
       const vi = await imagine(users.member, 'cô gái khỏa thân', here, 'vi');
-      expect(titleOf(vi)).toBe('Lời mô tả bị cấm');
+      expect(refusal(vi)).toBe('Lời mô tả bị cấm');
       expect(await scene.waiting()).toEqual([]);
     });
   });
 });
 
 describe('limits of the operator', { timeout: 240_000 }, () => {
-  let scene: Scene;
-  let users: Scene['discord']['users'];
-  beforeAll(async () => {
-    scene = await openScene({
-      env: {
-        DAILY_JOBS: '3',
-        MAX_PER_SERVER: '4',
-        MAX_QUEUE: '5',
-        SLOW_MODE_WAIT_S: '60',
-        MODERATION: 'off',
-      },
-    });
-    ({ users } = scene.discord);
-  }, 120_000);
-  afterAll(() => scene?.close());
-  afterEach(async () => {
-    expect(scene.discord.violations).toEqual([]);
-    await scene.empty();
+  const scene = useScene({
+    env: {
+      DAILY_JOBS: '3',
+      MAX_PER_SERVER: '4',
+      MAX_QUEUE: '5',
+      SLOW_MODE_WAIT_S: '60',
+      MODERATION: 'off',
+    },
   });
+  const users = PEOPLE;
   const imagine = (user: string, prompt = FOX) =>
     scene.discord.run(user, 'imagine', { prompt }, { locale: 'en-US' });
   const title = async (asked: Promise<InteractionHandle>): Promise<string | undefined> =>

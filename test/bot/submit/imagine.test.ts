@@ -1,25 +1,15 @@
 import sharp from 'sharp';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { openFolderStore } from '../../../shared/picture/store.ts';
 import { deliverJobSchema, renderRequestSchema } from '../../../shared/queue/job.ts';
 import { keys } from '../../../shared/queue/redis.ts';
-import { openScene, type Scene } from '../../support/bot.ts';
+import { openScene, PEOPLE, refusal, told, useScene } from '../../support/bot.ts';
 
 const FOX = 'a fox in the snow at night';
 
 describe('/imagine', { timeout: 240_000 }, () => {
-  let scene: Scene;
-  let member: string;
-  beforeAll(async () => {
-    scene = await openScene({ env: { MAX_OPEN_JOBS: '13' } });
-    member = scene.discord.users.member;
-  }, 120_000);
-  afterAll(() => scene?.close());
-  afterEach(async () => {
-    expect(scene.discord.violations).toEqual([]);
-    scene.discord.trouble.clear();
-    await scene.empty();
-  });
+  const scene = useScene({ env: { MAX_OPEN_JOBS: '13' } });
+  const { member } = PEOPLE;
 
   const imagine = (prompt: string, user = member, locale?: string) =>
     scene.discord.run(user, 'imagine', { prompt }, { locale });
@@ -141,7 +131,7 @@ describe('/imagine', { timeout: 240_000 }, () => {
             forge: true,
           },
         );
-        return (handle.followups[0] ?? handle.message)?.embeds[0]?.['title'];
+        return told(handle)?.embeds[0]?.['title'];
       };
       expect(await press()).toBe('Queue full');
       await later();
@@ -210,9 +200,7 @@ describe('/imagine', { timeout: 240_000 }, () => {
     it('refuses what is no picture', async () => {
       const asked = await run(Buffer.from('<svg xmlns="http://www.w3.org/2000/svg"/>'), 'fox.png');
       await scene.discord.waitFor(() => asked.message ?? asked.followups[0]);
-      const told = asked.followups[0] ?? asked.message;
-      expect(told?.ephemeral).toBe(true);
-      expect(told?.embeds[0]?.['title']).toBe('Invalid image');
+      expect(refusal(asked)).toBe('Invalid image');
       expect(await scene.waiting()).toEqual([]);
     });
   });

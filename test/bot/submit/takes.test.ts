@@ -7,9 +7,8 @@ import sharp from 'sharp';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { blockMember, changeServer } from '../../../bot/server/settings.ts';
 import { openLimiter } from '../../../bot/submit/limiter.ts';
-import type { InteractionHandle } from '../../../playground/index.ts';
 import { keys } from '../../../shared/queue/redis.ts';
-import { openScene, type Scene } from '../../support/bot.ts';
+import { PEOPLE, refusal, told, useScene } from '../../support/bot.ts';
 import { passOn, type Relay, startRelay } from '../../support/relay.ts';
 
 const FOX = 'a fox in the snow at night';
@@ -61,23 +60,19 @@ async function startCdn(): Promise<Cdn> {
 }
 
 describe('a picture to start from', { timeout: 240_000 }, () => {
-  let scene: Scene;
   let cdn: Cdn;
   let relay: Relay;
-  let member: string;
-  let stranger: string;
   let guildId: string;
-  beforeAll(async () => {
-    cdn = await startCdn();
-    scene = await openScene({
-      env: { MAX_OPEN_JOBS: '6', MAX_PER_SERVER: '7', MAX_QUEUE: '9', SLOW_MODE_WAIT_S: '0' },
-      between: async (discord) => {
-        relay = await startRelay(discord.url);
-        return { DISCORD_API: relay.api, DISCORD_CDN: cdn.url };
-      },
-    });
+  const { member, stranger } = PEOPLE;
+  const scene = useScene({
+    env: { MAX_OPEN_JOBS: '6', MAX_PER_SERVER: '7', MAX_QUEUE: '9', SLOW_MODE_WAIT_S: '0' },
+    between: async (discord) => {
+      [cdn, relay] = await Promise.all([startCdn(), startRelay(discord.url)]);
+      return { DISCORD_API: relay.api, DISCORD_CDN: cdn.url };
+    },
+  });
+  beforeAll(() => {
     ({ guildId } = scene.discord);
-    ({ member, stranger } = scene.discord.users);
     relay.forge = (event, data) => {
       const files = (data['data'] as { resolved?: { attachments?: Record<string, { url: string }> } })
         ?.resolved?.attachments;
@@ -85,15 +80,12 @@ describe('a picture to start from', { timeout: 240_000 }, () => {
         for (const file of Object.values(files ?? {})) file.url = `${cdn.url}${new URL(file.url).pathname}`;
       return passOn(event, data);
     };
-  }, 120_000);
+  });
   afterAll(async () => {
     await relay?.close();
-    await scene?.close();
     cdn?.close();
   });
   afterEach(async () => {
-    expect(scene.discord.violations).toEqual([]);
-    await scene.empty();
     await rm(join(scene.dataDir, 'uploads'), { recursive: true, force: true });
     cdn.asked = 0;
     cdn.most = 0;
@@ -103,11 +95,6 @@ describe('a picture to start from', { timeout: 240_000 }, () => {
   const imagine = (user: string, prompt = FOX, early = false) =>
     scene.discord.run(user, 'imagine', { prompt, image: file }, { ...EN, early });
   const text = (user: string, prompt = FOX) => scene.discord.run(user, 'imagine', { prompt }, EN);
-  const told = (handle: InteractionHandle) => handle.followups[0] ?? handle.message;
-  const titleOf = (handle: InteractionHandle): string | undefined => {
-    expect(told(handle)?.ephemeral).toBe(true);
-    return told(handle)?.embeds[0]?.['title'];
-  };
   const uploads = () => readdir(join(scene.dataDir, 'uploads')).catch(() => []);
   const queued = (n: number) =>
     expect.poll(async () => (await scene.waiting()).length, { timeout: 30_000 }).toBe(n);
@@ -169,7 +156,7 @@ describe('a picture to start from', { timeout: 240_000 }, () => {
     ],
   ])('%s: refused before anything is fetched or kept', async (_, title, arrange) => {
     await arrange();
-    expect(titleOf(await imagine(member))).toBe(title);
+    expect(refusal(await imagine(member))).toBe(title);
     expect(cdn.asked).toBe(0);
     expect(await uploads()).toEqual([]);
   });
@@ -190,19 +177,19 @@ describe('a picture to start from', { timeout: 240_000 }, () => {
   it('/blend and /describe ask first too', async () => {
     await blockMember(scene.redis.client, guildId, member);
     const blended = await scene.discord.run(member, 'blend', { image1: file, image2: file }, EN);
-    expect(titleOf(blended)).toBe('Painting is off for you here');
+    expect(refusal(blended)).toBe('Painting is off for you here');
     const described = await scene.discord.run(member, 'describe', { image: file }, EN);
-    expect(titleOf(described)).toBe('Painting is off for you here');
+    expect(refusal(described)).toBe('Painting is off for you here');
     await scene.redis.client.del(keys.blocked(guildId));
     await scene.redis.client.set(keys.asking(member), '1190000000000000888');
-    expect(titleOf(await scene.discord.run(member, 'describe', { image: file }, EN))).toBe('One at a time');
+    expect(refusal(await scene.discord.run(member, 'describe', { image: file }, EN))).toBe('One at a time');
     expect(cdn.asked).toBe(0);
     expect(await uploads()).toEqual([]);
   });
 
   it('the question before a permutation fetches nothing; its Yes does', async () => {
     const asked = await imagine(member, 'a {red, blue} fox');
-    expect(titleOf(asked)).toBe('This makes 2 jobs. Go?');
+    expect(refusal(asked)).toBe('This makes 2 jobs. Go?');
     expect(cdn.asked).toBe(0);
     await scene.discord.click(member, told(asked)?.id as string, 'Yes', EN);
     await queued(2);
@@ -213,7 +200,7 @@ describe('a picture to start from', { timeout: 240_000 }, () => {
   it('a description that could not be fetched leaves the way free for the next', async () => {
     const link = 'https://evil.example/a.png';
     for (let i = 0; i < 2; i++)
-      expect(titleOf(await scene.discord.run(member, 'describe', { link }, EN))).toBe('Invalid link');
+      expect(refusal(await scene.discord.run(member, 'describe', { link }, EN))).toBe('Invalid link');
   });
 
   it('that is slow to come: deferred, then the message', async () => {
@@ -236,7 +223,7 @@ describe('a picture to start from', { timeout: 240_000 }, () => {
       const mine = await Promise.all(Array.from({ length: 5 }, () => imagine(member, FOX, true)));
       await scene.discord.waitFor(() => mine.some((handle) => told(handle)?.ephemeral), 20_000);
       const refused = mine.filter((handle) => told(handle)?.ephemeral);
-      expect(refused.map(titleOf)).toEqual(['Too many images at once']);
+      expect(refused.map(refusal)).toEqual(['Too many images at once']);
       const other = await imagine(stranger, FOX, true);
       await expect.poll(() => cdn.asked, { timeout: 20_000 }).toBe(2);
       go();
