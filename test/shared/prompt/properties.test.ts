@@ -176,7 +176,7 @@ describe('hostile text', () => {
     quickly(input, 1500);
   });
 
-  it('survives 100,000 strings of every script', { timeout: 600_000 }, () => {
+  it('survives 20,000 strings of every script', { timeout: 600_000 }, () => {
     const start = process.cpuUsage();
     let state = 1;
     const random = (below: number) => {
@@ -200,7 +200,7 @@ describe('hostile text', () => {
       '—',
     ];
     let taken = 0;
-    for (let run = 0; run < 100_000; run++) {
+    for (let run = 0; run < 20_000; run++) {
       let input = '';
       for (let left = random(24); left > 0; left--)
         input += random(3) === 0 ? signs[random(signs.length)]! : String.fromCodePoint(random(0x110000));
@@ -209,8 +209,8 @@ describe('hostile text', () => {
       else
         for (const { end } of result.problems) if (end > input.length) throw new Error(JSON.stringify(input));
     }
-    expect(taken).toBeGreaterThan(10_000);
-    expect(cpuMs(start)).toBeLessThan(60_000);
+    expect(taken).toBeGreaterThan(2_000);
+    expect(cpuMs(start)).toBeLessThan(20_000);
   });
 
   it('keeps what writing needs', () => {

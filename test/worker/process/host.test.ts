@@ -6,11 +6,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type InstalledModel, readModels } from '../../../worker/models/installed.ts';
-import { type Engine, type EngineOptions, openEngine } from '../../../worker/process/enginePool.ts';
+import type * as EnginePool from '../../../worker/process/enginePool.ts';
+import type { Engine, EngineOptions } from '../../../worker/process/enginePool.ts';
 import type { EngineFailure } from '../../../worker/process/engineProcess.ts';
 import type { PaintRequest } from '../../../worker/process/protocol.ts';
+import { built } from '../../support/build.ts';
 import { type ModelsFolder, makeModels } from '../../support/tinyModel.ts';
 
+const { openEngine } = (await import(built('worker/process/enginePool.ts'))) as typeof EnginePool;
 let folder: ModelsFolder;
 let scratch: string;
 let models: InstalledModel[];
