@@ -70,6 +70,7 @@ async function main(): Promise<void> {
     safetyChecker: env.SAFETY !== 'off',
     maxLoaded: env.MODELS_RESIDENT,
     batch: env.BATCH === 'auto' ? {} : { together: env.BATCH === 'together' },
+    onCalled: metrics.called,
     onHalved: (mostRows) => {
       log.warn({ mostRows }, 'a call of the network did not fit into memory; smaller ones from now on');
       if (env.MAX_BATCH === 0) renders.concurrency = Math.min(renders.concurrency, jobsOf(mostRows));

@@ -7,6 +7,8 @@ export interface Metrics {
   waited(ms: number): void;
   /** One denoising step of a whole batch. */
   stepped(model: string, ms: number): void;
+  /** Rows of a call of the network: a guided picture has two. */
+  called(rows: number): void;
   painted(model: string, ms: number): void;
   /** From taking a deliver job to the message that shows it. */
   posted(ms: number): void;
@@ -32,6 +34,12 @@ export function openMetrics(registry: Registry): Metrics {
     help: 'One denoising step of a batch',
     labelNames: ['model'],
     buckets: [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 40],
+    registers,
+  });
+  const call = new Histogram({
+    name: 'dreamgrid_call_rows',
+    help: 'Rows of a call of the network; a guided picture has two',
+    buckets: [1, 2, 4, 8, 16, 32, 64, 128],
     registers,
   });
   const paint = new Histogram({
@@ -73,6 +81,7 @@ export function openMetrics(registry: Registry): Metrics {
   return {
     waited: (ms) => waited.observe(seconds(ms)),
     stepped: (model, ms) => step.observe({ model }, seconds(ms)),
+    called: (rows) => call.observe(rows),
     painted: (model, ms) => paint.observe({ model }, seconds(ms)),
     posted: (ms) => post.observe(seconds(ms)),
     ended: (how) => jobs.inc({ how }),

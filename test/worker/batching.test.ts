@@ -8,10 +8,11 @@ import { addJob, cancelJob, openQueues, type Queues } from '../../shared/queue/q
 import { keys, workerConnection } from '../../shared/queue/redis.ts';
 import { jobsAtOnce, jobsOf } from '../../worker/jobs.ts';
 import type { LoadedInfo } from '../../worker/process/protocol.ts';
+import { figureOf, until } from '../support/faults.ts';
 import { CHANNEL, MESSAGE, makeJob } from '../support/jobs.ts';
 import { isMessage, startProcess, type TestProcess } from '../support/processes.ts';
 import { type Recorder, startRecorder } from '../support/recorder.ts';
-import { startRedis, type TestRedis } from '../support/redis.ts';
+import { freePort, startRedis, type TestRedis } from '../support/redis.ts';
 import { type ModelsFolder, makeModels } from '../support/tinyModel.ts';
 
 /** The worker's real process with several jobs at a time, on a real Redis. */
@@ -21,6 +22,7 @@ let folder: ModelsFolder;
 let queues: Queues;
 let dataDir: string;
 let worker: TestProcess;
+let port: number;
 
 beforeAll(async () => {
   [redis, recorder, folder] = await Promise.all([startRedis(), startRecorder(), makeModels()]);
@@ -30,6 +32,7 @@ beforeAll(async () => {
   await folder.writeManifest('tiny', {
     defaults: { steps: 1000, guidance: 7, scheduler: 'EulerDiscreteScheduler' },
   });
+  port = await freePort();
   worker = startProcess('worker/main.ts', {
     REDIS_URL: redis.url,
     DISCORD_API: recorder.api,
@@ -41,6 +44,7 @@ beforeAll(async () => {
     MAX_BATCH: '4',
     MAX_RUNNING_JOBS: '2',
     BATCH: 'together',
+    HEALTH_PORT: String(port),
   });
   await worker.logged(isMessage('worker ready'));
 });
@@ -82,6 +86,9 @@ it('paints several jobs at a time, a short one beside long ones, and of one user
   // There is room for two more here, but not for two more of hers.
   expect(at('painting', third)).toBe(-1);
   expect(await redis.client.zcard(keys.running(MAI))).toBe(2);
+  // Two grids of four guided pictures in one call.
+  const upTo = (rows: string) => figureOf(port, `dreamgrid_call_rows_bucket{le="${rows}"}`);
+  await until(async () => ((await upTo('16')) ?? 0) > ((await upTo('8')) ?? 0), 'a call of both grids');
 
   await cancelJob(queues, redis.client, first);
   await said('cancelled', first);

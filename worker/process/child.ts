@@ -50,8 +50,9 @@ async function serve(id: number, ask: Ask): Promise<void> {
 }
 
 const onHalved = (mostRows: number): void => void tell({ kind: 'halved', mostRows });
-/** Where a test lets a call of more than one guided picture fail for lack of memory, or a large one crash. */
+/** Is counted; and where a test lets a call of more than one guided picture fail for lack of memory, or a large one crash. */
 const onCall = async (rows: number): Promise<void> => {
+  void tell({ kind: 'called', rows });
   if (rows > 8) await faultPoint('engine-large');
   if (rows > 2)
     await faultPoint('engine-call').catch(({ message }: Error) => {

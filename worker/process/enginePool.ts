@@ -28,6 +28,8 @@ export interface EngineOptions {
   /** Rows of one call of the network; as many as there are, or as memory was found to take, where left out. */
   mostRows?: number;
   onRestart?: (failure: EngineFailure) => void;
+  /** A call of the network with so many rows begins. */
+  onCalled?: (rows: number) => void;
   /** Memory ran out: so many rows go into a call from now on. */
   onHalved?: (mostRows: number) => void;
   /** A model paints on another provider than the first one asked for; the text says which, and why. */
@@ -129,7 +131,7 @@ export function openEngine(options: EngineOptions): Engine {
       for (const old of idle.slice(0, Math.max(0, loaded.size - maxLoaded))) await drop(old);
       if (closing.signal.aborted || loaded.get(key) !== entry)
         throw new EngineFailure('aborted', 'shutting down');
-      const process = startEngineProcess({ onHalved });
+      const process = startEngineProcess({ onCalled: options.onCalled, onHalved });
       entry.process = process;
       const batch = { ...options.batch, ...(mostRows > 0 ? { mostRows } : {}) };
       // Known from a call that failed is known better than measured.

@@ -54,12 +54,14 @@ const EXIT_MS = 10_000;
 const SECRET = /TOKEN|PASSWORD|SECRET|REDIS_URL|_KEY$/i;
 
 export interface ProcessOptions {
+  /** A call of the network with so many rows begins. */
+  onCalled?: ((rows: number) => void) | undefined;
   /** Memory ran out in a call of the network, which now takes so many rows of the model's native size. */
   onHalved?: ((mostRows: number) => void) | undefined;
 }
 
 /** One child with one model. */
-export function startEngineProcess({ onHalved }: ProcessOptions = {}): EngineProcess {
+export function startEngineProcess({ onCalled, onHalved }: ProcessOptions = {}): EngineProcess {
   const child = forkChild();
   const pending = new Map<number, Pending>();
   const deaf = new Map<number, () => void>();
@@ -96,6 +98,7 @@ export function startEngineProcess({ onHalved }: ProcessOptions = {}): EnginePro
   });
 
   child.on('message', (message: FromChild) => {
+    if (message.kind === 'called') return onCalled?.(message.rows);
     if (message.kind === 'halved') return onHalved?.(message.mostRows);
     if (message.kind === 'done' || message.kind === 'failed') hear(message.id);
     const question = pending.get(message.id);

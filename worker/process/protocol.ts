@@ -79,6 +79,7 @@ export interface Answers {
 }
 
 export type FromChild =
+  | { kind: 'called'; rows: number }
   | { kind: 'halved'; mostRows: number }
   | { id: number; kind: 'loading'; news: LoadNews }
   | { id: number; kind: 'step'; news: StepNews }
