@@ -9,6 +9,7 @@ import { type DeliverJob, SCHEMA_VERSION } from '../../shared/queue/job.ts';
 import { cancelJob } from '../../shared/queue/queue.ts';
 import { keys, RECIPE_TTL_S, TOKEN_TTL_S } from '../../shared/queue/redis.ts';
 import { expectedWait, listWorkers } from '../../shared/queue/registry.ts';
+import { workOf } from '../../shared/queue/workOf.ts';
 import { UserError } from '../../shared/service/errors.ts';
 import type { App, Asker } from '../app.ts';
 import type { Answer } from '../interaction/answer.ts';
@@ -183,6 +184,7 @@ async function reserveAll(app: App, asker: Asker, jobs: readonly DeliverJob[]): 
         maxPerUser: env.MAX_OPEN_JOBS,
         maxAll: env.MAX_QUEUE,
         lane: render.lane,
+        work: workOf(render),
       }),
     );
     if (!reserved.ok)

@@ -4,17 +4,18 @@ import { DELIVER, RENDER } from './queue.ts';
 import { keys, PREFIX } from './redis.ts';
 
 /**
- * Start-time fair queueing (Goyal, Vin & Cheng 1996, eq. 1-3): a job's tag is S = max(V, F[user]), and then
- * F[user] = S + cost, where F[user] is where the user's last job ended in virtual time and V the tag of the job
- * that started last; the queue serves tags in order, equal ones as they came. So between two users who both wait,
- * the one gets at most (weight/other weight) · (the other's jobs + 1) + 1 jobs (theorem 1), and nobody starves.
+ * Self-clocked fair queueing (Golestani, "A self-clocked fair queueing scheme for broadband applications", 1994,
+ * eq. 5-7): a job's tag is F[user] = max(V, F[user]) + cost, where F[user] is the tag of the user's last job and V
+ * that of the job that started last; the queue serves tags in order, equal ones as they came. Cost is the job's work
+ * by its owner's lane, so who asks for little waits little. Between two users who both wait, what the one gets beyond
+ * their share is at most one job of each (theorem 1), and nobody starves: whoever comes later starts at V.
  * V and F are forgotten when nothing is open, so tags stay far below BullMQ's limit of 2^21.
  *
  * The cap counts open jobs (reserved and not yet released); a reservation whose job does not exist 30 s later
  * or has ended belongs to a process that died in between, and is dropped by the next look of anybody: each
  * reservation looks at all of its own member and at the oldest few of all.
  */
-/** What a job costs its owner, in virtual time: while all three wait, turbo : fast : relax is served 4 : 2 : 1. */
+/** What a job's work costs its owner, in virtual time: while all three wait, turbo : fast : relax is served 4 : 2 : 1. */
 export const LANE_COST: Readonly<Record<Lane, number>> = { turbo: 1, fast: 2, relax: 4 };
 
 /** Of `now` and `jobPrefix`: drops places whose job ended or never came to be. */
@@ -48,8 +49,8 @@ end
 if redis.call('ZCARD', KEYS[2]) == 0 then redis.call('DEL', KEYS[3]) end
 local V = tonumber(redis.call('HGET', KEYS[3], 'V') or '0')
 local F = tonumber(redis.call('HGET', KEYS[3], 'F:' .. user) or '0')
-local tag = math.max(V, F)
-redis.call('HSET', KEYS[3], 'F:' .. user, tag + cost, 'T:' .. jobId, tag, 'C:' .. jobId, cost)
+local tag = math.max(V, F) + cost
+redis.call('HSET', KEYS[3], 'F:' .. user, tag, 'T:' .. jobId, tag, 'C:' .. jobId, cost)
 redis.call('ZADD', KEYS[1], now, jobId)
 redis.call('ZADD', KEYS[2], now, jobId)
 return {1, tag, mine + 1}
@@ -74,8 +75,8 @@ const RELEASE = `
 local id, user = ARGV[1], ARGV[2]
 local function field(name) return tonumber(redis.call('HGET', KEYS[3], name) or '') end
 local tag, cost = field('T:' .. id), field('C:' .. id)
-if tag and cost and field('F:' .. user) == tag + cost then
-  redis.call('HSET', KEYS[3], 'F:' .. user, tag)
+if tag and cost and field('F:' .. user) == tag then
+  redis.call('HSET', KEYS[3], 'F:' .. user, tag - cost)
 end
 redis.call('ZREM', KEYS[1], id)
 redis.call('ZREM', KEYS[2], id)
@@ -95,6 +96,8 @@ export interface ReserveOptions {
   maxPerUser: number;
   maxAll: number;
   lane?: Lane | undefined;
+  /** See `workOf`; 1 where left out. */
+  work?: number;
   now?: number;
 }
 
@@ -112,10 +115,10 @@ export async function reserve(redis: Redis, o: ReserveOptions): Promise<Reservat
     o.maxAll,
     o.now ?? Date.now(),
     `${PREFIX}:${DELIVER}:d-`,
-    LANE_COST[o.lane ?? 'fast'],
+    LANE_COST[o.lane ?? 'fast'] * (o.work ?? 1),
   )) as [number, number, number];
   return ok === 1
-    ? { ok: true, priority: value + 1, open }
+    ? { ok: true, priority: value, open }
     : { ok: false, why: value === 1 ? 'user' : 'all', open };
 }
 

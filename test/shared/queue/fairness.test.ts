@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { release, reserve, started } from '../../../shared/queue/fairness.ts';
 import { keys } from '../../../shared/queue/redis.ts';
+import { workOf } from '../../../shared/queue/workOf.ts';
 import { startRedis, type TestRedis } from '../../support/redis.ts';
 
 let redis: TestRedis;
@@ -10,13 +11,18 @@ beforeAll(async () => {
 afterAll(() => redis.close());
 beforeEach(() => redis.client.flushall());
 
-const ask = (userId: string, jobId: string, o: { maxPerUser?: number; maxAll?: number; now?: number } = {}) =>
+const ask = (
+  userId: string,
+  jobId: string,
+  o: { maxPerUser?: number; maxAll?: number; now?: number; work?: number } = {},
+) =>
   reserve(redis.client, {
     userId,
     jobId,
     maxPerUser: o.maxPerUser ?? 1000,
     maxAll: o.maxAll ?? 10_000,
     ...(o.now === undefined ? {} : { now: o.now }),
+    ...(o.work === undefined ? {} : { work: o.work }),
   });
 
 /** Serves everything in order of tags, as the queue does, and says whose job came when. */
@@ -57,6 +63,40 @@ describe('fairness', () => {
       expect(Math.max(...served) - Math.min(...served)).toBeLessThanOrEqual(1);
     }
   });
+
+  it('serves who asks for little before who asks for much, and who asks for much before long', async () => {
+    const tagOf = async (user: string, job: string, work: number): Promise<number> => {
+      const got = await ask(user, job, { work });
+      return got.ok ? got.priority : Number.NaN;
+    };
+    const tags = [];
+    for (const user of ['1', '2', '3'])
+      tags.push({ user: 'grid', job: `${user}0000`, tag: await tagOf(user, `${user}0000`, 4) });
+    tags.push({ user: 'much', job: '40000', tag: await tagOf('4', '40000', 40) });
+    tags.push({ user: 'little', job: '50000', tag: await tagOf('5', '50000', 1) });
+    expect((await serve(tags)).slice(0, 4)).toEqual(['little', 'grid', 'grid', 'grid']);
+    // However many with small wishes come while it waits, one after the other.
+    await ask('4', '40001', { work: 40 });
+    const much = await tagOf('4', '40001', 40);
+    let before = 0;
+    for (let n = 0; n < 200; n++) {
+      const job = `6000${n}`;
+      if ((await tagOf(`6${n}`, job, 1)) < much) before++;
+      await started(redis.client, job);
+      await release(redis.client, `6${n}`, job);
+    }
+    expect(before).toBeLessThan(80);
+    expect(before).toBeGreaterThan(20);
+  });
+
+  it.each([
+    [{ action: 'imagine', count: 4, params: {} }, 4],
+    [{ action: 'imagine', count: 4, params: { draft: true } }, 2],
+    [{ action: 'imagine', count: 4, params: { quality: 4 } }, 16],
+    [{ action: 'imagine', count: 1, params: { quality: 0.25 } }, 1],
+    [{ action: 'upscale-subtle', count: 1, params: { quality: 4 } }, 1],
+    [{ action: 'vary-strong', count: 4, params: {} }, 4],
+  ] as const)('%j is the work of %d pictures', (request, work) => expect(workOf(request)).toBe(work));
 
   it('does not make a newcomer pay for what was served before', async () => {
     for (let i = 0; i < 10; i++) {
@@ -110,12 +150,13 @@ describe('fairness', () => {
   });
 
   it('charges what has begun, however it ends', async () => {
-    await ask('3', '30000');
+    const waiting = await ask('3', '30000');
     await ask('1', '10000');
     await started(redis.client, '10000');
     await release(redis.client, '1', '10000');
-    const [one, other] = [await ask('1', '10001'), await ask('2', '20000')];
-    expect(one.ok && other.ok && one.priority > other.priority).toBe(true);
+    const [one, newcomer] = [await ask('1', '10001'), await ask('2', '20000')];
+    expect(one.ok && waiting.ok && one.priority > waiting.priority).toBe(true);
+    expect(one.ok && newcomer.ok && one.priority === newcomer.priority).toBe(true);
   });
 
   it('keeps the reservation of a job that still waits, however long', async () => {

@@ -97,7 +97,7 @@ function serve(events: Event[], enough: () => boolean): { done: Promise<void>; s
 }
 
 /**
- * Start-time fair queueing promises: while a job of u waits, and W jobs of u are begun before it, any v gets at
+ * Self-clocked fair queueing promises, where all jobs are alike: while a job of u waits, and W jobs of u are begun before it, any v gets at
  * most (cost of u / cost of v) · (W + 1) + 1 jobs. What is over that is somebody's unfair wait, in jobs.
  */
 function worstUnfairness(events: readonly Event[]): number {
