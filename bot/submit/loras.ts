@@ -23,6 +23,29 @@ export function usableLoras(models: ReadonlyMap<string, ModelCard>): LoraCard[] 
 export const describeLora = ({ name, words }: LoraCard): string =>
   words.length === 0 ? name : `${name} · ${words.join(', ')}`;
 
+/** Longest value that Discord takes back from a choice. */
+const CHOICE_MAX = 100;
+
+/**
+ * A list of LoRAs with commas, its last name completed: whole values, as Discord takes them. A weight that is typed
+ * stays; those that are not in the list yet come first.
+ */
+export function completeLoras(typed: string, cards: readonly LoraCard[]): { name: string; value: string }[] {
+  const parts = typed.split(',').map((part) => part.trim());
+  const [, begun = '', weight] = /^([^:]*?)\s*(?::\s*(.*))?$/.exec(parts.pop() ?? '') ?? [];
+  const before = parts.filter((part) => part !== '');
+  const isNamed = ({ name }: LoraCard): boolean =>
+    before.some((part) => part.split(':')[0]?.trim().toLowerCase() === name.toLowerCase());
+  const matching = cards.filter((card) => describeLora(card).toLowerCase().includes(begun.toLowerCase()));
+  const inOrder = [...matching.filter((card) => !isNamed(card)), ...matching.filter(isNamed)];
+  return inOrder.flatMap((card) => {
+    const one = `${card.name}:${weight || card.weight}`;
+    const value = [...before, one].join(', ');
+    const words = card.words.length === 0 ? '' : ` · ${card.words.join(', ')}`;
+    return value.length > CHOICE_MAX ? [] : [{ name: `${value}${words}`.slice(0, CHOICE_MAX), value }];
+  });
+}
+
 /** `pixelart 0.8 (pixel art)`, for a message. */
 export const loraLine = (lora: LoraCard): string => {
   const words = lora.words.length > 0 ? ` (${escapeMarkdown(lora.words.join(', ')).slice(0, 100)})` : '';
@@ -59,17 +82,22 @@ export function installedLoras(
   return { loras: [...loras.values()], missing: [...new Set(missing)] };
 }
 
-/** The models as a server lets their LoRAs be used: `-name` is never there, others only where they are named. */
+/** What a server's rules say of a LoRA's name: `-name` may never be used, others only where they are named. */
+export function mayUse(rules: readonly string[]): (name: string) => boolean {
+  const lower = rules.map((rule) => rule.toLowerCase());
+  const denied = new Set(lower.filter((rule) => rule.startsWith('-')).map((rule) => rule.slice(1).trim()));
+  const allowed = new Set(lower.filter((rule) => !rule.startsWith('-')));
+  return (name) => !denied.has(name.toLowerCase()) && (allowed.size === 0 || allowed.has(name.toLowerCase()));
+}
+
+/** The models with the LoRAs that a server lets be used. */
 export function permitted(
   models: ReadonlyMap<string, ModelCard>,
   rules: readonly string[],
 ): ReadonlyMap<string, ModelCard> {
   if (rules.length === 0) return models;
-  const lower = rules.map((rule) => rule.toLowerCase());
-  const denied = new Set(lower.filter((rule) => rule.startsWith('-')).map((rule) => rule.slice(1).trim()));
-  const allowed = new Set(lower.filter((rule) => !rule.startsWith('-')));
-  const may = ({ name }: LoraCard): boolean =>
-    !denied.has(name.toLowerCase()) && (allowed.size === 0 || allowed.has(name.toLowerCase()));
+  const allowed = mayUse(rules);
+  const may = ({ name }: LoraCard): boolean => allowed(name);
   return new Map(
     [...models].map(([name, card]) => [name, card.loras ? { ...card, loras: card.loras.filter(may) } : card]),
   );

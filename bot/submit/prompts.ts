@@ -9,7 +9,7 @@ import { keepFix, type Pending } from '../buttons/fix.ts';
 import { onRedis } from '../interaction/redisAway.ts';
 import { readServer, type ServerSettings } from '../server/settings.ts';
 import { GRID } from './drafts.ts';
-import { permitted } from './loras.ts';
+import { mayUse } from './loras.ts';
 import { describeProblems } from './promptProblems.ts';
 
 /** Jobs out of one prompt, by `{a, b}` and `--repeat`. */
@@ -33,7 +33,7 @@ export async function readPrompts(
   keep: Omit<Pending, 'text'> = {},
 ): Promise<Prompts> {
   const { redis } = app;
-  const [installed, settings, customOptions, server] = await onRedis(
+  const [models, settings, customOptions, server] = await onRedis(
     Promise.all([
       app.models(),
       readSettings(redis, asker.user.id),
@@ -41,7 +41,6 @@ export async function readPrompts(
       readServer(redis, asker.guildId),
     ]),
   );
-  const models = permitted(installed, server.loras);
   const chosen = models.has(server.model) ? server.model : app.env.DEFAULT_MODEL;
   const defaultModel = modelFor(models, chosen);
   const channelLoras = server.channelLoras[asker.channelId];
@@ -56,6 +55,7 @@ export async function readPrompts(
       ...(channelLoras ? { loras: channelLoras } : {}),
     },
     maxPermutations: MAX_JOBS,
+    mayUseLora: mayUse(server.loras),
   });
   if (parsed.ok)
     return {

@@ -61,8 +61,8 @@ export const resolveRecipe = (request: RenderRequest, card: ModelCard): Recipe =
   };
 };
 
-/** @throws UserError for a LoRA that is not there, or for another base */
-const lorasOf = (wanted: Params['loras'] = [], card: ModelCard): LoraUse[] =>
+/** The very files that are asked for. @throws UserError for a LoRA that is not there, or for another base */
+export const lorasOf = (wanted: Params['loras'] = [], card: ModelCard): LoraUse[] =>
   wanted
     .filter(({ weight }) => weight !== 0)
     .map(({ name, weight }) => {
