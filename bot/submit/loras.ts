@@ -10,6 +10,9 @@ import {
 } from '../../shared/picture/lora.ts';
 import { escapeMarkdown } from '../../shared/picture/present.ts';
 import type { ModelCard } from '../../shared/queue/job.ts';
+import type { App } from '../app.ts';
+import { onRedis } from '../interaction/redisAway.ts';
+import { readServer } from '../server/settings.ts';
 
 /** Every LoRA that some installed model can take, once. */
 export function usableLoras(models: ReadonlyMap<string, ModelCard>): LoraCard[] {
@@ -63,23 +66,54 @@ export const readLoraList = (text: string, cards: readonly LoraCard[]): LoraWish
     ];
   });
 
-/** The LoRAs that another program's file names: those that are here as wishes, the others by name. */
+export interface KnownLoras {
+  loras: LoraWish[];
+  /** Not installed, or made for models that are not. */
+  missing: string[];
+  /** Installed, and not to be used on this server. */
+  denied: string[];
+}
+
+/**
+ * The LoRAs that another program's file names: those that are here as wishes, the others by name. The hash says which
+ * file it was, whatever either of us calls it.
+ */
 export function installedLoras(
   named: NonNullable<Foreign['loras']>,
   cards: readonly LoraCard[],
-): { loras: LoraWish[]; missing: string[] } {
+  allowed: (name: string) => boolean = () => true,
+): KnownLoras {
   const loras = new Map<string, LoraWish>();
   const missing: string[] = [];
-  for (const { name, weight } of named) {
-    const card = findAdapter(cards, adapterNameOf(name));
+  const denied: string[] = [];
+  for (const { name, weight, hash } of named) {
+    const card = findByHash(cards, hash) ?? findAdapter(cards, adapterNameOf(name));
     if (card === undefined || loras.size === MAX_LORAS) missing.push(name);
+    else if (!allowed(card.name)) denied.push(name);
     else {
       const asked = Math.round((weight ?? card.weight) * 1e4) / 1e4;
       const most = Math.max(-MAX_LORA_WEIGHT, Math.min(MAX_LORA_WEIGHT, asked));
       loras.set(card.name, { name: card.name, weight: most });
     }
   }
-  return { loras: [...loras.values()], missing: [...new Set(missing)] };
+  return { loras: [...loras.values()], missing: [...new Set(missing)], denied: [...new Set(denied)] };
+}
+
+const findByHash = (cards: readonly LoraCard[], hash: string | undefined): LoraCard | undefined =>
+  hash === undefined
+    ? undefined
+    : cards.find(({ sha256, tensors }) => sha256.startsWith(hash) || tensors?.startsWith(hash));
+
+/** Of the LoRAs that a file names, those that can be used here now. @param models that may paint it */
+export async function lorasHere(
+  { redis }: App,
+  guildId: string | undefined,
+  foreign: Foreign | undefined,
+  models: ReadonlyMap<string, ModelCard>,
+): Promise<KnownLoras> {
+  if (!foreign?.loras) return { loras: [], missing: [], denied: [] };
+  const { loras: rules } = await onRedis(readServer(redis, guildId));
+  return installedLoras(foreign.loras, usableLoras(models), mayUse(rules));
 }
 
 /** What a server's rules say of a LoRA's name: `-name` may never be used, others only where they are named. */

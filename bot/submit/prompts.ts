@@ -41,8 +41,7 @@ export async function readPrompts(
       readServer(redis, asker.guildId),
     ]),
   );
-  const chosen = models.has(server.model) ? server.model : app.env.DEFAULT_MODEL;
-  const defaultModel = modelFor(models, chosen);
+  const defaultModel = serversModel(app, models, server);
   const channelLoras = server.channelLoras[asker.channelId];
   const parsed = parsePrompt(typed, {
     // While nobody has said what there is, every name may be right; the worker that comes will know.
@@ -71,6 +70,13 @@ export async function readPrompts(
     ...(offered ? { fix: asker.interactionId } : {}),
   });
 }
+
+/** Of a member who chose none. */
+export const serversModel = (
+  { env }: Pick<App, 'env'>,
+  models: ReadonlyMap<string, ModelCard>,
+  { model }: Pick<ServerSettings, 'model'>,
+): string => modelFor(models, models.has(model) ? model : env.DEFAULT_MODEL);
 
 export const modelFor = (models: ReadonlyMap<string, ModelCard>, wanted: string): string =>
   models.has(wanted) ? wanted : ([...models.keys()][0] ?? wanted);

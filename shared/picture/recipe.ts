@@ -90,6 +90,8 @@ export interface Recipe {
   steps: number;
   guidance: number;
   scheduler: string;
+  /** Absent: as the model's own folder says. */
+  spacing?: 'trailing' | undefined;
   /** 0..1; see docs/prompt.md for what each does on a diffusion model. */
   chaos: number;
   weird: number;
@@ -127,6 +129,7 @@ export const recipeSchema: z.ZodType<Recipe> = z.strictObject({
   steps: z.int().min(1).max(1000),
   guidance: z.number().min(0).max(100),
   scheduler: z.string().max(64),
+  spacing: z.literal('trailing').optional(),
   chaos: z.number().min(0).max(1),
   weird: z.number().min(0).max(1),
   stop: z.number().gt(0).max(1),

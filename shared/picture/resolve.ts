@@ -1,7 +1,7 @@
 import type { ModelCard, Params, RenderRequest } from '../queue/job.ts';
 import { UserError } from '../service/errors.ts';
 import { bucketFor, frameSize, isEdit, paintable, type Size } from './frame.ts';
-import { type EmbeddingUse, embeddingsIn, findAdapter, fits, type LoraUse } from './lora.ts';
+import { type EmbeddingUse, embeddingsIn, findAdapter, fits, type LoraCard, type LoraUse } from './lora.ts';
 import { PARAMETERS, type ParameterSpec, parameterFor, parameterOf, SAMPLERS, samplerOf } from './params.ts';
 import { type Action, lineage, MAX_LINEAGE, type Recipe, type Reword, seedOf } from './recipe.ts';
 import { styleStrength } from './style.ts';
@@ -25,7 +25,8 @@ export const resolveRecipe = (request: RenderRequest, card: ModelCard): Recipe =
   const params = withDefaults(request.params, card);
   const { width, height } = sizeFor(request, card);
   const loras = lorasOf(params.loras, card);
-  const usual = usualWith(loras, card);
+  const quick = quickest(loras, card);
+  const usual = usualWith(quick, card);
   const embeddings = embeddingsOf(request, card);
   const image = imagePrompt(request, params.iw);
   const meaning = meaningOf(request, params.iw, card);
@@ -44,6 +45,7 @@ export const resolveRecipe = (request: RenderRequest, card: ModelCard): Recipe =
     steps: stepsFor(params, usual),
     guidance: guidanceFor(params, usual.defaults.guidance),
     scheduler: schedulerFor(params.scheduler, usual),
+    ...(quick?.spacing ? { spacing: quick.spacing } : {}),
     chaos: params.chaos / 100,
     weird: params.weird / 3000,
     stop: params.stop / 100,
@@ -79,11 +81,12 @@ export const lorasOf = (wanted: Params['loras'] = [], card: ModelCard): LoraUse[
       return { name: known.name, weight, sha256: known.sha256 };
     });
 
+/** The last LoRA that makes the model paint in few steps. */
+const quickest = (loras: readonly LoraUse[], card: ModelCard): LoraCard | undefined =>
+  loras.map(({ name }) => findAdapter(card.loras, name)).findLast((lora) => lora?.steps !== undefined);
+
 /** The card with the steps, guidance and scheduler that a LoRA for few steps wants. */
-const usualWith = (loras: readonly LoraUse[], card: ModelCard): ModelCard => {
-  const wish = loras
-    .map(({ name }) => findAdapter(card.loras, name))
-    .findLast((lora) => lora?.steps !== undefined);
+const usualWith = (wish: LoraCard | undefined, card: ModelCard): ModelCard => {
   if (!wish) return card;
   const {
     steps = card.defaults.steps,

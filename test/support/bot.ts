@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { vi } from 'vitest';
 import { type Playground, type PlaygroundOptions, startPlayground } from '../../playground/index.ts';
+import type { LoraCard } from '../../shared/picture/lora.ts';
 import type { DeliverJob, ModelCard, RenderRequest } from '../../shared/queue/job.ts';
 import { deliverId, renderId } from '../../shared/queue/job.ts';
 import { openQueues, type Queues } from '../../shared/queue/queue.ts';
@@ -66,6 +67,8 @@ export async function openScene(
     worker?: boolean;
     /** Installed beside pocket. */
     models?: readonly ModelCard[];
+    /** Installed where they paint. */
+    loras?: readonly LoraCard[];
   } = {},
 ): Promise<Scene> {
   const [discord, redis, dataDir] = await Promise.all([
@@ -75,9 +78,11 @@ export async function openScene(
   ]);
   const say = async () => {
     if (options.worker !== false)
-      await announce(redis.client, { id: 'test', models: [pocket, ...(options.models ?? [])] }).catch(
-        () => undefined,
-      );
+      await announce(redis.client, {
+        id: 'test',
+        models: [pocket, ...(options.models ?? [])],
+        ...(options.loras ? { loras: [...options.loras] } : {}),
+      }).catch(() => undefined);
   };
   await say();
   const timer = setInterval(say, REPEAT_MS);

@@ -253,7 +253,10 @@ function engineRequests(recipe: Recipe): PaintRequest[] {
     width: recipe.width,
     height: recipe.height,
     steps: recipe.steps,
-    scheduler: { name: recipe.scheduler },
+    scheduler: {
+      name: recipe.scheduler,
+      ...(recipe.spacing ? { config: { timestep_spacing: recipe.spacing } } : {}),
+    },
     stop: recipe.stop,
     tile: recipe.tile,
     ...(recipe.draft ? { decoder: 'tiny' as const } : {}),
