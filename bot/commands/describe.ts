@@ -1,15 +1,12 @@
 import { ApplicationCommandOptionType } from 'discord.js';
-import { readSettings } from '../../shared/memory/settings.ts';
 import { readForeign } from '../../shared/picture/foreign/index.ts';
 import type { LoraWish } from '../../shared/picture/lora.ts';
 import { UserError } from '../../shared/service/errors.ts';
 import type { App, Asker } from '../app.ts';
-import { onRedis } from '../interaction/redisAway.ts';
-import { readServer } from '../server/settings.ts';
 import { ask } from '../submit/ask.ts';
 import { takeImageFile } from '../submit/imagePrompt.ts';
 import { lorasHere } from '../submit/loras.ts';
-import { serversModel } from '../submit/prompts.ts';
+import { paintingModel } from '../submit/prompts.ts';
 import { type Command, EVERYWHERE, named } from './command.ts';
 
 /** Four prompts for a picture; seen by the asker, until one of them is painted. */
@@ -38,16 +35,13 @@ export const describeCommand: Command = {
 };
 
 /** The LoRAs that another program painted the picture with, as far as the member's next picture can have them. */
-async function lorasOf(app: App, { user, guildId }: Asker, bytes: Buffer): Promise<readonly LoraWish[]> {
+async function lorasOf(app: App, asker: Asker, bytes: Buffer): Promise<readonly LoraWish[]> {
   const foreign = await readForeign(bytes);
   if (!foreign?.loras) return [];
-  const { redis } = app;
-  const [models, settings, server] = await onRedis(
-    Promise.all([app.models(), readSettings(redis, user.id), readServer(redis, guildId)]),
-  );
-  const own = models.get(settings.model ?? '') ?? models.get(serversModel(app, models, server));
+  const { models, model } = await paintingModel(app, asker, null);
+  const own = models.get(model);
   if (!own) return [];
-  return (await lorasHere(app, guildId, foreign, new Map([[own.name, own]]))).loras;
+  return (await lorasHere(app, asker.guildId, foreign, new Map([[model, own]]))).loras;
 }
 
 /** What a question has room for behind each description. */

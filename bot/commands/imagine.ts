@@ -4,7 +4,7 @@ import { onRedis } from '../interaction/redisAway.ts';
 import { readServer } from '../server/settings.ts';
 import { imagine } from '../submit/imagine.ts';
 import { completeLoras, permitted, usableLoras } from '../submit/loras.ts';
-import { type Command, EVERYWHERE, named } from './command.ts';
+import { type Command, completeModel, EVERYWHERE, named } from './command.ts';
 
 export const imagineCommand: Command = {
   kind: 'message',
@@ -45,18 +45,16 @@ export const imagineCommand: Command = {
     const behind = `${model ? ` --model ${model}` : ''}${loras.map((lora) => ` --lora ${lora}`).join('')}`;
     await imagine(app, asker, answer, `${prompt}${behind}`, attached);
   },
-  async complete({ app, interaction }) {
+  async complete(typing) {
+    const { app, interaction } = typing;
     const { name: field, value } = interaction.options.getFocused(true);
-    const typed = value.trim().toLowerCase();
-    const models = await app.models();
     if (field === 'lora') {
+      const models = await app.models();
       const { loras: rules } = await onRedis(readServer(app.redis, interaction.guildId ?? undefined));
       const chosen = models.get(interaction.options.getString('model')?.trim() ?? '');
       const some = chosen ? new Map([[chosen.name, chosen]]) : models;
       return completeLoras(value, usableLoras(permitted(some, rules)));
     }
-    return [...models.values()]
-      .filter(({ name, title }) => `${name} ${title}`.toLowerCase().includes(typed))
-      .map(({ name, title }) => ({ name: `${name} · ${title}`.slice(0, 100), value: name }));
+    return completeModel(typing);
   },
 };

@@ -71,6 +71,25 @@ export async function readPrompts(
   });
 }
 
+/**
+ * For a wish without a prompt to name it: chosen here > in /settings > the server's > the operator's.
+ * @throws UserError no-worker; no-model where the one that is named here is not there
+ */
+export async function paintingModel(
+  app: App,
+  asker: Asker,
+  typed: string | null,
+): Promise<{ models: ReadonlyMap<string, ModelCard>; model: string }> {
+  const [models, settings, server] = await onRedis(
+    Promise.all([app.models(), readSettings(app.redis, asker.user.id), readServer(app.redis, asker.guildId)]),
+  );
+  if (models.size === 0) throw new UserError('no-worker');
+  const named = typed?.trim();
+  if (named && !models.has(named)) throw new UserError('no-model', { model: named });
+  const chosen = settings.model !== undefined && models.has(settings.model) ? settings.model : undefined;
+  return { models, model: named || (chosen ?? serversModel(app, models, server)) };
+}
+
 /** Of a member who chose none. */
 export const serversModel = (
   { env }: Pick<App, 'env'>,

@@ -173,8 +173,9 @@ const guidanceFor = ({ stylize, raw = false }: Complete, usual: number): number 
   return rounded(clamp(1 + (usual - 1) * f * (raw ? 0.75 : 1), 1, Math.max(MAX_GUIDANCE, usual)));
 };
 
-/** Share of the schedule that an image prompt leaves to paint: 0.6 to the power of iw; 0 leaves no image. */
+/** Share of the schedule that an image prompt leaves to paint: 0.6 to the power of iw; 0 leaves no image. One to reword is read, not painted over. */
 const imagePrompt = ({ action, image }: RenderRequest, iw: number): Recipe['image'] => {
+  if (action === 'reword' && image !== undefined) return { key: image.key, strength: 1 };
   if (action !== 'imagine' || image === undefined || iw === 0) return undefined;
   return { key: image.key, strength: rounded(0.6 ** iw) };
 };
@@ -183,12 +184,12 @@ const imagePrompt = ({ action, image }: RenderRequest, iw: number): Recipe['imag
 export const REWORD_STRENGTHS = [0.15, 0.25, 0.35, 0.5] as const;
 
 /**
- * What a model with a picture embedding makes of pictures: an image prompt and the words share it, iw to 1; a
- * variation and a blend are of the pictures alone.
+ * What a model with a picture embedding makes of pictures: an image prompt and the words share it, iw to 1; an image
+ * prompt without words, a variation and a blend are of the pictures alone.
  * @throws UserError('no-reword') where the model has none
  */
 const meaningOf = (
-  { action, image, reword, count }: RenderRequest,
+  { action, image, reword, count, parts }: RenderRequest,
   iw: number,
   card: ModelCard,
 ): Recipe['meaning'] => {
@@ -197,7 +198,8 @@ const meaningOf = (
   if (!card.pictureEmbedding) return undefined;
   switch (action) {
     case 'imagine':
-      return image === undefined || iw === 0 ? undefined : { text: rounded(1 / (1 + iw)) };
+      if (image === undefined || iw === 0) return undefined;
+      return { text: parts.some(({ text }) => text.trim() !== '') ? rounded(1 / (1 + iw)) : 0 };
     case 'blend':
     case 'vary-strong':
       return { text: 0 };
