@@ -1,6 +1,9 @@
 import { readJobs } from '../../shared/memory/jobRecords.ts';
 import type { CustomId } from '../../shared/picture/customId.ts';
-import { sizeFor } from '../../shared/picture/resolve.ts';
+import { isEdit } from '../../shared/picture/frame.ts';
+import { lorasOf, sizeFor } from '../../shared/picture/resolve.ts';
+import { repaintsParts } from '../../shared/picture/wayOfPainting.ts';
+import type { ModelCard } from '../../shared/queue/job.ts';
 import { PREFIX } from '../../shared/queue/redis.ts';
 import { UserError } from '../../shared/service/errors.ts';
 import type { App, Asker } from '../app.ts';
@@ -10,7 +13,7 @@ import { submit } from '../submit/submit.ts';
 import type { Click } from './button.ts';
 
 /**
- * A model that nobody paints with any more is said at once, not after an hour in the queue. What came of a
+ * A model that nobody paints with any more, or a LoRA that is gone, is said at once, not after an hour in the queue. What came of a
  * picture that its owner alone saw is for its owner alone too.
  */
 export async function queue({ app, asker, answer, id }: Click, draft: Draft): Promise<void> {
@@ -18,10 +21,19 @@ export async function queue({ app, asker, answer, id }: Click, draft: Draft): Pr
   if (models.size > 0 && !models.has(draft.model)) throw new UserError('no-model', { model: draft.model });
   // What has no room to grow is said at once too.
   const card = models.get(draft.model);
-  if (card) sizeFor(draft, card);
+  if (card) {
+    mayRepaint(draft, card);
+    sizeFor(draft, card);
+    lorasOf(draft.params.loras, card);
+  }
   const visibility = draft.params.visibility ?? (from?.stealth ? ('stealth' as const) : undefined);
   const params = { ...draft.params, ...(visibility === undefined ? {} : { visibility }) };
   await submit(app, asker, answer, [{ ...draft, params }]);
+}
+
+/** Asked before a form or a picker is opened, too. @throws UserError('no-repaint') */
+export function mayRepaint({ action }: Pick<Draft, 'action'>, { name, family }: ModelCard): void {
+  if (isEdit(action) && !repaintsParts(family)) throw new UserError('no-repaint', { model: name });
 }
 
 const PRESSED_MS = 2000;

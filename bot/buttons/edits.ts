@@ -4,10 +4,11 @@ import { type CustomId, printCustomId } from '../../shared/picture/customId.ts';
 import { CELLS, type Edit } from '../../shared/picture/frame.ts';
 import { UserError } from '../../shared/service/errors.ts';
 import { findRecipe } from '../history/recipes.ts';
+import { onRedis } from '../interaction/redisAway.ts';
 import type { Draft } from '../submit/drafts.ts';
 import { editOf } from '../submit/drafts.ts';
 import type { Button, Click, Filled } from './button.ts';
-import { claim, queue } from './claim.ts';
+import { claim, mayRepaint, queue } from './claim.ts';
 import { FIX_INPUT, keepFix, promptModal } from './fix.ts';
 import { remix } from './remix.ts';
 
@@ -18,6 +19,8 @@ async function draft(
 ): Promise<Draft> {
   const recipe = await findRecipe(app, id.jobId, files);
   if (id.index >= recipe.count) throw new UserError('forged');
+  const card = (await onRedis(app.models())).get(recipe.model);
+  if (card) mayRepaint(wish, card);
   return editOf(id.jobId, id.index, recipe, wish);
 }
 

@@ -3,7 +3,6 @@ import { type CustomId, printCustomId } from '../../shared/picture/customId.ts';
 import type { Recipe } from '../../shared/picture/recipe.ts';
 import type { ModelCard } from '../../shared/queue/job.ts';
 import { UserError } from '../../shared/service/errors.ts';
-import type { App } from '../app.ts';
 import { findRecipe } from '../history/recipes.ts';
 import { onRedis } from '../interaction/redisAway.ts';
 import { rewordOf } from '../submit/drafts.ts';
@@ -43,7 +42,7 @@ export const reword: Button = {
         .join(' ')
         .trim()
         .slice(0, TEXT_MAX);
-      if (from === '' || to === '') throw new UserError('reword-empty');
+      if (to === '') throw new UserError('reword-empty');
       await claim(app, asker, id);
       await queue(filled, { ...wanted, reword: { from, to } });
     },
@@ -53,15 +52,18 @@ export const reword: Button = {
 async function pictureOf({ app, id, files }: Click): Promise<{ recipe: Recipe; model: string }> {
   const recipe = await findRecipe(app, id.jobId, files);
   if (id.index >= recipe.count) throw new UserError('forged');
-  return { recipe, model: await rewordingModel(app, recipe.model) };
+  return { recipe, model: rewordingModel(await onRedis(app.models()), recipe.model) };
 }
 
-/** @throws UserError('no-reword') where none of the installed models reads pictures so */
-async function rewordingModel(app: App, own: string): Promise<string> {
-  const models = await onRedis(app.models());
+/**
+ * The wished model, or where it cannot, another one that can.
+ * @param alone whether it must be the wished one
+ * @throws UserError('no-reword') where none of the installed models reads pictures so
+ */
+export function rewordingModel(models: ReadonlyMap<string, ModelCard>, own: string, alone = false): string {
   const reads = (card: ModelCard | undefined): boolean => card?.pictureEmbedding === true;
   if (reads(models.get(own))) return own;
-  const other = [...models.values()].find(reads);
+  const other = alone ? undefined : [...models.values()].find(reads);
   if (!other) throw new UserError('no-reword', { model: own });
   return other.name;
 }
@@ -88,12 +90,13 @@ const rewordModal = (locale: string, id: CustomId, shown: string): object => ({
   custom_id: printCustomId(id),
   title: say(locale, 'reword.title'),
   components: [
-    input(FROM, say(locale, 'reword.from'), shown),
+    // Where nobody said what it shows, the model looks.
+    input(FROM, say(locale, 'reword.from'), shown, false),
     input(FIX_INPUT, say(locale, 'reword.to'), shown),
   ],
 });
 
-const input = (id: string, label: string, value: string): object => ({
+const input = (id: string, label: string, value: string, required = true): object => ({
   type: 1,
   components: [
     {
@@ -102,7 +105,7 @@ const input = (id: string, label: string, value: string): object => ({
       label,
       style: 2,
       ...(value === '' ? {} : { value }),
-      required: true,
+      required,
       max_length: TEXT_MAX,
     },
   ],

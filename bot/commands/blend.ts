@@ -1,15 +1,14 @@
 import { ApplicationCommandOptionType } from 'discord.js';
-import { readSettings } from '../../shared/memory/settings.ts';
 import { languageOf, languages, say } from '../../shared/messages/index.ts';
 import { parameterFor, parameterOf } from '../../shared/picture/params.ts';
+import type { Blended } from '../../shared/picture/recipe.ts';
 import { UserError } from '../../shared/service/errors.ts';
-import { onRedis } from '../interaction/redisAway.ts';
 import type { Draft } from '../submit/drafts.ts';
 import { GRID } from '../submit/drafts.ts';
 import { takeImagePrompt } from '../submit/imagePrompt.ts';
-import { modelFor } from '../submit/prompts.ts';
+import { paintingModel } from '../submit/prompts.ts';
 import { begin, submit } from '../submit/submit.ts';
-import { type Command, EVERYWHERE, named } from './command.ts';
+import { type Command, completeModel, EVERYWHERE, named } from './command.ts';
 
 const IMAGES = ['image1', 'image2', 'image3', 'image4', 'image5'] as const;
 const SHAPES: Readonly<Record<'portrait' | 'square' | 'landscape', [number, number]>> = {
@@ -32,6 +31,17 @@ export const blendCommand: Command = {
         required: i < 2,
       })),
       {
+        ...named('blend.weights'),
+        type: ApplicationCommandOptionType.String,
+        max_length: 60,
+      },
+      {
+        ...named('blend.model'),
+        type: ApplicationCommandOptionType.String,
+        max_length: 64,
+        autocomplete: true,
+      },
+      {
         ...named('blend.dimensions'),
         type: ApplicationCommandOptionType.String,
         choices: (Object.keys(SHAPES) as Shape[]).map((value) => ({
@@ -49,15 +59,12 @@ export const blendCommand: Command = {
   async run({ app, asker, answer, interaction }) {
     const { options } = interaction;
     const attached = IMAGES.flatMap((name) => options.getAttachment(name) ?? []);
-    const [models, settings] = await onRedis(
-      Promise.all([app.models(), readSettings(app.redis, asker.user.id)]),
-    );
-    if (models.size === 0) throw new UserError('no-worker');
-    const model = modelFor(models, settings.model ?? app.env.DEFAULT_MODEL);
+    const shares = readShares(options.getString('weights'), attached.length);
+    const { models, model } = await paintingModel(app, asker, options.getString('model'));
     const shape = (options.getString('dimensions') ?? 'square') as Shape;
     const draft: Draft = {
       action: 'blend',
-      prompt: say(asker.locale, 'blend.prompt', { n: attached.length }),
+      prompt: promptOf(asker.locale, attached.length, shares),
       parts: [{ text: '', weight: 1 }],
       negative: '',
       // A model of one shape takes none.
@@ -68,11 +75,37 @@ export const blendCommand: Command = {
       count: GRID,
     };
     if (!(await begin(app, asker, [draft]))) return;
-    const blend: { key: string }[] = [];
-    for (const file of attached) {
+    const blend: Blended[] = [];
+    for (const [i, file] of attached.entries()) {
       const image = await takeImagePrompt(app, asker, file, []);
-      if (image) blend.push(image);
+      if (image) blend.push({ ...image, ...(shares ? { share: shares[i] } : {}) });
     }
     await submit(app, asker, answer, [{ ...draft, blend }]);
   },
+  complete: completeModel,
 };
+
+/**
+ * `2, 1` or `70 30`: one number a picture, above 0; what counts is how they stand to each other.
+ * @returns the share of each; undefined where none was typed
+ * @throws UserError('blend-weights')
+ */
+export function readShares(typed: string | null, pictures: number): number[] | undefined {
+  const words = (typed ?? '').split(/[\s,;:/]+/).filter((word) => word !== '');
+  if (words.length === 0) return undefined;
+  const weights = words.map((word) => Number(word.replace(/%$/, '')));
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  const shares = weights.map((weight) => Math.round((weight / total) * 1e4) / 1e4);
+  if (
+    words.length !== pictures ||
+    !weights.every((weight) => weight > 0) ||
+    !shares.every((share) => share > 0 && share < 1)
+  )
+    throw new UserError('blend-weights', { n: pictures, typed: words.join(', ').slice(0, 60) });
+  return shares;
+}
+
+function promptOf(locale: string, n: number, shares: readonly number[] | undefined): string {
+  const words = say(locale, 'blend.prompt', { n });
+  return shares ? `${words}, ${shares.map((share) => `${Math.round(100 * share)} %`).join(' / ')}` : words;
+}

@@ -35,6 +35,14 @@ export interface Typing {
 
 export type Choice = ApplicationCommandOptionChoiceData<string | number>;
 
+/** Installed models by name and title, for a field called `model`. */
+export async function completeModel({ app, interaction }: Typing): Promise<Choice[]> {
+  const typed = interaction.options.getFocused().trim().toLowerCase();
+  return [...(await app.models()).values()]
+    .filter(({ name, title }) => `${name} ${title}`.toLowerCase().includes(typed))
+    .map(({ name, title }) => ({ name: `${name} · ${title}`.slice(0, 100), value: name }));
+}
+
 /** A right click on a message. */
 export interface MessageApp {
   definition: RESTPostAPIContextMenuApplicationCommandsJSONBody;

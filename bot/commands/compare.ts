@@ -10,7 +10,7 @@ import { UserError } from '../../shared/service/errors.ts';
 import { onRedis } from '../interaction/redisAway.ts';
 import { readServer } from '../server/settings.ts';
 import { draftsOf } from '../submit/drafts.ts';
-import { permitted, readLoraList, usableLoras } from '../submit/loras.ts';
+import { completeLoras, mayUse, permitted, readLoraList, usableLoras } from '../submit/loras.ts';
 import { readPrompts } from '../submit/prompts.ts';
 import { submit } from '../submit/submit.ts';
 import { type Choice, type Command, EVERYWHERE, named } from './command.ts';
@@ -57,10 +57,9 @@ export const compareCommand: Command = {
     if (!only || prompts.length > 1) throw new UserError('too-many', { n: prompts.length, max: 1 });
     const models = listed(interaction.options.getString('models'));
     const samplers = listed(interaction.options.getString('samplers'));
-    const [all, { loras: rules }] = await onRedis(
+    const [installed, { loras: rules }] = await onRedis(
       Promise.all([app.models(), readServer(app.redis, asker.guildId)]),
     );
-    const installed = permitted(all, rules);
     const unknown = models.find((name) => !installed.has(name));
     if (unknown) throw new UserError('no-model', { model: unknown });
     const wrong = samplers.find((name) => samplerOf(name) === undefined);
@@ -68,6 +67,7 @@ export const compareCommand: Command = {
       throw new UserError('unknown-sampler', { value: wrong, samplers: Object.keys(SAMPLERS).join(', ') });
     const { model = defaultModel, scheduler, seed = randomInt(2 ** 32), ...params } = only.params;
     const loras = readLoras(interaction.options.getString('loras') ?? '', installed);
+    const permittedHere = permitted(installed, rules);
     // Without names: one model of each way of painting.
     const unnamed = models.length + samplers.length + loras.length === 0;
     const ways = unnamed ? waysFrom(model, installed) : undefined;
@@ -77,7 +77,7 @@ export const compareCommand: Command = {
         (loras.length > 0 ? loras : [undefined]).map((lora) => ({ name, sampler, lora })),
       ),
     );
-    for (const { name, lora } of pairs) checkLora(installed.get(name), lora);
+    for (const { name, lora } of pairs) checkLora(permittedHere.get(name), lora, mayUse(rules));
     if (pairs.length < 2) throw new UserError('compare-one');
     if (pairs.length > MOST) throw new UserError('too-many', { n: pairs.length, max: MOST });
     const wishes = pairs.map(({ name, sampler, lora }) => {
@@ -104,12 +104,11 @@ export const compareCommand: Command = {
   /** What is typed so far, with one more name behind it. */
   async complete({ app, interaction }) {
     const { name, value } = interaction.options.getFocused(true);
-    const names =
-      name === 'models'
-        ? [...(await app.models()).keys()]
-        : name === 'loras'
-          ? usableLoras(await app.models()).map((lora) => lora.name)
-          : Object.keys(SAMPLERS);
+    if (name === 'loras') {
+      const { loras: rules } = await onRedis(readServer(app.redis, interaction.guildId ?? undefined));
+      return completeLoras(value, usableLoras(permitted(await app.models(), rules)));
+    }
+    const names = name === 'models' ? [...(await app.models()).keys()] : Object.keys(SAMPLERS);
     const parts = value.split(',');
     const last = (parts.pop() ?? '').trim().toLowerCase();
     const before = listed(parts.join(','));
@@ -158,12 +157,17 @@ const readLoras = (text: string, models: ReadonlyMap<string, ModelCard>): LoraWi
     Number.isFinite(wish.weight) && Math.abs(wish.weight) <= MAX_LORA_WEIGHT ? wish : { ...wish, weight: 1 },
   );
 
-/** @throws UserError where the model does not take it */
-function checkLora(card: ModelCard | undefined, lora: LoraWish | undefined): void {
+/** @throws UserError where the server does not allow it, or the model does not take it */
+function checkLora(
+  card: ModelCard | undefined,
+  lora: LoraWish | undefined,
+  allowed: (name: string) => boolean,
+): void {
   if (!card || !lora) return;
   const fitting = usableLoras(new Map([[card.name, card]])).map(({ name }) => name);
-  if (!fitting.includes(lora.name))
-    throw new UserError('unknown-lora', { value: lora.name, loras: fitting.join(', ') || '–' });
+  if (fitting.includes(lora.name)) return;
+  const code = allowed(lora.name) ? 'unknown-lora' : 'lora-denied';
+  throw new UserError(code, { value: lora.name, loras: fitting.slice(0, 25).join(', ') || '–' });
 }
 
 const listed = (text: string | null): string[] => [

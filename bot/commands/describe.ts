@@ -1,7 +1,12 @@
 import { ApplicationCommandOptionType } from 'discord.js';
+import { readForeign } from '../../shared/picture/foreign/index.ts';
+import type { LoraWish } from '../../shared/picture/lora.ts';
 import { UserError } from '../../shared/service/errors.ts';
+import type { App, Asker } from '../app.ts';
 import { ask } from '../submit/ask.ts';
-import { takeImagePrompt } from '../submit/imagePrompt.ts';
+import { takeImageFile } from '../submit/imagePrompt.ts';
+import { lorasHere } from '../submit/loras.ts';
+import { paintingModel } from '../submit/prompts.ts';
 import { type Command, EVERYWHERE, named } from './command.ts';
 
 /** Four prompts for a picture; seen by the asker, until one of them is painted. */
@@ -20,13 +25,35 @@ export const describeCommand: Command = {
     const link = interaction.options.getString('link')?.trim();
     if (!attached && !link) throw new UserError('no-image');
     await ask(app, asker, answer, async () => {
-      const image = await takeImagePrompt(app, asker, attached, attached || !link ? [] : [link]);
-      if (!image) throw new UserError('no-image');
-      const suffix = shapeOf((await app.store.get(image.key)) ?? Buffer.alloc(0));
-      return { kind: 'describe', image, suffix };
+      const taken = await takeImageFile(app, asker, attached, attached || !link ? [] : [link]);
+      if (!taken) throw new UserError('no-image');
+      const { image, bytes } = taken;
+      const shape = shapeOf((await app.store.get(image.key)) ?? Buffer.alloc(0));
+      return { kind: 'describe', image, suffix: withLoras(shape, await lorasOf(app, asker, bytes)) };
     });
   },
 };
+
+/** The LoRAs that another program painted the picture with, as far as the member's next picture can have them. */
+async function lorasOf(app: App, asker: Asker, bytes: Buffer): Promise<readonly LoraWish[]> {
+  const foreign = await readForeign(bytes);
+  if (!foreign?.loras) return [];
+  const { models, model } = await paintingModel(app, asker, null);
+  const own = models.get(model);
+  if (!own) return [];
+  return (await lorasHere(app, asker.guildId, foreign, new Map([[model, own]]))).loras;
+}
+
+/** What a question has room for behind each description. */
+const SUFFIX_MAX = 100;
+
+const withLoras = (shape: string, loras: readonly LoraWish[]): string =>
+  loras
+    .map(({ name, weight }) => `--lora ${name}:${weight}`)
+    .reduce((text, lora) => {
+      const longer = text === '' ? lora : `${text} ${lora}`;
+      return longer.length > SUFFIX_MAX ? text : longer;
+    }, shape);
 
 const RATIOS: readonly (readonly [number, number])[] = [
   [1, 1],

@@ -1,8 +1,10 @@
 import { ApplicationCommandOptionType } from 'discord.js';
 import { MAX_LENGTH } from '../../shared/prompt/index.ts';
+import { onRedis } from '../interaction/redisAway.ts';
+import { readServer } from '../server/settings.ts';
 import { imagine } from '../submit/imagine.ts';
-import { describeLora, usableLoras } from '../submit/loras.ts';
-import { type Command, EVERYWHERE, named } from './command.ts';
+import { completeLoras, permitted, usableLoras } from '../submit/loras.ts';
+import { type Command, completeModel, EVERYWHERE, named } from './command.ts';
 
 export const imagineCommand: Command = {
   kind: 'message',
@@ -26,7 +28,7 @@ export const imagineCommand: Command = {
       {
         ...named('imagine.lora'),
         type: ApplicationCommandOptionType.String,
-        max_length: 100,
+        max_length: 400,
         autocomplete: true,
       },
     ],
@@ -36,19 +38,23 @@ export const imagineCommand: Command = {
     const attached = image ? { url: image.url, size: image.size } : undefined;
     const prompt = interaction.options.getString('prompt', true);
     const model = interaction.options.getString('model')?.replace(/\s+/g, '');
-    const lora = interaction.options.getString('lora')?.replace(/\s+/g, '');
-    const behind = `${model ? ` --model ${model}` : ''}${lora ? ` --lora ${lora}` : ''}`;
+    const loras = (interaction.options.getString('lora') ?? '')
+      .replace(/\s+/g, '')
+      .split(',')
+      .filter(Boolean);
+    const behind = `${model ? ` --model ${model}` : ''}${loras.map((lora) => ` --lora ${lora}`).join('')}`;
     await imagine(app, asker, answer, `${prompt}${behind}`, attached);
   },
-  async complete({ app, interaction }) {
+  async complete(typing) {
+    const { app, interaction } = typing;
     const { name: field, value } = interaction.options.getFocused(true);
-    const typed = value.trim().toLowerCase();
-    if (field === 'lora')
-      return usableLoras(await app.models())
-        .filter((lora) => describeLora(lora).toLowerCase().includes(typed))
-        .map((lora) => ({ name: describeLora(lora).slice(0, 100), value: `${lora.name}:${lora.weight}` }));
-    return [...(await app.models()).values()]
-      .filter(({ name, title }) => `${name} ${title}`.toLowerCase().includes(typed))
-      .map(({ name, title }) => ({ name: `${name} · ${title}`.slice(0, 100), value: name }));
+    if (field === 'lora') {
+      const models = await app.models();
+      const { loras: rules } = await onRedis(readServer(app.redis, interaction.guildId ?? undefined));
+      const chosen = models.get(interaction.options.getString('model')?.trim() ?? '');
+      const some = chosen ? new Map([[chosen.name, chosen]]) : models;
+      return completeLoras(value, usableLoras(permitted(some, rules)));
+    }
+    return completeModel(typing);
   },
 };

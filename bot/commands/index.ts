@@ -14,6 +14,7 @@ import { laneCommands } from './lanes.ts';
 import { modelsCommand } from './models.ts';
 import { mydataCommand } from './mydata.ts';
 import { preferCommand } from './prefer.ts';
+import { rewordCommand } from './reword.ts';
 import { settingsCommand } from './settings.ts';
 import { shortenCommand } from './shorten.ts';
 import { showCommand } from './show.ts';
@@ -22,6 +23,7 @@ import { visibilityCommands } from './visibility.ts';
 const table: readonly Command[] = [
   imagineCommand,
   blendCommand,
+  rewordCommand,
   describeCommand,
   shortenCommand,
   compareCommand,

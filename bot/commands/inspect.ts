@@ -10,14 +10,12 @@ import { escapeMarkdown } from '../../shared/picture/present.ts';
 import type { Recipe } from '../../shared/picture/recipe.ts';
 import { parsePrompt, printPrompt } from '../../shared/prompt/index.ts';
 import { UserError } from '../../shared/service/errors.ts';
-import type { App } from '../app.ts';
 import { keepFix } from '../buttons/fix.ts';
 import { presentRecipe } from '../history/inspectView.ts';
 import { onRedis } from '../interaction/redisAway.ts';
-import { readServer } from '../server/settings.ts';
 import { mayInspect } from '../submit/admission.ts';
 import { fetchRules, limited } from '../submit/imagePrompt.ts';
-import { installedLoras, permitted, usableLoras } from '../submit/loras.ts';
+import { type KnownLoras, lorasHere } from '../submit/loras.ts';
 import { type Command, EVERYWHERE, named } from './command.ts';
 
 /** How a picture was painted, by us or by another program, and a form that paints it here. */
@@ -36,23 +34,16 @@ export const inspectCommand: Command = {
     const bytes = await limited(asker.user.id, () => fetchPicture(url, fetchRules(app.env)));
     const ours = readRecipe(bytes);
     const foreign = ours ? undefined : await readForeign(bytes);
-    const known = await lorasHere(app, asker.guildId, foreign);
+    const known = await lorasHere(app, asker.guildId, foreign, await onRedis(app.models()));
     const view = ours
       ? presentRecipe(asker.locale, ours, undefined)
-      : foreign && presentForeign(asker.locale, foreign, known.missing);
+      : foreign && presentForeign(asker.locale, foreign, known);
     if (!view) throw new UserError('no-recipe');
     const text = ours ? textOfRecipe(ours) : textOfForeign(foreign as Foreign, known.loras);
     const kept = text !== '' && (await keepFix(app, asker, { text }));
     await answer.send({ ...view, components: kept ? [again(asker.locale, asker.interactionId)] : [] });
   },
 };
-
-/** Of the LoRAs that a file names, those that this server can use now. */
-async function lorasHere({ models, redis }: App, guildId: string | undefined, foreign: Foreign | undefined) {
-  if (!foreign?.loras) return { loras: [], missing: [] };
-  const [all, { loras: rules }] = await onRedis(Promise.all([models(), readServer(redis, guildId)]));
-  return installedLoras(foreign.loras, usableLoras(permitted(all, rules)));
-}
 
 /** Opens the form with the prompt in it, as Fix it does. */
 const again = (locale: string, jobId: string) => ({
@@ -103,7 +94,7 @@ function textOfForeign(
   });
 }
 
-function presentForeign(locale: string, foreign: Foreign, missing: readonly string[]): object {
+function presentForeign(locale: string, foreign: Foreign, { missing, denied }: KnownLoras): object {
   const {
     tool,
     prompt,
@@ -128,7 +119,8 @@ function presentForeign(locale: string, foreign: Foreign, missing: readonly stri
       | 'scheduler'
       | 'negative'
       | 'loras'
-      | 'missing-loras',
+      | 'missing-loras'
+      | 'denied-loras',
     value: string | number | undefined,
   ): APIEmbedField[] =>
     value === undefined || value === ''
@@ -137,7 +129,7 @@ function presentForeign(locale: string, foreign: Foreign, missing: readonly stri
           {
             name: say(locale, `recipe.${key}`),
             value: escapeMarkdown(String(value)).slice(0, 1000),
-            inline: !['negative', 'loras', 'missing-loras'].includes(key),
+            inline: !['negative', 'loras', 'missing-loras', 'denied-loras'].includes(key),
           },
         ];
   return {
@@ -156,6 +148,7 @@ function presentForeign(locale: string, foreign: Foreign, missing: readonly stri
           ...field('negative', negative),
           ...field('loras', used.join(', ')),
           ...field('missing-loras', missing.join(', ')),
+          ...field('denied-loras', denied.join(', ')),
         ],
         footer: { text: tool },
       },

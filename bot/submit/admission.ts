@@ -1,4 +1,5 @@
 import { sayDuration } from '../../shared/messages/index.ts';
+import type { Recipe } from '../../shared/picture/recipe.ts';
 import { countOpen } from '../../shared/queue/fairness.ts';
 import {
   type DeliverRequest,
@@ -16,6 +17,7 @@ import { giveBackQuota, type Quota, takeQuota, usedToday } from '../server/daily
 import { countServerOpen, takeServerPlaces } from '../server/serverCap.ts';
 import { isBlocked, readServer, type ServerSettings } from '../server/settings.ts';
 import type { Draft } from './drafts.ts';
+import { mayUse, usableLoras } from './loras.ts';
 
 /**
  * Who may paint what, where and how much: the one place that every wish passes, typed or clicked, before it
@@ -115,12 +117,13 @@ export async function mayInspect({ redis }: App, { guildId, user }: Asker): Prom
 export async function mayShow(
   app: App,
   asker: Asker,
-  wish: Wish,
+  wish: Wish & Pick<Recipe, 'model' | 'loras'>,
   { flagged, safety }: Pick<RenderResult, 'flagged' | 'safety'>,
 ): Promise<boolean> {
   const server = await onRedis(readServer(app.redis, asker.guildId));
   await mayPaint(app, asker, server);
   moderate(app, asker, server, wish);
+  await mayUseLoras(app, server, wish.loras, wish.model);
   const wanted = safetyOf(app, asker, server).safety;
   if (!flagged?.length || wanted === undefined || safety === undefined) return true;
   return SAFETIES.indexOf(safety) >= SAFETIES.indexOf(wanted);
@@ -134,7 +137,8 @@ async function mayWish(
   drafts: readonly Draft[],
 ): Promise<void> {
   await mayPaint(app, asker, server);
-  for (const draft of drafts) moderate(app, asker, server, draft);
+  for (const draft of drafts) moderate(app, asker, server, wishOf(draft));
+  for (const { params, model } of drafts) await mayUseLoras(app, server, params.loras, model);
   if (drafts.some(({ lane }) => lane === 'turbo')) mayUseTurbo(asker, server);
   await keepSlow(app, asker, drafts);
 }
@@ -174,6 +178,35 @@ function moderate(app: App, asker: Asker, server: ServerSettings, wish: Wish): v
     own: server.words,
   });
   if (rule) throw new UserError(`banned-${rule}`);
+}
+
+/** A text that a picture is moved away from is left out of it, as `--no` is. */
+const wishOf = ({ prompt, parts, negative, reword }: Draft): Wish => ({
+  prompt,
+  parts,
+  negative: [negative, reword?.from ?? ''].filter(Boolean).join(', '),
+});
+
+/**
+ * Asked for every wish: a button repeats what was allowed when its picture was painted.
+ * @throws UserError('lora-denied')
+ */
+async function mayUseLoras(
+  app: App,
+  { loras: rules }: ServerSettings,
+  loras: readonly { readonly name: string }[] = [],
+  model: string,
+): Promise<void> {
+  const allowed = mayUse(rules);
+  const denied = loras.find(({ name }) => !allowed(name));
+  if (!denied) return;
+  const card = (await onRedis(app.models())).get(model);
+  const fitting = card ? usableLoras(new Map([[model, card]])).map(({ name }) => name) : [];
+  throw new UserError('lora-denied', {
+    parameter: '--lora',
+    value: denied.name,
+    loras: fitting.filter(allowed).slice(0, 25).join(', ') || '–',
+  });
 }
 
 /** @throws UserError('turbo-role') */

@@ -26,10 +26,20 @@ export const limited = openLimiter({ atOnce: 2, waiting: 16, perUser: 4 });
  */
 export async function takeImagePrompt(
   app: App,
-  { user }: Pick<Asker, 'user'>,
+  asker: Pick<Asker, 'user'>,
   attached: Attached | undefined,
   links: readonly string[],
 ): Promise<{ key: string } | undefined> {
+  return (await takeImageFile(app, asker, attached, links))?.image;
+}
+
+/** The same, with the file as it was sent. @throws UserError image-* */
+export async function takeImageFile(
+  app: App,
+  { user }: Pick<Asker, 'user'>,
+  attached: Attached | undefined,
+  links: readonly string[],
+): Promise<{ image: { key: string }; bytes: Buffer } | undefined> {
   const [link, ...more] = attached ? [attached.url, ...links] : links;
   if (link === undefined) return undefined;
   if (more.length > 0) throw new UserError('image-many', { n: more.length + 1 });
@@ -41,6 +51,6 @@ export async function takeImagePrompt(
     const clean = (await app.store.has(key)) ? undefined : await cleanPicture(bytes);
     await onRedis(recordUpload(app.redis, user.id, key));
     if (clean) await app.store.put(key, clean);
-    return { key };
+    return { image: { key }, bytes };
   });
 }

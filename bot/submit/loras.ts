@@ -10,6 +10,9 @@ import {
 } from '../../shared/picture/lora.ts';
 import { escapeMarkdown } from '../../shared/picture/present.ts';
 import type { ModelCard } from '../../shared/queue/job.ts';
+import type { App } from '../app.ts';
+import { onRedis } from '../interaction/redisAway.ts';
+import { readServer } from '../server/settings.ts';
 
 /** Every LoRA that some installed model can take, once. */
 export function usableLoras(models: ReadonlyMap<string, ModelCard>): LoraCard[] {
@@ -22,6 +25,29 @@ export function usableLoras(models: ReadonlyMap<string, ModelCard>): LoraCard[] 
 /** `pixelart`, with the words that wake it. */
 export const describeLora = ({ name, words }: LoraCard): string =>
   words.length === 0 ? name : `${name} · ${words.join(', ')}`;
+
+/** Longest value that Discord takes back from a choice. */
+const CHOICE_MAX = 100;
+
+/**
+ * A list of LoRAs with commas, its last name completed: whole values, as Discord takes them. A weight that is typed
+ * stays; those that are not in the list yet come first.
+ */
+export function completeLoras(typed: string, cards: readonly LoraCard[]): { name: string; value: string }[] {
+  const parts = typed.split(',').map((part) => part.trim());
+  const [, begun = '', weight] = /^([^:]*?)\s*(?::\s*(.*))?$/.exec(parts.pop() ?? '') ?? [];
+  const before = parts.filter((part) => part !== '');
+  const isNamed = ({ name }: LoraCard): boolean =>
+    before.some((part) => part.split(':')[0]?.trim().toLowerCase() === name.toLowerCase());
+  const matching = cards.filter((card) => describeLora(card).toLowerCase().includes(begun.toLowerCase()));
+  const inOrder = [...matching.filter((card) => !isNamed(card)), ...matching.filter(isNamed)];
+  return inOrder.flatMap((card) => {
+    const one = `${card.name}:${weight || card.weight}`;
+    const value = [...before, one].join(', ');
+    const words = card.words.length === 0 ? '' : ` · ${card.words.join(', ')}`;
+    return value.length > CHOICE_MAX ? [] : [{ name: `${value}${words}`.slice(0, CHOICE_MAX), value }];
+  });
+}
 
 /** `pixelart 0.8 (pixel art)`, for a message. */
 export const loraLine = (lora: LoraCard): string => {
@@ -40,36 +66,72 @@ export const readLoraList = (text: string, cards: readonly LoraCard[]): LoraWish
     ];
   });
 
-/** The LoRAs that another program's file names: those that are here as wishes, the others by name. */
+export interface KnownLoras {
+  loras: LoraWish[];
+  /** Not installed, or made for models that are not. */
+  missing: string[];
+  /** Installed, and not to be used on this server. */
+  denied: string[];
+}
+
+/**
+ * The LoRAs that another program's file names: those that are here as wishes, the others by name. The hash says which
+ * file it was, whatever either of us calls it.
+ */
 export function installedLoras(
   named: NonNullable<Foreign['loras']>,
   cards: readonly LoraCard[],
-): { loras: LoraWish[]; missing: string[] } {
+  allowed: (name: string) => boolean = () => true,
+): KnownLoras {
   const loras = new Map<string, LoraWish>();
   const missing: string[] = [];
-  for (const { name, weight } of named) {
-    const card = findAdapter(cards, adapterNameOf(name));
+  const denied: string[] = [];
+  for (const { name, weight, hash } of named) {
+    const card = findByHash(cards, hash) ?? findAdapter(cards, adapterNameOf(name));
     if (card === undefined || loras.size === MAX_LORAS) missing.push(name);
+    else if (!allowed(card.name)) denied.push(name);
     else {
       const asked = Math.round((weight ?? card.weight) * 1e4) / 1e4;
       const most = Math.max(-MAX_LORA_WEIGHT, Math.min(MAX_LORA_WEIGHT, asked));
       loras.set(card.name, { name: card.name, weight: most });
     }
   }
-  return { loras: [...loras.values()], missing: [...new Set(missing)] };
+  return { loras: [...loras.values()], missing: [...new Set(missing)], denied: [...new Set(denied)] };
 }
 
-/** The models as a server lets their LoRAs be used: `-name` is never there, others only where they are named. */
+const findByHash = (cards: readonly LoraCard[], hash: string | undefined): LoraCard | undefined =>
+  hash === undefined
+    ? undefined
+    : cards.find(({ sha256, tensors }) => sha256.startsWith(hash) || tensors?.startsWith(hash));
+
+/** Of the LoRAs that a file names, those that can be used here now. @param models that may paint it */
+export async function lorasHere(
+  { redis }: App,
+  guildId: string | undefined,
+  foreign: Foreign | undefined,
+  models: ReadonlyMap<string, ModelCard>,
+): Promise<KnownLoras> {
+  if (!foreign?.loras) return { loras: [], missing: [], denied: [] };
+  const { loras: rules } = await onRedis(readServer(redis, guildId));
+  return installedLoras(foreign.loras, usableLoras(models), mayUse(rules));
+}
+
+/** What a server's rules say of a LoRA's name: `-name` may never be used, others only where they are named. */
+export function mayUse(rules: readonly string[]): (name: string) => boolean {
+  const lower = rules.map((rule) => rule.toLowerCase());
+  const denied = new Set(lower.filter((rule) => rule.startsWith('-')).map((rule) => rule.slice(1).trim()));
+  const allowed = new Set(lower.filter((rule) => !rule.startsWith('-')));
+  return (name) => !denied.has(name.toLowerCase()) && (allowed.size === 0 || allowed.has(name.toLowerCase()));
+}
+
+/** The models with the LoRAs that a server lets be used. */
 export function permitted(
   models: ReadonlyMap<string, ModelCard>,
   rules: readonly string[],
 ): ReadonlyMap<string, ModelCard> {
   if (rules.length === 0) return models;
-  const lower = rules.map((rule) => rule.toLowerCase());
-  const denied = new Set(lower.filter((rule) => rule.startsWith('-')).map((rule) => rule.slice(1).trim()));
-  const allowed = new Set(lower.filter((rule) => !rule.startsWith('-')));
-  const may = ({ name }: LoraCard): boolean =>
-    !denied.has(name.toLowerCase()) && (allowed.size === 0 || allowed.has(name.toLowerCase()));
+  const allowed = mayUse(rules);
+  const may = ({ name }: LoraCard): boolean => allowed(name);
   return new Map(
     [...models].map(([name, card]) => [name, card.loras ? { ...card, loras: card.loras.filter(may) } : card]),
   );

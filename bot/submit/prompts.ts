@@ -9,7 +9,7 @@ import { keepFix, type Pending } from '../buttons/fix.ts';
 import { onRedis } from '../interaction/redisAway.ts';
 import { readServer, type ServerSettings } from '../server/settings.ts';
 import { GRID } from './drafts.ts';
-import { permitted } from './loras.ts';
+import { mayUse } from './loras.ts';
 import { describeProblems } from './promptProblems.ts';
 
 /** Jobs out of one prompt, by `{a, b}` and `--repeat`. */
@@ -33,7 +33,7 @@ export async function readPrompts(
   keep: Omit<Pending, 'text'> = {},
 ): Promise<Prompts> {
   const { redis } = app;
-  const [installed, settings, customOptions, server] = await onRedis(
+  const [models, settings, customOptions, server] = await onRedis(
     Promise.all([
       app.models(),
       readSettings(redis, asker.user.id),
@@ -41,9 +41,7 @@ export async function readPrompts(
       readServer(redis, asker.guildId),
     ]),
   );
-  const models = permitted(installed, server.loras);
-  const chosen = models.has(server.model) ? server.model : app.env.DEFAULT_MODEL;
-  const defaultModel = modelFor(models, chosen);
+  const defaultModel = serversModel(app, models, server);
   const channelLoras = server.channelLoras[asker.channelId];
   const parsed = parsePrompt(typed, {
     // While nobody has said what there is, every name may be right; the worker that comes will know.
@@ -56,6 +54,7 @@ export async function readPrompts(
       ...(channelLoras ? { loras: channelLoras } : {}),
     },
     maxPermutations: MAX_JOBS,
+    mayUseLora: mayUse(server.loras),
   });
   if (parsed.ok)
     return {
@@ -71,6 +70,32 @@ export async function readPrompts(
     ...(offered ? { fix: asker.interactionId } : {}),
   });
 }
+
+/**
+ * For a wish without a prompt to name it: chosen here > in /settings > the server's > the operator's.
+ * @throws UserError no-worker; no-model where the one that is named here is not there
+ */
+export async function paintingModel(
+  app: App,
+  asker: Asker,
+  typed: string | null,
+): Promise<{ models: ReadonlyMap<string, ModelCard>; model: string }> {
+  const [models, settings, server] = await onRedis(
+    Promise.all([app.models(), readSettings(app.redis, asker.user.id), readServer(app.redis, asker.guildId)]),
+  );
+  if (models.size === 0) throw new UserError('no-worker');
+  const named = typed?.trim();
+  if (named && !models.has(named)) throw new UserError('no-model', { model: named });
+  const chosen = settings.model !== undefined && models.has(settings.model) ? settings.model : undefined;
+  return { models, model: named || (chosen ?? serversModel(app, models, server)) };
+}
+
+/** Of a member who chose none. */
+export const serversModel = (
+  { env }: Pick<App, 'env'>,
+  models: ReadonlyMap<string, ModelCard>,
+  { model }: Pick<ServerSettings, 'model'>,
+): string => modelFor(models, models.has(model) ? model : env.DEFAULT_MODEL);
 
 export const modelFor = (models: ReadonlyMap<string, ModelCard>, wanted: string): string =>
   models.has(wanted) ? wanted : ([...models.keys()][0] ?? wanted);

@@ -40,6 +40,11 @@ export type EmbeddingUse = z.infer<typeof embeddingUseSchema>;
 export const loraCardSchema = z.object({
   name,
   sha256,
+  /**
+   * sha256 of the tensors alone, all that lies behind the header: what kohya's trainer and AUTOMATIC1111 call a LoRA
+   * by, so that a change of its metadata leaves it the same.
+   */
+  tensors: sha256.optional(),
   /** Absent where the file does not say: it is then tried on any. */
   base: baseSchema.optional(),
   /** Words that wake it. */
@@ -50,6 +55,8 @@ export const loraCardSchema = z.object({
   steps: z.int().min(1).max(1000).optional(),
   guidance: z.number().min(0).max(100).optional(),
   scheduler: z.string().max(64).optional(),
+  /** Timesteps that end where training ended: Lightning, Hyper and Turbo are distilled on these. */
+  spacing: z.literal('trailing').optional(),
 });
 export type LoraCard = z.infer<typeof loraCardSchema>;
 

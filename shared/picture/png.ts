@@ -51,6 +51,8 @@ export function parametersText(recipe: Recipe, index = 0): string {
   const fields = [
     `Steps: ${recipe.steps}`,
     `Sampler: ${recipe.scheduler}`,
+    // Its name for timesteps that end where training ended.
+    ...(recipe.spacing ? ['Schedule type: SGM Uniform'] : []),
     `CFG scale: ${recipe.guidance}`,
     `Seed: ${seedOf(recipe, index)}`,
     `Size: ${recipe.width}x${recipe.height}`,

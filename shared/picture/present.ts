@@ -297,7 +297,7 @@ type Labelled = Extract<
 
 /** What can be done with one picture, in Midjourney's order. */
 function singleRows(jobId: string, locale: string, result: RenderResult): Row[] {
-  const { width, height, reword } = result;
+  const { width, height, reword, repaints = true } = result;
   const named = (action: Labelled, emoji: string) =>
     button(action, 0, jobId, { emoji, label: say(locale, `button.${action}`) });
   const plain = (action: ButtonAction, emoji: string) => button(action, 0, jobId, { emoji });
@@ -306,20 +306,23 @@ function singleRows(jobId: string, locale: string, result: RenderResult): Row[] 
     row(
       named('vary-subtle', '🪄'),
       named('vary-strong', '🎲'),
-      named('vary-region', '🖌️'),
+      ...(repaints ? [named('vary-region', '🖌️')] : []),
       ...(reword ? [named('reword', '💬')] : []),
     ),
+    ...(repaints
+      ? [
+          row(
+            named('zoom-2', '🔎'),
+            named('zoom-1.5', '🔎'),
+            named('zoom-custom', '🔎'),
+            ...(width === height ? [] : [named('make-square', '↔️')]),
+          ),
+        ]
+      : []),
     row(
-      named('zoom-2', '🔎'),
-      named('zoom-1.5', '🔎'),
-      named('zoom-custom', '🔎'),
-      ...(width === height ? [] : [named('make-square', '↔️')]),
-    ),
-    row(
-      plain('pan-left', '⬅️'),
-      plain('pan-right', '➡️'),
-      plain('pan-up', '⬆️'),
-      plain('pan-down', '⬇️'),
+      ...(repaints
+        ? [plain('pan-left', '⬅️'), plain('pan-right', '➡️'), plain('pan-up', '⬆️'), plain('pan-down', '⬇️')]
+        : []),
       plain('favourite', '❤️'),
     ),
   ];

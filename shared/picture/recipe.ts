@@ -48,15 +48,20 @@ export type Action = z.infer<typeof actionSchema>;
 export const cellsSchema = z.int().min(1).max(0xffff);
 /** `zoom-out`: how many times smaller the parent stands in the new frame. */
 export const zoomSchema = z.number().min(1).max(2);
-/** `blend`: the pictures, in the order they were given. */
+/** `blend`: the pictures, in the order they were given, and each one's share; all have the same where none is told. */
 export const blendSchema = z
-  .array(z.strictObject({ key: storeKeySchema }))
+  .array(z.strictObject({ key: storeKeySchema, share: z.number().gt(0).lt(1).optional() }))
   .min(2)
   .max(5);
 
-/** `reword`: what the picture shows, and what it should show. */
+export type Blended = z.infer<typeof blendSchema>[number];
+/** Of each of several blended pictures, the part that it has of the whole. */
+export const sharesOf = (blend: readonly Blended[]): number[] =>
+  blend.map(({ share }) => share ?? 1 / blend.length);
+
+/** `reword`: what the picture shows ('' until the model has looked), and what it should show. */
 export const rewordSchema = z.strictObject({
-  from: z.string().min(1).max(1000),
+  from: z.string().max(1000),
   to: z.string().min(1).max(1000),
 });
 export type Reword = z.infer<typeof rewordSchema>;
@@ -90,6 +95,8 @@ export interface Recipe {
   steps: number;
   guidance: number;
   scheduler: string;
+  /** Absent: as the model's own folder says. */
+  spacing?: 'trailing' | undefined;
   /** 0..1; see docs/prompt.md for what each does on a diffusion model. */
   chaos: number;
   weird: number;
@@ -105,7 +112,7 @@ export interface Recipe {
   image?: { key: string; strength: number } | undefined;
   cells?: number | undefined;
   zoom?: number | undefined;
-  blend?: { key: string }[] | undefined;
+  blend?: Blended[] | undefined;
   /** Style numbers and how far the words are moved their way; see style.ts. */
   style?: { codes: number[]; strength: number } | undefined;
   meaning?: Meaning | undefined;
@@ -127,6 +134,7 @@ export const recipeSchema: z.ZodType<Recipe> = z.strictObject({
   steps: z.int().min(1).max(1000),
   guidance: z.number().min(0).max(100),
   scheduler: z.string().max(64),
+  spacing: z.literal('trailing').optional(),
   chaos: z.number().min(0).max(1),
   weird: z.number().min(0).max(1),
   stop: z.number().gt(0).max(1),

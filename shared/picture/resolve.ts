@@ -1,7 +1,7 @@
 import type { ModelCard, Params, RenderRequest } from '../queue/job.ts';
 import { UserError } from '../service/errors.ts';
 import { bucketFor, frameSize, isEdit, paintable, type Size } from './frame.ts';
-import { type EmbeddingUse, embeddingsIn, findAdapter, fits, type LoraUse } from './lora.ts';
+import { type EmbeddingUse, embeddingsIn, findAdapter, fits, type LoraCard, type LoraUse } from './lora.ts';
 import { PARAMETERS, type ParameterSpec, parameterFor, parameterOf, SAMPLERS, samplerOf } from './params.ts';
 import { type Action, lineage, MAX_LINEAGE, type Recipe, type Reword, seedOf } from './recipe.ts';
 import { styleStrength } from './style.ts';
@@ -25,7 +25,8 @@ export const resolveRecipe = (request: RenderRequest, card: ModelCard): Recipe =
   const params = withDefaults(request.params, card);
   const { width, height } = sizeFor(request, card);
   const loras = lorasOf(params.loras, card);
-  const usual = usualWith(loras, card);
+  const quick = quickest(loras, card);
+  const usual = usualWith(quick, card);
   const embeddings = embeddingsOf(request, card);
   const image = imagePrompt(request, params.iw);
   const meaning = meaningOf(request, params.iw, card);
@@ -44,6 +45,7 @@ export const resolveRecipe = (request: RenderRequest, card: ModelCard): Recipe =
     steps: stepsFor(params, usual),
     guidance: guidanceFor(params, usual.defaults.guidance),
     scheduler: schedulerFor(params.scheduler, usual),
+    ...(quick?.spacing ? { spacing: quick.spacing } : {}),
     chaos: params.chaos / 100,
     weird: params.weird / 3000,
     stop: params.stop / 100,
@@ -61,8 +63,8 @@ export const resolveRecipe = (request: RenderRequest, card: ModelCard): Recipe =
   };
 };
 
-/** @throws UserError for a LoRA that is not there, or for another base */
-const lorasOf = (wanted: Params['loras'] = [], card: ModelCard): LoraUse[] =>
+/** The very files that are asked for. @throws UserError for a LoRA that is not there, or for another base */
+export const lorasOf = (wanted: Params['loras'] = [], card: ModelCard): LoraUse[] =>
   wanted
     .filter(({ weight }) => weight !== 0)
     .map(({ name, weight }) => {
@@ -79,11 +81,12 @@ const lorasOf = (wanted: Params['loras'] = [], card: ModelCard): LoraUse[] =>
       return { name: known.name, weight, sha256: known.sha256 };
     });
 
+/** The last LoRA that makes the model paint in few steps. */
+const quickest = (loras: readonly LoraUse[], card: ModelCard): LoraCard | undefined =>
+  loras.map(({ name }) => findAdapter(card.loras, name)).findLast((lora) => lora?.steps !== undefined);
+
 /** The card with the steps, guidance and scheduler that a LoRA for few steps wants. */
-const usualWith = (loras: readonly LoraUse[], card: ModelCard): ModelCard => {
-  const wish = loras
-    .map(({ name }) => findAdapter(card.loras, name))
-    .findLast((lora) => lora?.steps !== undefined);
+const usualWith = (wish: LoraCard | undefined, card: ModelCard): ModelCard => {
   if (!wish) return card;
   const {
     steps = card.defaults.steps,
@@ -170,8 +173,9 @@ const guidanceFor = ({ stylize, raw = false }: Complete, usual: number): number 
   return rounded(clamp(1 + (usual - 1) * f * (raw ? 0.75 : 1), 1, Math.max(MAX_GUIDANCE, usual)));
 };
 
-/** Share of the schedule that an image prompt leaves to paint: 0.6 to the power of iw; 0 leaves no image. */
+/** Share of the schedule that an image prompt leaves to paint: 0.6 to the power of iw; 0 leaves no image. One to reword is read, not painted over. */
 const imagePrompt = ({ action, image }: RenderRequest, iw: number): Recipe['image'] => {
+  if (action === 'reword' && image !== undefined) return { key: image.key, strength: 1 };
   if (action !== 'imagine' || image === undefined || iw === 0) return undefined;
   return { key: image.key, strength: rounded(0.6 ** iw) };
 };
@@ -180,12 +184,12 @@ const imagePrompt = ({ action, image }: RenderRequest, iw: number): Recipe['imag
 export const REWORD_STRENGTHS = [0.15, 0.25, 0.35, 0.5] as const;
 
 /**
- * What a model with a picture embedding makes of pictures: an image prompt and the words share it, iw to 1; a
- * variation and a blend are of the pictures alone.
+ * What a model with a picture embedding makes of pictures: an image prompt and the words share it, iw to 1; an image
+ * prompt without words, a variation and a blend are of the pictures alone.
  * @throws UserError('no-reword') where the model has none
  */
 const meaningOf = (
-  { action, image, reword, count }: RenderRequest,
+  { action, image, reword, count, parts }: RenderRequest,
   iw: number,
   card: ModelCard,
 ): Recipe['meaning'] => {
@@ -194,7 +198,8 @@ const meaningOf = (
   if (!card.pictureEmbedding) return undefined;
   switch (action) {
     case 'imagine':
-      return image === undefined || iw === 0 ? undefined : { text: rounded(1 / (1 + iw)) };
+      if (image === undefined || iw === 0) return undefined;
+      return { text: parts.some(({ text }) => text.trim() !== '') ? rounded(1 / (1 + iw)) : 0 };
     case 'blend':
     case 'vary-strong':
       return { text: 0 };

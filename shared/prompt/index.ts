@@ -51,6 +51,8 @@ export interface ParseOptions {
   /** A member's settings. */
   defaults?: Params | undefined;
   maxPermutations?: number | undefined;
+  /** Whether a LoRA may be used here, by its name; all may where it is left out. */
+  mayUseLora?: ((name: string) => boolean) | undefined;
 }
 
 /** Rounds of mending: each may uncover what the last one hid (words after a parameter, then their links). */
@@ -149,6 +151,7 @@ const readOne = (
   const { loras, findings: foreign } = readLoras(
     [...asked, ...tags.filter(({ span }) => span.start < end)],
     card,
+    options.mayUseLora,
   );
   if (loras.length > 0) typed.params.loras = loras;
   const params = withDefaults(typed, options);
@@ -174,7 +177,10 @@ const readOne = (
 };
 
 /** Settings under what was typed, brought into the range of the model: nobody typed them here, so no problem. */
-const withDefaults = ({ params }: Typed, { defaults, models, defaultModel }: ParseOptions): Params => {
+const withDefaults = (
+  { params }: Typed,
+  { defaults, models, defaultModel, mayUseLora }: ParseOptions,
+): Params => {
   if (defaults === undefined) return params;
   const card = models?.get(params.model ?? defaults.model ?? defaultModel ?? '');
   const merged: Record<string, unknown> = { ...params };
@@ -184,7 +190,7 @@ const withDefaults = ({ params }: Typed, { defaults, models, defaultModel }: Par
     const value = defaults[spec.field];
     if (value === undefined || value === false || !own.supported) continue;
     if (spec.name === 'lora') {
-      const fitting = fittingLoras(defaults.loras, card);
+      const fitting = fittingLoras(defaults.loras, card, mayUseLora);
       if (fitting.length > 0) merged['loras'] = fitting;
       continue;
     }

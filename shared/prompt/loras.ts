@@ -26,6 +26,9 @@ export interface TypedLora {
   print(name: string, weight: string): string;
 }
 
+/** Whether a LoRA of this name may be used where the prompt is typed. */
+export type MayUse = (name: string) => boolean;
+
 const TAG = /<\s*(?:lora|lyco)\s*:\s*([^<>:]*?)\s*(?::\s*([^<>]*?)\s*)?>/giu;
 
 /** Takes the tags out of a clean line; what is left is a clean line again. */
@@ -67,15 +70,17 @@ export const readLoraWord = (word: string, start: number, end: number): TypedLor
 /**
  * The LoRAs that were asked for, as the chosen model can take them; the last of several of one name wins.
  * @param card of the model; undefined: any name is taken
+ * @param mayUse whether a LoRA may be used here
  */
 export const readLoras = (
   typed: readonly TypedLora[],
   card: ModelCard | undefined,
+  mayUse: MayUse = () => true,
 ): { loras: LoraWish[]; findings: Finding[] } => {
   const loras = new Map<string, LoraWish>();
   const findings: Finding[] = [];
   for (const one of typed) {
-    const read = readOne(one, card);
+    const read = readOne(one, card, mayUse);
     if ('code' in read) findings.push(read);
     else {
       loras.delete(read.name);
@@ -92,6 +97,7 @@ export const readLoras = (
 const readOne = (
   { name, weight, span, print }: TypedLora,
   card: ModelCard | undefined,
+  mayUse: MayUse,
 ): LoraWish | Finding => {
   const gone: Edit[] = [{ ...span, text: ' ' }];
   const parameter = '--lora';
@@ -99,7 +105,12 @@ const readOne = (
   if (card && card.base === undefined)
     return { code: 'lora-model', ...span, params: { parameter, model: card.name }, edits: gone };
   const known = findAdapter(card?.loras, name);
-  const fitting = card?.loras?.filter((lora) => fits(lora, card.base)).map((lora) => lora.name) ?? [];
+  const fitting =
+    card?.loras?.filter((lora) => fits(lora, card.base) && mayUse(lora.name)).map((lora) => lora.name) ?? [];
+  if (!mayUse(known?.name ?? name) && (known !== undefined || card === undefined)) {
+    const params = { parameter, value: known?.name ?? shown, loras: fitting.slice(0, 25).join(', ') || '–' };
+    return { code: 'lora-denied', ...span, params, edits: gone };
+  }
   if (card ? !known : !ADAPTER_NAME.test(name) && name !== '') {
     const near = nearest(name.toLowerCase(), fitting) ?? (fitting.length === 1 ? fitting[0] : undefined);
     const suggestion = near === undefined ? undefined : print(near, weight);
@@ -142,9 +153,13 @@ const readOne = (
   return { name: exact, weight: Math.round(number * 1e4) / 1e4 + 0 };
 };
 
-/** Of LoRAs that nobody typed here, those that the model takes. */
-export const fittingLoras = (loras: readonly LoraWish[] = [], card: ModelCard | undefined): LoraWish[] =>
+/** Of LoRAs that nobody typed here, those that the model takes and the place allows. */
+export const fittingLoras = (
+  loras: readonly LoraWish[] = [],
+  card: ModelCard | undefined,
+  mayUse: MayUse = () => true,
+): LoraWish[] =>
   loras.filter(({ name }) => {
     const known = findAdapter(card?.loras, name);
-    return known !== undefined && fits(known, card?.base);
+    return known !== undefined && fits(known, card?.base) && mayUse(known.name);
   });

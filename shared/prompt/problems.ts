@@ -26,6 +26,7 @@ export const PROBLEM_CODES = [
   'unknown-lora',
   'lora-base',
   'lora-model',
+  'lora-denied',
   'too-many-loras',
   'parameter-before-text',
   'bad-link',

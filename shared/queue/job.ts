@@ -146,6 +146,8 @@ export const renderResultSchema = z.strictObject({
   safety: z.enum(SAFETIES).optional(),
   /** Whether a model of this worker can reword it. */
   reword: z.boolean().optional(),
+  /** False where its model paints whole pictures only: no region, no zoom, no pan. */
+  repaints: z.boolean().optional(),
   /** Size of the file that is shown, pixels. */
   width: z.int(),
   height: z.int(),

@@ -86,9 +86,7 @@ const SCENES: Readonly<Record<string, Scene>> = {
       ['a fox in a meadow', 'a castle by the lake'].map((subject) => `${subject} --sref ${code}`),
     ),
   ),
-  lora: each(
-    ...[0, 0.5, 1].map((weight) => `a castle by the lake, blueprint --lora blueprint:${weight}`),
-  ),
+  lora: each(...[0, 0.5, 1].map((weight) => `a castle by the lake, blueprint --lora blueprint:${weight}`)),
   scheduler: each(`${FOX} --sampler dpmpp-2m`, `${FOX} --sampler euler-a`, `${FOX} --sampler ddim`),
   vary: edits(FOX, { action: 'vary-subtle' }, { action: 'vary-strong' }),
   region: edits(FOX, {

@@ -30,6 +30,7 @@ const OWNER = ['owner'] as const;
 export const COMMANDS: readonly CommandRow[] = [
   { path: 'imagine', options: { prompt: 'a fox' }, may: EVERYBODY },
   { path: 'blend', options: { image1: '$picture', image2: '$picture' }, may: EVERYBODY },
+  { path: 'reword', options: { image: '$picture', should: 'a fox at night' }, may: EVERYBODY },
   { path: 'compare', options: { prompt: 'a fox', samplers: 'ddim, euler' }, may: EVERYBODY },
   { path: 'describe', options: { image: '$picture' }, may: EVERYBODY },
   { path: 'shorten', options: { prompt: 'a very red fox' }, may: EVERYBODY },

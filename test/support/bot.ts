@@ -9,6 +9,7 @@ import {
   type PlaygroundOptions,
   startPlayground,
 } from '../../playground/index.ts';
+import type { LoraCard } from '../../shared/picture/lora.ts';
 import type { DeliverJob, ModelCard, RenderRequest } from '../../shared/queue/job.ts';
 import { deliverId, renderId, renderRequestSchema } from '../../shared/queue/job.ts';
 import { openQueues, type Queues } from '../../shared/queue/queue.ts';
@@ -81,6 +82,8 @@ export interface SceneOptions {
   worker?: boolean;
   /** Installed beside pocket. */
   models?: readonly ModelCard[];
+  /** Installed where they paint. */
+  loras?: readonly LoraCard[];
 }
 
 /**
@@ -120,9 +123,11 @@ export async function openScene(options: SceneOptions = {}): Promise<Scene> {
   ]);
   const say = async () => {
     if (options.worker !== false)
-      await announce(redis.client, { id: 'test', models: [pocket, ...(options.models ?? [])] }).catch(
-        () => undefined,
-      );
+      await announce(redis.client, {
+        id: 'test',
+        models: [pocket, ...(options.models ?? [])],
+        ...(options.loras ? { loras: [...options.loras] } : {}),
+      }).catch(() => undefined);
   };
   await say();
   const timer = setInterval(say, REPEAT_MS);

@@ -3,16 +3,20 @@ import { withRecipe } from '../../shared/picture/png.ts';
 import { fileName, presentFailure, presentResult } from '../../shared/picture/present.ts';
 import type { Recipe } from '../../shared/picture/recipe.ts';
 import { resolveRecipe } from '../../shared/picture/resolve.ts';
-import type { DeliverJob, RenderResult } from '../../shared/queue/job.ts';
+import type { DeliverJob, ModelCard, RenderResult } from '../../shared/queue/job.ts';
 import { keys } from '../../shared/queue/redis.ts';
 import { openDiscord } from '../../worker/deliver/discord.ts';
 import { pocket, type Scene } from './bot.ts';
 
 /** What a worker does at the end, without the painting: recipe kept, message edited, recipe in the file. */
-export async function finish(scene: Scene, jobId: string): Promise<{ messageId: string; recipe: Recipe }> {
+export async function finish(
+  scene: Scene,
+  jobId: string,
+  card: ModelCard = pocket,
+): Promise<{ messageId: string; recipe: Recipe }> {
   const { job, token, messageId } = await jobOf(scene, jobId);
   const { render, deliver } = job;
-  const recipe = resolveRecipe(render, pocket);
+  const recipe = resolveRecipe(render, card);
   await scene.redis.client.set(keys.recipe(jobId), JSON.stringify(recipe));
   const { width, height, count } = recipe;
   const png = await sharp({ create: { width, height, channels: 3, background: '#886644' } })

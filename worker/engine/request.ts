@@ -37,7 +37,12 @@ export function checkRequest(request: GenerateRequest, info: ModelInfo, vae: Vae
       throw badRequest(`strength ${init.strength} must lie between 0 and 1`);
     if (!init.image && !init.latents && !init.images?.length)
       throw badRequest('init needs an image or latents');
-    for (const image of [init.image, ...(init.images ?? [])])
+    const { images = [], weights } = init;
+    if (weights && (weights.length !== images.length || weights.some((weight) => !(weight > 0))))
+      throw badRequest(
+        `weights of ${weights.join(', ')} for ${images.length} init images: one each, above 0, is needed`,
+      );
+    for (const image of [init.image, ...images])
       if (image) checkPicture('the init image', image, width, height);
     const size = (vae.channels * height * width) / vae.factor ** 2;
     for (const latent of init.latents ?? []) {

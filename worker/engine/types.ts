@@ -89,6 +89,8 @@ export interface GenerateRequest {
     /** Of the request's size; several are blended as latents. */
     readonly image?: Picture;
     readonly images?: readonly Picture[];
+    /** Of `images`, one each, above 0; all alike where left out. */
+    readonly weights?: readonly number[];
     /** Final latents of former pictures (GenerateResult.latents): one for all, or one each. */
     readonly latents?: readonly Float32Array[];
     /** 0..1: how much of the schedule is run again. */

@@ -3,7 +3,8 @@
  * there by hand or by `dreamgrid loras add`, and those that a model brings in folders of its own
  * (`models/pocket/loras/`). `<name>.json` beside a file overrules what is read out of it.
  */
-import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 import {
@@ -42,7 +43,7 @@ export interface AdapterStore {
 }
 
 /** What may stand in `<name>.json`: everything but name and content. */
-export const sidecarSchema = loraCardSchema.omit({ name: true, sha256: true }).partial();
+export const sidecarSchema = loraCardSchema.omit({ name: true, sha256: true, tensors: true }).partial();
 export type Sidecar = z.infer<typeof sidecarSchema>;
 
 interface Known {
@@ -127,11 +128,26 @@ async function read(kind: AdapterKind, file: string): Promise<InstalledAdapter<L
   if (!ADAPTER_NAME.test(name)) throw new Error(`${file}: give it a name with letters or digits.`);
   const index = await readSafetensors(file);
   const { sha256, bytes } = await hashFile(file);
+  const tensors = kind === 'loras' ? await hashTensors(file) : undefined;
   const beside = await readSidecar(sidecarOf(file));
   const told: { base?: BaseName | undefined } =
     kind === 'loras' ? describeLora(index) : describeEmbedding(index);
-  const card = { words: [], weight: 1, ...told, ...beside, name, sha256 };
+  const card = { words: [], weight: 1, ...told, ...beside, name, sha256, ...(tensors ? { tensors } : {}) };
   return { file, bytes, card: loraCardSchema.parse(card) };
+}
+
+/** sha256 of a .safetensors file's bytes behind its header, whose length stands in the first eight. */
+async function hashTensors(file: string): Promise<string> {
+  const handle = await open(file);
+  try {
+    const { buffer } = await handle.read(Buffer.alloc(8), 0, 8, 0);
+    const start = 8 + Number(buffer.readBigUInt64LE());
+    const hash = createHash('sha256');
+    for await (const chunk of handle.createReadStream({ start, autoClose: false })) hash.update(chunk);
+    return hash.digest('hex');
+  } finally {
+    await handle.close();
+  }
 }
 
 /** @throws Error in one line where it is no JSON, or says what nobody can mean */

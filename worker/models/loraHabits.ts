@@ -18,6 +18,7 @@ export interface Habits {
   steps?: number;
   guidance?: number;
   scheduler?: string;
+  spacing?: 'trailing';
 }
 
 export function describeLora(index: TensorFile): Habits {
@@ -76,18 +77,24 @@ function frequencies(text: string | undefined): Map<string, number> {
 
 /**
  * LoRAs that make a model quick are known by name and title alone; steps stand there too (`Lightning 8-step`).
- * Numbers: the publishers' model cards.
+ * Numbers: the publishers' model cards. Lightning, Hyper and Turbo are distilled at the last timestep of each stretch,
+ * which is diffusers' `timestep_spacing: trailing`; a model's own folder mostly says `leading`.
  */
-function speedOf({ file, metadata }: TensorFile): Pick<Habits, 'steps' | 'guidance' | 'scheduler'> {
+function speedOf({
+  file,
+  metadata,
+}: TensorFile): Pick<Habits, 'steps' | 'guidance' | 'scheduler' | 'spacing'> {
   const title = metadata['modelspec.title'] ?? metadata['ss_output_name'] ?? '';
   const name = `${file.replace(/^.*[/\\]/, '')} ${title}`.toLowerCase();
   const steps = Number(/(\d{1,2})[-_ ]?steps?(?![a-z])/.exec(name)?.[1] ?? Number.NaN);
+  const spacing = 'trailing' as const;
   const some = (usual: number): number => (Number.isNaN(steps) ? usual : steps);
   if (/(^|[^a-z])lcm([^a-z]|$)/.test(name))
     return { steps: some(6), guidance: 1.5, scheduler: 'LCMScheduler' };
-  if (/lightning/.test(name)) return { steps: some(8), guidance: 1, scheduler: 'EulerDiscreteScheduler' };
-  if (/hyper[-_ ]?sd/.test(name)) return { steps: some(8), guidance: 1, scheduler: 'DDIMScheduler' };
+  if (/lightning/.test(name))
+    return { steps: some(8), guidance: 1, scheduler: 'EulerDiscreteScheduler', spacing };
+  if (/hyper[-_ ]?sd/.test(name)) return { steps: some(8), guidance: 1, scheduler: 'DDIMScheduler', spacing };
   if (/(^|[^a-z])turbo([^a-z]|$)/.test(name))
-    return { steps: some(8), guidance: 1.5, scheduler: 'EulerAncestralDiscreteScheduler' };
+    return { steps: some(8), guidance: 1.5, scheduler: 'EulerAncestralDiscreteScheduler', spacing };
   return {};
 }

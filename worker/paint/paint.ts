@@ -1,5 +1,5 @@
 import { type Edit, frameOf, isEdit, paintable } from '../../shared/picture/frame.ts';
-import { lineage, type Recipe } from '../../shared/picture/recipe.ts';
+import { lineage, type Recipe, sharesOf } from '../../shared/picture/recipe.ts';
 import { engineSettings } from '../../shared/picture/resolve.ts';
 import { pictureKeys, type Store } from '../../shared/picture/store.ts';
 import { styledParts } from '../../shared/picture/style.ts';
@@ -63,7 +63,7 @@ async function paintUnchecked(
     case 'blend': {
       if (recipe.meaning && recipe.blend) {
         const pictures = await Promise.all(recipe.blend.map(({ key }) => storedPicture(deps, key)));
-        return paintMeaning(deps, model, recipe, pictures, options);
+        return paintMeaning(deps, model, recipe, pictures, options, sharesOf(recipe.blend));
       }
       const init = await blendInit(deps, recipe, engineSettings(recipe).strength ?? 1);
       return generate(deps, model, recipe, init, options);
@@ -84,8 +84,7 @@ async function paintUnchecked(
       return generate(deps, model, recipe, init, options);
     }
     case 'reword': {
-      const { picture } = await parentStart(deps, recipe, options);
-      return paintMeaning(deps, model, recipe, [picture], options);
+      return paintMeaning(deps, model, recipe, [await rewordedPicture(deps, recipe, options)], options);
     }
     case 'upscale-subtle': {
       const start = await parentStart(deps, recipe, options);
@@ -214,12 +213,12 @@ function paintMeaning(
   recipe: Recipe,
   pictures: readonly Pixels[],
   options: PaintOptions,
+  shares: readonly number[] = pictures.map(() => 1 / pictures.length),
 ): Promise<Painting> {
   const { text, layout, reword } = recipe.meaning ?? { text: 0 };
-  const share = (1 - text) / pictures.length;
   return generate(deps, model, recipe, undefined, options, undefined, {
     pictures,
-    weights: pictures.map(() => share),
+    weights: shares.map((share) => (1 - text) * share),
     text,
     ...(layout ? { keepLayout: true } : {}),
     ...(reword ? { reword } : {}),
@@ -233,6 +232,14 @@ const meaningOf = (meaning: AskedMeaning, i: number): AskedMeaning =>
   meaning.reword
     ? { ...meaning, reword: { ...meaning.reword, strengths: [meaning.reword.strengths[i] ?? 0] } }
     : meaning;
+
+/** The picture that a rewording starts from: an upload, or one of ours. */
+export const rewordedPicture = async (
+  deps: PaintDeps,
+  recipe: Recipe,
+  options: PaintOptions = {},
+): Promise<Pixels> =>
+  recipe.image ? storedPicture(deps, recipe.image.key) : (await parentStart(deps, recipe, options)).picture;
 
 /** As it was given, whatever its size: what it shows does not depend on it. */
 async function storedPicture({ store }: PaintDeps, key: string): Promise<Pixels> {
@@ -253,7 +260,10 @@ function engineRequests(recipe: Recipe): PaintRequest[] {
     width: recipe.width,
     height: recipe.height,
     steps: recipe.steps,
-    scheduler: { name: recipe.scheduler },
+    scheduler: {
+      name: recipe.scheduler,
+      ...(recipe.spacing ? { config: { timestep_spacing: recipe.spacing } } : {}),
+    },
     stop: recipe.stop,
     tile: recipe.tile,
     ...(recipe.draft ? { decoder: 'tiny' as const } : {}),

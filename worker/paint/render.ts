@@ -3,6 +3,7 @@ import type { Recipe } from '../../shared/picture/recipe.ts';
 import { resolveRecipe } from '../../shared/picture/resolve.ts';
 import { waitingFor } from '../../shared/picture/retryingStore.ts';
 import { pictureKeys, type StoreAwayError } from '../../shared/picture/store.ts';
+import { repaintsParts } from '../../shared/picture/wayOfPainting.ts';
 import {
   parseRender,
   type RenderRequest,
@@ -19,7 +20,7 @@ import { EngineFailure } from '../process/engineProcess.ts';
 import type { StepNews } from '../process/protocol.ts';
 import { worded } from './blend.ts';
 import { composeGrid, encodePng } from './grid.ts';
-import { type PaintDeps, type Painting, paint, storePainting } from './paint.ts';
+import { type PaintDeps, type Painting, paint, rewordedPicture, storePainting } from './paint.ts';
 import { type SafetySwitch, strictest } from './safety.ts';
 
 /** One render job. Jobs run at least once, so all of it may happen again: what is stored is not painted twice. */
@@ -69,11 +70,11 @@ export async function render(
 
   const model = deps.model(request.model);
   if (!model) throw new PermanentError('no-model', { model: request.model });
-  const recipe = await worded(deps, model, resolved(deps, request, model), options.signal).catch(
-    (error: unknown) => {
-      throw explain(error, deps.deadlineS, request.model);
-    },
-  );
+  const wish = resolved(deps, request, model);
+  const start = () => rewordedPicture(deps, wish, { signal: options.signal });
+  const recipe = await worded(deps, model, wish, start, options.signal).catch((error: unknown) => {
+    throw explain(error, deps.deadlineS, request.model);
+  });
   options.onRecipe?.(recipe);
   const safety = strictest(deps.safety ?? 'off', request.safety);
   const shy = safety !== 'off' && hasChecker(model);
@@ -89,7 +90,7 @@ export async function render(
   });
 
   await stopIfCancelled(deps.redis, jobId);
-  const result = await storeResult(deps, jobId, recipe, painting, safety);
+  const result = await storeResult(deps, jobId, recipe, painting, safety, model.manifest.family);
   await faultPoint('after-store');
   await keep(deps, jobId, recipe);
   await recordPace(deps.redis, recipe.model, request.action, options.ownMs?.(painting.ms) ?? painting.ms);
@@ -122,6 +123,7 @@ async function storeResult(
   recipe: Recipe,
   painting: Painting,
   safety: SafetySwitch,
+  family: string,
 ): Promise<RenderResult> {
   const { pictures, flagged = [] } = painting;
   const stored = await storePainting(store, jobId, recipe, painting);
@@ -136,6 +138,7 @@ async function storeResult(
     ...(grid ? { grid } : {}),
     ...(flagged.length > 0 && safety !== 'off' ? { flagged, safety } : {}),
     ...(rewords ? { reword: true } : {}),
+    ...(repaintsParts(family) ? {} : { repaints: false }),
     width: shown.width,
     height: shown.height,
     paintMs: Math.round(painting.ms),

@@ -34,7 +34,13 @@ export type PaintRequest = Omit<
   /** By file: the child reads them. For all pictures. */
   loras?: readonly { file: string; sha256: string; weight: number }[];
   embeddings?: readonly { token: string; file: string; sha256: string }[];
-  init?: { image?: Pixels; images?: readonly Pixels[]; latents?: readonly Float32Array[]; strength: number };
+  init?: {
+    image?: Pixels;
+    images?: readonly Pixels[];
+    weights?: readonly number[];
+    latents?: readonly Float32Array[];
+    strength: number;
+  };
   /** Of the request's size: 255 = painted anew, 0 = kept, between = kept at first (see the engine's softMask). */
   mask?: Uint8Array;
   meaning?: Omit<Meaning, 'pictures'> & { readonly pictures: readonly Pixels[] };

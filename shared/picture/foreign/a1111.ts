@@ -1,4 +1,4 @@
-import { type Evidence, type Foreign, lorasIn, sizeFrom, toForeign } from './foreign.ts';
+import { type Evidence, type Foreign, HASH, hashed, lorasIn, sizeFrom, toForeign } from './foreign.ts';
 import { samplerNamed } from './sampler.ts';
 
 /**
@@ -56,7 +56,7 @@ export function readParameters(whole: string): Foreign | undefined {
     sampler: samplerNamed(fields.get('sampler'), schedule),
     scheduler: schedule,
     model: fields.get('model'),
-    loras: lorasIn(prompt),
+    loras: hashed(lorasIn(prompt), hashesIn(settings)),
   });
 }
 
@@ -84,6 +84,27 @@ function readFields(settings: string): Map<string, string> {
     if (!fields.has(name)) fields.set(name, (match[2] as string).replace(/^"|"$/g, '').trim());
   }
   return fields;
+}
+
+/**
+ * By lower-case name. `Lora hashes: "a: 1a2b…, b: …"` is of the tensors alone; `Hashes: {"lora:a": "1a2b…"}`, of
+ * Civitai's extension, of the whole file.
+ */
+function hashesIn(settings: string): Map<string, string> {
+  const line = settings.slice(0, MAX_FIELDS);
+  const [, list = ''] = /Lora hashes: ?"([^"\n]{0,5000})"/.exec(line) ?? [];
+  const [, object = ''] = /(?:^|[,\n] ?)Hashes: ?\{([^{}\n]{0,5000})\}/.exec(line) ?? [];
+  const named = [
+    ...list.split(',').map((pair) => /^(.{1,200}): *(\w+)$/.exec(pair.trim())),
+    ...object.split(',').map((pair) => /^"lora:(.{1,200}?)": *"(\w+)"$/i.exec(pair.trim())),
+  ];
+  return new Map(
+    named.flatMap((match) => {
+      const [, name = '', word = ''] = match ?? [];
+      const [, hash] = HASH.exec(word) ?? [];
+      return hash === undefined ? [] : [[name.trim().toLowerCase(), hash.toLowerCase()] as const];
+    }),
+  );
 }
 
 const toolOf = (fields: ReadonlyMap<string, string>): string => {

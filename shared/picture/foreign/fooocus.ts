@@ -60,5 +60,8 @@ const lorasOf = (said: JsonObject): Lora[] => {
     const [, file, weight] = /^(.{1,200}?) ?: ?(-?[\d.]{1,10})$/.exec(value) ?? [];
     return file === undefined ? [] : loraFrom(file, weight);
   });
-  return [...list.flatMap((item) => (Array.isArray(item) ? loraFrom(item[0], item[1]) : [])), ...keyed];
+  return [
+    ...list.flatMap((item) => (Array.isArray(item) ? loraFrom(item[0], item[1], item[2]) : [])),
+    ...keyed,
+  ];
 };

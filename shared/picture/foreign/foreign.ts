@@ -26,6 +26,8 @@ export interface Foreign {
 export interface Lora {
   name: string;
   weight?: number;
+  /** The first hex digits of a sha256: of the file, or of its tensors alone. */
+  hash?: string;
 }
 
 export type JsonObject = Readonly<Record<string, unknown>>;
@@ -121,14 +123,30 @@ export function sizeFrom(value: unknown): { width?: string; height?: string } {
   return width === undefined || height === undefined ? {} : { width, height };
 }
 
-export const loraFrom = (name: unknown, weight: unknown): Lora[] => {
+/** @param hash where the program gives one */
+export const loraFrom = (name: unknown, weight: unknown, hash?: unknown): Lora[] => {
   const text = clean(name).slice(0, MAX_NAME);
   const number = typeof weight === 'string' && /^-?\d*\.?\d+$/.test(weight) ? Number(weight) : weight;
   if (text === '' || text === 'None') return [];
+  const [, digits] = HASH.exec(typeof hash === 'string' ? hash.trim() : '') ?? [];
   return [
-    { name: text, ...(typeof number === 'number' && Number.isFinite(number) ? { weight: number } : {}) },
+    {
+      name: text,
+      ...(typeof number === 'number' && Number.isFinite(number) ? { weight: number } : {}),
+      ...(digits === undefined ? {} : { hash: digits.toLowerCase() }),
+    },
   ];
 };
+
+/** With the hash that the file gives for a LoRA's name; two programs write `lora:name`. */
+export const hashed = (loras: readonly Lora[], hashes: ReadonlyMap<string, string>): Lora[] =>
+  loras.map((lora) => {
+    const hash = hashes.get(lora.name.toLowerCase());
+    return hash === undefined ? lora : { ...lora, hash };
+  });
+
+/** Shorter ones than eight digits would take strangers for each other. */
+export const HASH = /^(?:0x)?([0-9a-f]{8,64})$/i;
 
 /** `<lora:name:0.8>` among the words. */
 export const lorasIn = (text: string): Lora[] =>

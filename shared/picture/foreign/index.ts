@@ -35,7 +35,11 @@ const PROGRAMS: readonly ((evidence: Evidence) => Foreign | undefined)[] = [
  */
 export async function inspectPicture(bytes: Uint8Array): Promise<Foreign | undefined> {
   const recipe = readRecipe(bytes);
-  if (!recipe) return readForeign(bytes);
+  if (!recipe) {
+    const found = await readForeign(bytes);
+    const loras = found?.loras?.map(({ hash: _, ...lora }) => lora);
+    return found && { ...found, ...(loras ? { loras } : {}) };
+  }
   return fromRecipe(recipe, (await readMetadata(bytes)).texts.get('parameters'));
 }
 

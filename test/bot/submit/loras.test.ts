@@ -1,5 +1,11 @@
 import { expect, it } from 'vitest';
-import { installedLoras, permitted, readLoraList, usableLoras } from '../../../bot/submit/loras.ts';
+import {
+  completeLoras,
+  installedLoras,
+  permitted,
+  readLoraList,
+  usableLoras,
+} from '../../../bot/submit/loras.ts';
 import type { LoraCard } from '../../../shared/picture/lora.ts';
 import { card } from '../../shared/prompt/models.ts';
 
@@ -41,5 +47,38 @@ it('takes what another program names where it is here, by its file and within ou
       { name: 'ink', weight: 0.8 },
     ],
     missing: ['detail tweaker'],
+    denied: [],
   });
+});
+
+it('knows a LoRA by the hash of its file or of its tensors, whatever it is called there', () => {
+  const cards = [
+    { ...lora('pixelart', 'sd1'), sha256: 'a1'.repeat(32), tensors: 'b2'.repeat(32) },
+    lora('ink', 'sd1'),
+  ];
+  const named = [
+    { name: 'pixel art xyz', weight: 0.5, hash: 'b2b2b2b2b2b2' },
+    { name: 'ink' },
+    { name: 'ink2', hash: 'c3c3c3c3c3' },
+  ];
+  expect(installedLoras(named, cards, (name) => name !== 'ink')).toEqual({
+    loras: [{ name: 'pixelart', weight: 0.5 }],
+    missing: ['ink2'],
+    denied: ['ink'],
+  });
+  expect(installedLoras([{ name: 'x', hash: 'a1a1a1a1a1' }], cards).loras).toEqual([
+    { name: 'pixelart', weight: 0.8 },
+  ]);
+});
+
+it('completes the last name of a list, keeps a weight, and offers what Discord can take back', () => {
+  const cards = [{ ...lora('pixelart', 'sd1'), words: ['8 bit'] }, lora('ink', 'sd1')];
+  const values = (typed: string) => completeLoras(typed, cards).map(({ value }) => value);
+  expect(values('')).toEqual(['pixelart:0.8', 'ink:0.8']);
+  expect(values('PIX')).toEqual(['pixelart:0.8']);
+  expect(values('8 b')).toEqual(['pixelart:0.8']);
+  expect(values('ink:0.5')).toEqual(['ink:0.5']);
+  expect(values('ink:0.5, ')).toEqual(['ink:0.5, pixelart:0.8', 'ink:0.5, ink:0.8']);
+  expect(values(`${'x'.repeat(95)}:1, p`)).toEqual([]);
+  expect(completeLoras('p', cards)[0]?.name).toBe('pixelart:0.8 · 8 bit');
 });

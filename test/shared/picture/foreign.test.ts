@@ -167,6 +167,13 @@ describe('AUTOMATIC1111 and those who write as it does', () => {
       model: 'dreamy_v8',
       loras: [{ name: 'emoji', weight: 0.8 }, { name: 'fine' }],
     });
+    const named = await of(
+      'Lora hashes: "emoji: 1A2B3C4D5E6F, other: 99", Hashes: {"model": "aabbccddee", "lora:fine": "0123456789"}',
+    );
+    expect(named?.loras).toEqual([
+      { name: 'emoji', weight: 0.8, hash: '1a2b3c4d5e6f' },
+      { name: 'fine', hash: '0123456789' },
+    ]);
     expect(await of('Seed: -1')).not.toHaveProperty('seed');
   });
 

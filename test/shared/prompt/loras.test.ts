@@ -106,6 +106,20 @@ describe('LoRAs in a prompt', () => {
     });
   });
 
+  it('that may not be used here are no others’, and nobody is led to them', () => {
+    const mayUseLora = (name: string) => name !== 'pixelart';
+    expect(wrong('x <lora:PixelArt:0.5>', { mayUseLora })).toMatchObject({
+      code: 'lora-denied',
+      params: { value: 'pixelart', loras: 'oil-v2.1' },
+      fixed: 'x',
+    });
+    const near = wrong('x <lora:pixlart:0.5>', { mayUseLora });
+    expect(near).toMatchObject({ code: 'unknown-lora', params: { loras: 'oil-v2.1' } });
+    expect(near.suggestion ?? '').not.toContain('pixelart');
+    const defaults = { loras: [{ name: 'pixelart', weight: 0.5 }] };
+    expect(read('x', { defaults, mayUseLora })[0]!.params.loras).toBeUndefined();
+  });
+
   it('have weights between -2 and 2', () => {
     expect(wrong('x <lora:pixelart:3>')).toMatchObject({
       code: 'out-of-range',

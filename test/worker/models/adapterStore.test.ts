@@ -1,8 +1,11 @@
-import { copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { adapterNameOf } from '../../../shared/picture/lora.ts';
+import { parametersText } from '../../../shared/picture/png.ts';
+import { recipeSchema } from '../../../shared/picture/recipe.ts';
 import { resolveRecipe } from '../../../shared/picture/resolve.ts';
 import type { ModelCard, RenderRequest } from '../../../shared/queue/job.ts';
 import { adapterCommands } from '../../../worker/cli/loraStore.ts';
@@ -27,7 +30,11 @@ describe('LoRAs beside the models', () => {
     await copyFile(kohya, file);
     await store.refresh();
     expect(store.loras[0]!.card).toMatchObject({ name: 'Pixel-Art-v2-', base: 'sd1', weight: 1, words: [] });
-    const { sha256 } = store.loras[0]!.card;
+    const { sha256, tensors } = store.loras[0]!.card;
+    const bytes = await readFile(file);
+    const body = bytes.subarray(8 + Number(bytes.readBigUInt64LE()));
+    expect(sha256).toBe(createHash('sha256').update(bytes).digest('hex'));
+    expect(tensors).toBe(createHash('sha256').update(body).digest('hex'));
     expect(store.find('loras', 'pixel-art-v2-', sha256)).toBe(file);
     expect(store.find('loras', 'pixel-art-v2-', '0'.repeat(64))).toBeUndefined();
     await writeFile(file.replace('.safetensors', '.json'), '{"weight":0.7,"words":["pixel art"]}');
@@ -102,8 +109,16 @@ describe('LoRAs beside the models', () => {
       guidance: 1.5,
       scheduler: 'LCMScheduler',
     });
-    expect(of('sdxl_lightning_4step_lora.safetensors')).toMatchObject({ steps: 4, guidance: 1 });
-    expect(of('Hyper-SD15-8steps-lora.safetensors')).toMatchObject({ steps: 8, guidance: 1 });
+    expect(of('sdxl_lightning_4step_lora.safetensors')).toMatchObject({
+      steps: 4,
+      guidance: 1,
+      spacing: 'trailing',
+    });
+    expect(of('Hyper-SD15-8steps-lora.safetensors')).toMatchObject({
+      steps: 8,
+      guidance: 1,
+      spacing: 'trailing',
+    });
     expect(of('falcon.safetensors').steps).toBeUndefined();
     expect(of('x.safetensors', { 'dreamgrid.weight': '0.75' }).weight).toBe(0.75);
     expect(of('x.safetensors', { 'dreamgrid.weight': '7' })).not.toHaveProperty('weight');
@@ -127,6 +142,17 @@ describe('a recipe', () => {
         steps: 6,
         guidance: 1.5,
         scheduler: 'LCMScheduler',
+      },
+      {
+        name: 'lightning',
+        sha256,
+        base: 'sd1',
+        words: [],
+        weight: 1,
+        steps: 4,
+        guidance: 1,
+        scheduler: 'EulerDiscreteScheduler',
+        spacing: 'trailing',
       },
     ],
     embeddings: [{ name: 'EasyNegative', sha256 }],
@@ -164,6 +190,12 @@ describe('a recipe', () => {
   it('has the steps that a LoRA for few steps wants', () => {
     const recipe = resolveRecipe(request({ loras: [{ name: 'lcm', weight: 1 }] }), own);
     expect(recipe).toMatchObject({ steps: 6, guidance: 1.5, scheduler: 'LCMScheduler' });
+    expect(recipe).not.toHaveProperty('spacing');
+    const typed = { loras: [{ name: 'lightning', weight: 1 }], scheduler: 'ddim' };
+    const quick = resolveRecipe(request(typed), own);
+    expect(quick).toMatchObject({ steps: 4, scheduler: 'DDIMScheduler', spacing: 'trailing' });
+    expect(recipeSchema.parse(quick)).toEqual(quick);
+    expect(parametersText(quick)).toContain('Sampler: DDIMScheduler, Schedule type: SGM Uniform');
   });
 
   it('cannot be made of what is not there', () => {

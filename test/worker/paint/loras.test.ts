@@ -70,6 +70,8 @@ it('LoRAs and embeddings of a recipe', { timeout: 120_000 }, async () => {
   expect(again).toEqual({ pictures: first.pictures, prepared: [] });
   const { loras: _, embeddings: _none, ...bare } = recipe;
   expect((await paintOnce(adapters, bare)).pictures).not.toEqual(first.pictures);
+  const trailing = await paintOnce(adapters, { ...bare, spacing: 'trailing' });
+  expect(trailing.pictures).not.toEqual((await paintOnce(adapters, bare)).pictures);
   const gone = { ...recipe, loras: [{ name: 'pixelart', weight: 1, sha256: 'f'.repeat(64) }] };
   await expect(paintOnce(adapters, gone)).rejects.toMatchObject({
     code: 'adapter-gone',

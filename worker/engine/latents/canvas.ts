@@ -61,7 +61,7 @@ export async function makeCanvas(
     const draw = (count: number): Float32Array => generator.randn(count);
     if (init.latents) clean = init.latents[i] ?? init.latents[0]!;
     else if (init.image) clean = await vae.encode(init.image, draw);
-    else clean = await blended(vae, init.images!, draw);
+    else clean = await blended(vae, init.images!, init.weights, draw);
   }
   const noise = startNoise(request, generator, i, size);
   const x =
@@ -92,13 +92,16 @@ export async function makeCanvas(
 async function blended(
   vae: Vae,
   images: readonly Picture[],
+  weights: readonly number[] = images.map(() => 1),
   draw: (count: number) => Float32Array,
 ): Promise<Float32Array> {
   const all: Float32Array[] = [];
   for (const image of images) all.push(await vae.encode(image, draw));
-  const mean = sum(...all.map((latent) => [1 / all.length, latent] as const));
+  const total = weights.reduce((a, b) => a + b, 0);
+  const shares = weights.map((weight) => weight / total);
+  const mean = sum(...all.map((latent, i) => [shares[i]!, latent] as const));
   const spread = (values: Float32Array): number => Math.hypot(...chunked(values));
-  const usual = all.reduce((total, latent) => total + spread(latent), 0) / all.length;
+  const usual = all.reduce((length, latent, i) => length + shares[i]! * spread(latent), 0);
   return sum([usual / (spread(mean) || 1), mean]);
 }
 

@@ -7,9 +7,9 @@ import type { Generator } from '../latents/rng.ts';
 import { allFinite } from '../onnx/tensor.ts';
 import { planSchedule } from '../schedulers/index.ts';
 import type { Plan } from '../schedulers/plan.ts';
-import type { GenerateRequest } from '../types.ts';
+import type { GenerateRequest, Picture } from '../types.ts';
 import type { DecoderCondition, Painter, Shape } from './parts.ts';
-import { bareCanvas, type Course, guided, noiseCanvas, tell } from './stage.ts';
+import { bareCanvas, type Course, guided, type Looks, noiseCanvas, nothingToSee, tell } from './stage.ts';
 
 /** A picture on its way, with what it is to show. */
 interface Place {
@@ -85,7 +85,12 @@ export async function decode(
         index,
         shape,
       ),
-    () => tell(course, 'decoder', () => canvases.map(({ imagined }) => painter.preview(imagined(), shape))),
+    () =>
+      tell(
+        course,
+        'decoder',
+        looksOf(painter, shape, () => canvases.map(({ imagined }) => imagined())),
+      ),
   );
   course.stepMs.push(...ms);
   return canvases.map(({ x, imagined }, i) => {
@@ -93,6 +98,23 @@ export async function decode(
     if (!allFinite(sample)) throw notANumber(request.seeds[i]!, "the decoder's picture");
     return sample;
   });
+}
+
+/** What there is to see of samples that are not finished. */
+function looksOf(painter: Painter, shape: Shape, samples: () => Float32Array[]): Looks {
+  const { decodePreview } = painter;
+  return {
+    preview: () => (painter.preview ? samples().map((x0) => painter.preview!(x0, shape)) : []),
+    ...(decodePreview
+      ? {
+          decodePreview: async () => {
+            const pictures: Picture[] = [];
+            for (const x0 of samples()) pictures.push(await decodePreview(x0, shape));
+            return pictures;
+          },
+        }
+      : {}),
+  };
 }
 
 /** DDIM backwards (Song et al., 2020, 4.3), unguided: guidance has no way back. */
@@ -124,7 +146,7 @@ async function invert(
     [canvas],
     { plan, start: 0, calls, stop: calls, size, maxBatch: 1, signal: course.hooks.signal },
     (_batch, index) => ask(painter, [place], plan, index, shape),
-    () => tell(course, 'decoder', () => []),
+    () => tell(course, 'decoder', nothingToSee),
   );
   course.stepMs.push(...ms);
   if (!allFinite(canvas.x)) throw notANumber(request.seeds[0]!, 'the noise behind the picture');

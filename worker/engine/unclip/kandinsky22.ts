@@ -7,9 +7,9 @@ import { latentToRgb } from '../latents/preview.ts';
 import { fromPlanes, toPlanes } from '../latents/vae.ts';
 import { type Folder, number } from '../onnx/folder.ts';
 import type { Session } from '../onnx/session.ts';
-import type { LatentRgb, LoadOptions } from '../types.ts';
-import { makeNetwork } from './batchedSession.ts';
-import type { Meant, Painter } from './parts.ts';
+import type { LoadOptions } from '../types.ts';
+import { makeNetwork, type Network } from './batchedSession.ts';
+import type { Meant, Painter, Shape } from './parts.ts';
 
 export function makeKandinsky22(
   folder: Folder,
@@ -24,7 +24,6 @@ export function makeKandinsky22(
   const blocks = folder.config('movq_decoder')['block_out_channels'];
   const factor = 2 ** ((Array.isArray(blocks) ? blocks.length : 4) - 1);
   const channels = number(unet, 'in_channels', 4);
-  const rgb = latentRgb ?? grey(channels);
 
   return {
     network,
@@ -64,7 +63,18 @@ export function makeKandinsky22(
       const towards = inputs(meant.z);
       return guidance > 1 ? { towards, against: inputs(negativeOf(meant)) } : { towards };
     },
-    preview: (x0, { width, height }) => latentToRgb(rgb, x0, height, width),
+    ...(latentRgb
+      ? { preview: (x0, { width, height }) => latentToRgb(latentRgb, x0, height, width) }
+      : takesAnySize(decoder)
+        ? {
+            async decodePreview(x0, shape) {
+              const small = shrink(x0, shape, PREVIEW_SIDE);
+              const value = { data: small.data, dims: [channels, small.height, small.width] };
+              const [said] = await decoder.run([{ inputs: { latent_sample: value }, only: true }]);
+              return fromPlanes(said!['sample']!, small.width * factor, small.height * factor);
+            },
+          }
+        : {}),
     async finish(samples, { width, height }) {
       const pictures = [];
       for (const sample of samples) {
@@ -79,7 +89,33 @@ export function makeKandinsky22(
 
 const negativeOf = ({ z, negative }: Meant): Float32Array => negative ?? new Float32Array(z.length);
 
-/** Nothing is known of a MOVQ's channels: the first ones in grey say at least where things are. */
-const grey = (channels: number): LatentRgb => ({
-  factors: Array.from({ length: channels }, (_, i) => (i < 3 ? [0.3, 0.3, 0.3] : [0, 0, 0])),
-});
+/**
+ * No linear map is known for a MOVQ's channels, so its decoder itself shows a preview, of a latent no longer than this:
+ * at 768 px a ninth of the work.
+ */
+const PREVIEW_SIDE = 32;
+
+/** An export with its sizes fixed decodes nothing smaller. */
+const takesAnySize = ({ session }: Network): boolean =>
+  session.inputs
+    .get('latent_sample')
+    ?.shape.slice(2)
+    .every((side) => typeof side !== 'number') ?? false;
+
+/** Means of squares of numbers, so that the longer side has at most `most`. */
+function shrink(
+  sample: Float32Array,
+  { channels, height, width }: Shape,
+  most: number,
+): { data: Float32Array; height: number; width: number } {
+  const by = Math.ceil(Math.max(height, width) / most);
+  const [rows, columns] = [Math.floor(height / by), Math.floor(width / by)];
+  const data = new Float32Array(channels * rows * columns);
+  for (let c = 0; c < channels; c++)
+    for (let y = 0; y < rows * by; y++)
+      for (let x = 0; x < columns * by; x++) {
+        const at = (c * rows + Math.floor(y / by)) * columns + Math.floor(x / by);
+        data[at] = data[at]! + sample[(c * height + y) * width + x]! / by ** 2;
+      }
+  return { data, height: rows, width: columns };
+}

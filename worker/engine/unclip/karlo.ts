@@ -126,9 +126,9 @@ export function makeKarlo(
         { plan, start: 0, calls, stop: calls, size, maxBatch: course.maxBatch, signal: course.hooks.signal },
         (batch, index) => ask(index === calls - 1 ? last : first, batch, index),
         () =>
-          tell(course, 'super-resolution', () =>
-            canvases.map(({ imagined }) => fromPlanes(imagined(), large, large)),
-          ),
+          tell(course, 'super-resolution', {
+            preview: () => canvases.map(({ imagined }) => fromPlanes(imagined(), large, large)),
+          }),
       );
       course.stepMs.push(...ms);
       return canvases.map(({ x }, i) => {

@@ -64,7 +64,10 @@ export interface Painter {
     generators: readonly Generator[],
     course: Course,
   ): Promise<Picture[]>;
-  preview(x0: Float32Array, shape: Shape): Picture;
+  /** What a sample shows already, cheap enough for every step; absent where nothing is known of its channels. */
+  preview?(x0: Float32Array, shape: Shape): Picture;
+  /** The same by what ends the painting, smaller. */
+  decodePreview?(x0: Float32Array, shape: Shape): Promise<Picture>;
 }
 
 export interface UnclipParts {

@@ -9,7 +9,7 @@ import { planSchedule } from '../schedulers/index.ts';
 import { sum } from '../schedulers/plan.ts';
 import type { Network } from './batchedSession.ts';
 import type { UnclipParts } from './parts.ts';
-import { type Course, guided, noiseCanvas, tell } from './stage.ts';
+import { type Course, guided, noiseCanvas, nothingToSee, tell } from './stage.ts';
 import type { Told } from './text.ts';
 
 export const priorInputs = [
@@ -77,7 +77,7 @@ export async function samplePrior(
         }),
         size,
       ),
-    () => tell(course, 'prior', () => []),
+    () => tell(course, 'prior', nothingToSee),
   );
   course.stepMs.push(...ms);
   return canvases.map(({ x }, picture) => {

@@ -2,7 +2,7 @@
 import type { Canvas, Prediction } from '../latents/canvas.ts';
 import type { Generator } from '../latents/rng.ts';
 import { type Plan, sum } from '../schedulers/plan.ts';
-import type { GenerateHooks, Picture, Stage } from '../types.ts';
+import type { GenerateHooks, Stage, Step } from '../types.ts';
 import type { Network, NetworkRow } from './batchedSession.ts';
 
 export function bareCanvas(generator: Generator, guidance: number, plan: Plan, x: Float32Array): Canvas {
@@ -84,8 +84,13 @@ export interface Course {
   readonly maxBatch: number;
 }
 
+/** How what is not finished can be looked at. */
+export type Looks = Pick<Step, 'preview' | 'decodePreview'>;
+
+export const nothingToSee: Looks = { preview: () => [] };
+
 /** One more step of a stage is done. */
-export async function tell(course: Course, stage: Stage, preview: () => Picture[]): Promise<void> {
+export async function tell(course: Course, stage: Stage, looks: Looks): Promise<void> {
   course.done++;
-  await course.hooks.onStep?.({ step: course.done, steps: course.steps, stage, preview });
+  await course.hooks.onStep?.({ step: course.done, steps: course.steps, stage, ...looks });
 }
