@@ -5,7 +5,8 @@ import { diffuse, notANumber, startIndex, throwIfAborted } from './diffuse.ts';
 import { badRequest, EngineError } from './errors.ts';
 import type { Condition, Conditions, Family } from './families/family.ts';
 import { type Canvas, makeCanvas, type Prediction } from './latents/canvas.ts';
-import type { Denoiser, DenoiserRow } from './latents/denoiser.ts';
+import type { Denoiser } from './latents/denoiser.ts';
+import type { DenoiserRow } from './latents/denoiserRows.ts';
 import { rolled, rollOf } from './latents/seamless.ts';
 import type { Vae } from './latents/vae.ts';
 import type { Folder } from './onnx/folder.ts';
@@ -212,19 +213,22 @@ async function predict(
   const { denoiser, family } = parts;
   const toldTo = (canvas: Canvas): Told => told[first + batch.indexOf(canvas)]!;
   const guided = (canvas: Canvas): boolean => toldTo(canvas).negative !== undefined && canvas.guidance > 1;
-  const row = (canvas: Canvas, condition: Condition): DenoiserRow => {
-    const scaled = plan.scaleInput(canvas.x, index);
-    const sample = canvas.inpaint?.channels ? concat([scaled, canvas.inpaint.channels]) : scaled;
-    return {
-      sample: roll ? rolled(sample, height, width, roll[0], roll[1]) : sample,
-      timestep: plan.timesteps[index]!,
-      hidden: condition.hidden,
-      tokens: condition.tokens,
-      extras: { ...condition.extras, ...family.guidanceInputs?.(canvas.guidance, denoiser) },
-      only: !guided(canvas),
-      adaptation: toldTo(canvas).adaptation,
-    };
-  };
+  const samples = new Map(
+    batch.map((canvas) => {
+      const scaled = plan.scaleInput(canvas.x, index);
+      const sample = canvas.inpaint?.channels ? concat([scaled, canvas.inpaint.channels]) : scaled;
+      return [canvas, roll ? rolled(sample, height, width, roll[0], roll[1]) : sample];
+    }),
+  );
+  const row = (canvas: Canvas, condition: Condition): DenoiserRow => ({
+    sample: samples.get(canvas)!,
+    timestep: plan.timesteps[index]!,
+    hidden: condition.hidden,
+    tokens: condition.tokens,
+    extras: { ...condition.extras, ...family.guidanceInputs?.(canvas.guidance, denoiser) },
+    only: !guided(canvas),
+    adaptation: toldTo(canvas).adaptation,
+  });
   const pairs = batch.filter(guided);
   const order = [...pairs, ...batch.filter((canvas) => !guided(canvas))];
   const rows = [

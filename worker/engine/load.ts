@@ -1,5 +1,5 @@
 /** Opens a model's folder part by part, and refuses what does not fit together, by the file's name. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { type AdaptedPart, Adapters } from './adapters/index.ts';
 import { EngineError } from './errors.ts';
@@ -8,13 +8,12 @@ import { chooseFamily } from './families/index.ts';
 import type { Parts } from './generate.ts';
 import { type Denoiser, makeDenoiser } from './latents/denoiser.ts';
 import { defaultLatentRgb, latentToRgb } from './latents/preview.ts';
+import { makeStepDenoiser } from './latents/stepDenoiser.ts';
 import { makeVae, type Vae } from './latents/vae.ts';
-import { checkWeights, type Folder, type Json, number, openFolder } from './onnx/folder.ts';
-import { findLatentParameters } from './onnx/latentParameters.ts';
-import { addOutput, readOnnx } from './onnx/onnx.ts';
-import { openOptimised, optimisedDir } from './onnx/optimised.ts';
-import { refreshGraph } from './onnx/ownGraph.ts';
-import { openSession, type Session, type SessionSettings } from './onnx/session.ts';
+import { type Folder, type Json, number, openFolder } from './onnx/folder.ts';
+import { openOptimised } from './onnx/optimised.ts';
+import type { Session, SessionSettings } from './onnx/session.ts';
+import { openBefore, openNetwork, openPart } from './openPart.ts';
 import { type ImageEncoderSettings, makeImageEncoder } from './parts/imageEncoder.ts';
 import { clipMean, clipStd, makeSafetyChecker } from './parts/safetyChecker.ts';
 import { makeUpscaler } from './parts/upscaler.ts';
@@ -41,8 +40,13 @@ export async function loadParts(dir: string, options: LoadOptions): Promise<Part
       const before = optimised?.fileOf(name);
       const session = before
         ? await openBefore(dir, before, settings)
-        : await openPart(folder, name, extras[name] ?? folder.onnx(name), settings);
-      sessions.set(name, session);
+        : name === 'unet'
+          ? await openNetwork(folder, settings)
+          : await openPart(folder, name, extras[name] ?? folder.onnx(name), settings);
+      if ('step' in session) {
+        sessions.set('unet', session.step);
+        sessions.set(textStates, session.text);
+      } else sessions.set(name, session);
     }
     const encoders = encoderParts.map(({ part, tokenizer, layer }) => {
       const config = folder.config(part);
@@ -60,7 +64,7 @@ export async function loadParts(dir: string, options: LoadOptions): Promise<Part
       overlayBytes: options.overlayBytes ?? defaultOverlayBytes,
       factorBytes: defaultFactorBytes,
     });
-    const denoiser = makeDenoiser(sessions.get('unet')!, (rows) => adapters.open('unet', rows));
+    const denoiser = denoiserOf(sessions.get('unet')!, sessions.get(textStates), adapters);
     const vae = makeVae(folder, sessions.get('vae_decoder')!, sessions.get('vae_encoder'));
     checkFit(family, encoders, denoiser, vae, sessions.get('vae_encoder'));
     const given = options.imageEncoder ?? imageSettings(folder);
@@ -116,6 +120,20 @@ function checkTimesteps(denoiser: Denoiser, config: Json): void {
   );
 }
 
+/** Beside the parts of the folder: what a network of our own makes of a text. */
+const textStates = 'unet/text';
+
+const denoiserOf = (network: Session, text: Session | undefined, adapters: Adapters): Denoiser =>
+  text
+    ? makeStepDenoiser(
+        { step: network, text },
+        {
+          text: (row) => adapters.open('unet', [row], { form: 'text' }),
+          step: (rows, pictures) => adapters.open('unet', rows, { form: 'step', pictures }),
+        },
+      )
+    : makeDenoiser(network, (rows) => adapters.open('unet', rows));
+
 /** Disk that merged weights of a model may take, and memory for LoRAs' factors that wait to be used again. */
 const defaultOverlayBytes = 16e9;
 const defaultFactorBytes = 1e9;
@@ -138,48 +156,6 @@ export function extraFiles(
   }
   return files;
 }
-
-/** A damaged file of ours must not be taken for a damaged model. */
-export async function openBefore(dir: string, file: string, settings: SessionSettings): Promise<Session> {
-  try {
-    checkWeights(dir, file, readOnnx(file));
-    return await openSession(file, { ...settings, asIs: true });
-  } catch (error) {
-    if (error instanceof EngineError && error.code === 'out-of-memory') throw error;
-    const folder = optimisedDir(dir);
-    throw new EngineError('bad-model', `${file} is damaged. Delete ${folder}, or make it again.`, {
-      file,
-      cause: error,
-    });
-  }
-}
-
-export async function openPart(
-  folder: Folder,
-  part: string,
-  file: string,
-  settings: SessionSettings,
-): Promise<Session> {
-  const found = readOnnx(file);
-  const onnx = refreshGraph(file, found) ? readOnnx(file) : found;
-  checkWeights(part === 'upscaler' || part === 'image_encoder' ? path.dirname(file) : folder.dir, file, onnx);
-  // Our own graphs leave ONNX Runtime nothing to rewrite, and their weights stay mapped; the convolutions of an
-  // autoencoder alone gain more by being packed than its few weights take.
-  const own = onnx.builder !== undefined;
-  const session = await openSession(file, { ...settings, own, asIs: own && !repacked.includes(part) });
-  if (part !== 'vae_encoder' || session.outputs.has('latent_parameters') || onnx.external.length > 0)
-    return session;
-  // Without mean and variance apart, a picture to start from could not be met as diffusers meets it.
-  const output = [...session.outputs.values()][0]!;
-  const channels = output.shape[1];
-  const parameters =
-    typeof channels === 'number' ? findLatentParameters(onnx, output.name, channels) : undefined;
-  if (parameters === undefined || (output.type !== 'float32' && output.type !== 'float16')) return session;
-  await session.release();
-  return openSession(file, settings, addOutput(readFileSync(file), parameters, output.type));
-}
-
-const repacked = ['vae_decoder', 'vae_encoder', 'tiny_decoder', 'upscaler'];
 
 /** transformers' preprocessor_config.json, OpenAI CLIP's numbers where there is none. */
 export function imageSettings(
@@ -269,7 +245,7 @@ function describe(
     latentFactor: vae.factor,
     scheduler: String(scheduler['_class_name'] ?? 'DDIMScheduler'),
     predictionType: String(scheduler['prediction_type'] ?? 'epsilon'),
-    inputs: [...denoiser.session.inputs.keys()],
+    inputs: denoiser.inputs,
     provider: denoiser.session.provider,
     providersMissing: denoiser.session.missing,
     optimised: denoiser.session.optimised,

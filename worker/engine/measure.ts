@@ -1,6 +1,7 @@
 /** How many rows one call of the network may have, found by making larger and larger ones. */
 import { EngineError } from './errors.ts';
-import type { Denoiser, DenoiserRow } from './latents/denoiser.ts';
+import type { Denoiser } from './latents/denoiser.ts';
+import type { DenoiserRow } from './latents/denoiserRows.ts';
 import type { ModelInfo } from './types.ts';
 
 /** Encoders, decoder and the system take memory too: so much of what is free is used at most. */

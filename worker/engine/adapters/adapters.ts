@@ -3,13 +3,13 @@
  * they are first needed. Weights are mapped, so another graph over them costs little memory.
  */
 import { createHash } from 'node:crypto';
-import { createReadStream, renameSync, statSync, writeFileSync } from 'node:fs';
+import { createReadStream, statSync } from 'node:fs';
 import { access } from 'node:fs/promises';
 import path from 'node:path';
-import { EngineError, reason } from '../errors.ts';
+import { EngineError } from '../errors.ts';
 import type { Module } from '../graph/index.ts';
 import { withLoraPorts } from '../onnx/exportedModules.ts';
-import { buildStored } from '../onnx/ownGraph.ts';
+import { type NetworkForm, openForm } from '../onnx/ownSession.ts';
 import { openSession, type Session, type SessionSettings, type Value } from '../onnx/session.ts';
 import { type Base, baseOfModel } from './base.ts';
 import { type EmbeddingUse, readEmbedding, type WordEmbedding } from './embeddings.ts';
@@ -34,6 +34,9 @@ export interface PartAdaptation {
   readonly overlay: string | undefined;
   readonly factors: FactorSet;
 }
+
+/** Undefined: no LoRA. */
+export type AdaptedRows = readonly (PartAdaptation | undefined)[];
 
 export interface Adaptation {
   /** The same for the same files at the same strengths in the same order. */
@@ -169,47 +172,49 @@ export class Adapters {
   /**
    * The session for rows of pictures with LoRAs and without, and what it must be fed beyond the plain one's inputs.
    * All rows have the same overlay.
+   * @param form of our own graph of Stable Diffusion's network
+   * @param pictures what stands before the text in a step is fed by picture
    */
   async open(
     part: AdaptedPart,
-    rows: readonly (PartAdaptation | undefined)[],
+    rows: AdaptedRows,
+    { form = 'whole', pictures = rows }: { form?: NetworkForm; pictures?: AdaptedRows } = {},
   ): Promise<{ session: Session; feeds: Readonly<Record<string, Value>> }> {
     const network = this.#network(part);
     const overlay = rows.find((row) => row?.overlay !== undefined)?.overlay;
     const used = new Set(rows.flatMap((row) => [...(row?.factors.keys() ?? [])]));
     const kinds = new Set([...used].map((name) => network.modules.get(name)!.port!));
-    const session = await this.#open(network, overlay, kinds);
-    const inputs = new Set(session.inputs.keys());
-    const sets = rows.map((row) => row?.factors);
-    return { session, feeds: this.#feeds(network, session, inputs, sets) };
+    const session = await this.#open(network, overlay, kinds, form);
+    return { session, feeds: this.#feeds(network, form, session, rows, pictures) };
   }
 
   /** Steps of one painting ask for the same feeds again and again. */
   #lastFeeds = new Map<
-    AdaptedPart,
-    { session: Session; sets: readonly (FactorSet | undefined)[]; feeds: Readonly<Record<string, Value>> }
+    string,
+    { session: Session; rows: AdaptedRows; pictures: AdaptedRows; feeds: Readonly<Record<string, Value>> }
   >();
 
   #feeds(
     network: AdaptedNetwork,
+    form: NetworkForm,
     session: Session,
-    inputs: ReadonlySet<string>,
-    sets: readonly (FactorSet | undefined)[],
+    rows: AdaptedRows,
+    pictures: AdaptedRows,
   ): Readonly<Record<string, Value>> {
-    const last = this.#lastFeeds.get(network.part);
-    const same =
-      last?.session === session &&
-      last.sets.length === sets.length &&
-      last.sets.every((set, i) => set === sets[i]);
-    if (same) return last.feeds;
-    const feeds = factorFeeds(network, inputs, sets);
-    this.#lastFeeds.set(network.part, { session, sets, feeds });
+    const key = `${form}:${network.part}`;
+    const last = this.#lastFeeds.get(key);
+    if (last?.session === session && sameSets(last.rows, rows) && sameSets(last.pictures, pictures))
+      return last.feeds;
+    const sets = (all: AdaptedRows) => all.map((row) => row?.factors);
+    const feeds = factorFeeds(network, session.inputs, sets(rows), sets(pictures));
+    this.#lastFeeds.set(key, { session, rows, pictures, feeds });
     return feeds;
   }
 
   async release(): Promise<void> {
     const sessions = this.sessions;
     this.#sessions.clear();
+    this.#lastFeeds.clear();
     for (const session of sessions) await session.release();
   }
 
@@ -264,11 +269,12 @@ export class Adapters {
     network: AdaptedNetwork,
     overlay: string | undefined,
     kinds: ReadonlySet<'linear' | 'convolution'>,
+    form: NetworkForm,
   ): Promise<Session> {
     const folder = overlay ?? network.folder;
     // What is fed to convolutions is rare, and costs a little even where nothing is fed.
     const ports = kinds.has('convolution') ? 'all' : kinds.has('linear') ? 'linear' : 'none';
-    const name = sessionName(folder, ports);
+    const name = sessionName(folder, form, ports);
     const before = this.#sessions.get(name);
     if (before) {
       this.#sessions.delete(name);
@@ -279,17 +285,14 @@ export class Adapters {
       ports === 'all' || (ports === 'linear' && kind === 'linear');
     const session = network.exported
       ? await this.#openExport(network.exported, lora)
-      : await this.#openOwn(folder, ports, lora);
+      : await this.#openOwn(folder, form, lora);
     this.#sessions.set(name, session);
     await this.#closeOldest();
     return session;
   }
 
-  #openOwn(folder: string, ports: string, lora: (module: Module) => boolean): Promise<Session> {
-    const { bytes } = buildStored(folder, { lora });
-    const file = path.join(folder, `adapted-${ports}.onnx`);
-    writeWhole(file, bytes);
-    return openSession(file, { ...this.#settings.session, own: true, asIs: true });
+  #openOwn(folder: string, form: NetworkForm, lora: (module: Module) => boolean): Promise<Session> {
+    return openForm(folder, form, this.#settings.session, { lora });
   }
 
   #openExport(
@@ -301,7 +304,7 @@ export class Adapters {
 
   async #closeOldest(): Promise<void> {
     const ofOverlays = [...this.#sessions].filter(([name]) => !this.#isOwn(folderOf(name)));
-    for (const [name, session] of ofOverlays.slice(0, -mostOverlaysOpen * this.#parts.length)) {
+    for (const [name, session] of ofOverlays.slice(0, -mostOverlaysOpen * (this.#parts.length + 1))) {
       this.#sessions.delete(name);
       await session.release();
     }
@@ -326,7 +329,8 @@ export class Adapters {
   }
 }
 
-const sessionName = (folder: string, ports: string): string => `${ports}:${folder}`;
+const sessionName = (folder: string, form: NetworkForm, ports: string): string =>
+  `${form}-${ports}:${folder}`;
 const folderOf = (name: string): string => name.slice(name.indexOf(':') + 1);
 
 /** Another worker may have thrown an overlay away. */
@@ -342,19 +346,9 @@ async function stillThere({ parts }: Adaptation): Promise<boolean> {
   return true;
 }
 
-function writeWhole(file: string, bytes: Uint8Array): void {
-  const temporary = `${file}.${process.pid}`;
-  try {
-    writeFileSync(temporary, bytes);
-    renameSync(temporary, file);
-  } catch (error) {
-    throw new EngineError(
-      'bad-adapter',
-      `${file} cannot be written, so no LoRA can be used with this model: ${reason(error)}`,
-      { file, cause: error },
-    );
-  }
-}
+/** By what is fed. */
+const sameSets = (a: AdaptedRows, b: AdaptedRows): boolean =>
+  a.length === b.length && a.every((row, i) => row?.factors === b[i]?.factors);
 
 const hashes = new Map<string, string>();
 

@@ -1,5 +1,5 @@
 /** A LoRA's factors as a graph with ports takes them (see graph/loraPorts.ts), picture by picture. */
-import type { Value } from '../onnx/session.ts';
+import type { Port, Value } from '../onnx/session.ts';
 import { wholeDown } from './delta.ts';
 import { type AdaptedModule, type AdaptedNetwork, portsOf, sides } from './network.ts';
 import { transpose } from './product.ts';
@@ -59,18 +59,25 @@ export async function joinFactors(module: AdaptedModule, parts: readonly Weighte
 export const bytesOf = (set: FactorSet): number =>
   [...set.values()].reduce((sum, { down, up }) => sum + down.byteLength + up.byteLength, 0);
 
-/** Every input that a graph with ports has beyond the plain one's. @param rows undefined: no LoRA */
+/**
+ * Every input that a graph with ports has beyond the plain one's.
+ * @param rows undefined: no LoRA
+ * @param pictures what is fed where a port is one a picture (see graph/unet.ts)
+ */
 export function factorFeeds(
   network: AdaptedNetwork,
-  inputs: ReadonlySet<string>,
+  inputs: ReadonlyMap<string, Port>,
   rows: readonly (FactorSet | undefined)[],
+  pictures: readonly (FactorSet | undefined)[] = rows,
 ): Record<string, Value> {
   const feeds: Record<string, Value> = {};
   for (const module of network.modules.values()) {
     const names = portsOf(module);
-    if (!names || !inputs.has(names.down)) continue;
-    if (module.port === 'convolution') feedConvolution(feeds, module, names, rows);
-    else feedLinear(feeds, module, names, rows);
+    const port = names && inputs.get(module.port === 'convolution' ? names.rows : names.down);
+    if (!port) continue;
+    const own = port.shape[0] === 'pictures' ? pictures : rows;
+    if (module.port === 'convolution') feedConvolution(feeds, module, names, own);
+    else feedLinear(feeds, module, names, own);
   }
   return feeds;
 }

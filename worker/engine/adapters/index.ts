@@ -1,6 +1,7 @@
 /** LoRAs and textual inversions: what people add to a model. */
 export {
   type Adaptation,
+  type AdaptedRows,
   type AdapterSettings,
   Adapters,
   type LoraUse,

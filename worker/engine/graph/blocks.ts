@@ -31,8 +31,12 @@ export interface TransformerSettings {
   /** Blocks one after the other. */
   readonly depth: number;
   readonly groups: number;
-  /** The text, rows [batch·tokens, context]. */
-  readonly context: string;
+  /** Keys and values of the text for the attention of that name: rows [batch·tokens, width] each. */
+  readonly text: (attention: string, width: number) => readonly [keys: string, values: string];
+  /** Called with what is still in use when the text first comes in; gives what stands for each of it from then on. */
+  readonly beforeText?:
+    | ((rows: readonly string[], width: number, pixels: string) => readonly [rows: string[], pixels: string])
+    | undefined;
 }
 
 /**
@@ -41,27 +45,36 @@ export interface TransformerSettings {
  */
 export function transformer(layers: Layers, name: string, x: string, settings: TransformerSettings): string {
   const { graph } = layers;
-  const { width, heads, depth, groups, context } = settings;
+  const { width, heads, depth, groups, text, beforeText } = settings;
   const normed = layers.groupNorm(`${name}.norm`, x, groups, 1e-6);
   let h = layers.linear(`${name}.proj_in`, layers.pixelsToRows(normed, width));
   const block = (i: number): string => `${name}.transformer_blocks.${i}`;
   let normal = layers.layerNorm(`${block(0)}.norm1`, h);
+  let residual = x;
   for (let i = 0; i < depth; i++) {
-    const attend = (which: string, to: string): string => {
-      const [q, k, v] = [normal, to, to].map((from, j) =>
-        layers.linear(`${block(i)}.${which}.to_${'qkv'[j]}`, from),
-      );
-      const mixed = layers.attention(`${block(i)}.${which}`, q!, k!, v!, width, heads);
-      return layers.linear(`${block(i)}.${which}.to_out.0`, mixed);
+    const attend = (which: string, others: TransformerSettings['text']): string => {
+      const name = `${block(i)}.${which}`;
+      const query = layers.linear(`${name}.to_q`, normal);
+      const mixed = layers.attention(name, query, ...others(name, width), width, heads);
+      return layers.linear(`${name}.to_out.0`, mixed);
     };
-    [h, normal] = layers.addNorm(`${block(i)}.norm2`, attend('attn1', normal), h);
-    [h, normal] = layers.addNorm(`${block(i)}.norm3`, attend('attn2', context), h);
+    const own = attend('attn1', (name) => [
+      layers.linear(`${name}.to_k`, normal),
+      layers.linear(`${name}.to_v`, normal),
+    ]);
+    [h, normal] = layers.addNorm(`${block(i)}.norm2`, own, h);
+    if (i === 0 && beforeText) {
+      const [rows, pixels] = beforeText([h, normal], width, x);
+      [h, normal] = rows as [string, string];
+      residual = pixels;
+    }
+    [h, normal] = layers.addNorm(`${block(i)}.norm3`, attend('attn2', text), h);
     const fed = feedForward(layers, `${block(i)}.ff`, normal);
     if (i + 1 < depth) [h, normal] = layers.addNorm(`${block(i + 1)}.norm1`, fed, h);
     else h = graph.op('Add', [fed, h]);
   }
-  const back = layers.rowsToPixels(layers.linear(`${name}.proj_out`, h), width, x);
-  return graph.op('Add', [back, x], { name });
+  const back = layers.rowsToPixels(layers.linear(`${name}.proj_out`, h), width, residual);
+  return graph.op('Add', [back, residual], { name });
 }
 
 /** GEGLU: one half of a wider layer gates the other. */

@@ -20,6 +20,7 @@ export { buildPixelUNet } from './pixelUnet.ts';
 export { buildPrior } from './prior.ts';
 export { buildSafetyChecker } from './safetyChecker.ts';
 export { buildTextProjection } from './textProjection.ts';
+export { buildTextStates, crossAttentions, textInputs } from './textStates.ts';
 export { buildTinyDecoder, buildTinyEncoder } from './tinyVae.ts';
 export { readMovqConfig, readPixelUNetConfig, readPriorConfig, readVisionConfig } from './unclipConfig.ts';
 export { buildUNet } from './unet.ts';

@@ -24,8 +24,8 @@ export interface BuildOptions {
 export class Layers {
   readonly graph: Graph;
   readonly flavour: Flavour;
-  /** int64[1]: how many pictures go through at once. */
-  readonly batch: string;
+  #batch: string;
+  #dimension = 'batch_size';
   /** Every linear layer and convolution built so far, in order. */
   readonly modules: Module[] = [];
   readonly #weights: Weights;
@@ -34,9 +34,21 @@ export class Layers {
   constructor(graph: Graph, weights: Weights, batch: string, options: BuildOptions) {
     this.graph = graph;
     this.#weights = weights;
-    this.batch = batch;
+    this.#batch = batch;
     this.flavour = options.flavour ?? 'fused';
     this.#lora = options.lora ?? (() => false);
+  }
+
+  /** int64[1]: how many pictures go through at once. */
+  get batch(): string {
+    return this.#batch;
+  }
+
+  /** What follows goes through for another number of pictures, which ports for LoRAs call `dimension`. */
+  setBatch(batch: string, dimension: string): void {
+    this.#batch = batch;
+    this.#dimension = dimension;
+    this.#shapes.clear();
   }
 
   has(weight: string): boolean {
@@ -79,7 +91,9 @@ export class Layers {
     });
     const module: Module = { name, kind: 'convolution', shape: stored.shape };
     this.modules.push(module);
-    return this.#lora(module) ? loraOnConvolution(this.graph, module, x, y, attributes) : y;
+    return this.#lora(module)
+      ? loraOnConvolution(this.graph, module, x, y, attributes, { batch: this.#dimension })
+      : y;
   }
 
   /**
@@ -98,7 +112,7 @@ export class Layers {
     const y = graph.op('Gemm', [x, weight, ...this.#bias(name, out)], { name, attributes });
     const module: Module = { name, kind: 'linear', shape: [out, into] };
     this.modules.push(module);
-    return this.#lora(module) ? loraOnLinear(graph, module, x, y, this.batch) : y;
+    return this.#lora(module) ? loraOnLinear(graph, module, x, y, [this.batch, this.#dimension]) : y;
   }
 
   /** An embedding: [..] of ids → [.., width]. Only the rows in use are widened. */

@@ -25,13 +25,22 @@ export const loraInputs = ({
   rows: kind === 'convolution' ? `lora.${name}.rows` : '',
 });
 
-/** @param x rows [batch·N, in], the rows of a picture one after the other; `y` the module's own output */
-export function loraOnLinear(graph: Graph, module: Module, x: string, y: string, batch: string): string {
+/**
+ * @param x rows [batch·N, in], the rows of a picture one after the other; `y` the module's own output
+ * @param batch int64[1], and what the ports call it
+ */
+export function loraOnLinear(
+  graph: Graph,
+  module: Module,
+  x: string,
+  y: string,
+  [batch, dimension]: readonly [string, string],
+): string {
   const [out, into] = module.shape as [number, number];
   const names = loraInputs(module);
   const rank = `rank.${module.name}`;
-  const down = graph.input(names.down, 'float32', ['batch_size', into, rank]);
-  const up = graph.input(names.up, 'float32', ['batch_size', rank, out]);
+  const down = graph.input(names.down, 'float32', [dimension, into, rank]);
+  const up = graph.input(names.up, 'float32', [dimension, rank, out]);
   const shape = graph.op('Concat', [batch, graph.ints([-1, into])], { attributes: { axis: 0 } });
   const rows = graph.op('Reshape', [x, shape]);
   const low = graph.op('MatMul', [rows, down], { name: `${module.name}.lora.down` });
@@ -48,14 +57,18 @@ export function loraOnConvolution(
   x: string,
   y: string,
   attributes: Readonly<Record<string, Attribute>>,
-  { name = `${module.name}.lora`, type = 'float32' }: { name?: string; type?: ElementType } = {},
+  {
+    name = `${module.name}.lora`,
+    type = 'float32',
+    batch = 'batch_size',
+  }: { name?: string; type?: ElementType; batch?: string } = {},
 ): string {
   const [out, into, height, width] = module.shape as [number, number, number, number];
   const names = loraInputs(module);
   const rank = `rank.${module.name}`;
   const down = graph.input(names.down, type, [rank, into, height, width]);
   const up = graph.input(names.up, type, [out, rank, 1, 1]);
-  const rows = graph.input(names.rows, type, ['batch_size', rank, 1, 1]);
+  const rows = graph.input(names.rows, type, [batch, rank, 1, 1]);
   const low = graph.op('Conv', [x, down], { name: `${module.name}.lora.down`, attributes });
   const own = graph.op('Mul', [low, rows], { name: `${module.name}.lora.rows` });
   const pointwise = {

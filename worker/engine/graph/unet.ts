@@ -6,39 +6,67 @@
  *          SDXL: text_embeds [B, pooled], time_ids [B, 6] · LCM: timestep_cond [B, width] · LoRA: see loraPorts.ts
  * Output:  out_sample [B, channels, H, W]
  * All float32. H and W are multiples of 2^(levels - 1).
+ *
+ * As a `step` it computes nothing twice that a painting's steps or rows have in common. Texts come in as keys and
+ * values (textStates.ts) with the text of each row, text_of_row [B] int64, instead of encoder_hidden_states. sample,
+ * timestep and timestep_cond are one a picture, with the picture of each row, picture_of_row [B] int64: until the
+ * text comes in, the halves of a guided picture are one. Not in SDXL, whose timestep carries a summary of the text.
  */
-import { resnet, transformer } from './blocks.ts';
+import { resnet, type TransformerSettings, transformer } from './blocks.ts';
 import type { UNetConfig } from './config.ts';
 import { Graph } from './graph.ts';
 import { type BuildOptions, Layers } from './layers.ts';
 import { finish, type Network } from './network.ts';
+import { computedText, givenText, textInputs } from './textStates.ts';
 import type { Weights } from './weightLocations.ts';
 
+export interface UNetBuildOptions extends BuildOptions {
+  readonly step?: boolean;
+}
+
 /** @throws EngineError('bad-model') which names the weight that is missing or does not fit */
-export function buildUNet(config: UNetConfig, weights: Weights, options: BuildOptions = {}): Network {
+export function buildUNet(config: UNetConfig, weights: Weights, options: UNetBuildOptions = {}): Network {
   const graph = new Graph();
   const { channels, groups, eps, heads } = config;
   const levels = channels.length;
 
   // 1. What goes in.
-  const sample = graph.input('sample', 'float32', ['batch_size', config.inChannels, 'height', 'width']);
-  const timestep = graph.input('timestep', 'float32', ['batch_size']);
-  const text = ['batch_size', 'sequence_length', config.context];
-  const hidden = graph.input('encoder_hidden_states', 'float32', text);
-  const batch = graph.op('Slice', [graph.op('Shape', [sample]), graph.ints([0]), graph.ints([1])]);
-  const layers = new Layers(graph, weights, batch, options);
-  const context = graph.op('Reshape', [hidden, graph.ints([-1, config.context])]);
+  const shares = options.step === true && config.sizes === undefined;
+  const first = shares ? 'pictures' : 'batch_size';
+  const sample = graph.input('sample', 'float32', [first, config.inChannels, 'height', 'width']);
+  const timestep = graph.input('timestep', 'float32', [first]);
+  const layers = new Layers(graph, weights, countOf(graph, sample), options);
+  layers.setBatch(layers.batch, first);
+  const text = options.step ? givenText(layers) : computedText(layers, config);
 
   // 2. The timestep as one vector, and what else is told at once.
-  const active = layers.silu(embedTime(layers, config, timestep));
+  let active = layers.silu(embedTime(layers, config, timestep, first));
   const time = (projection: string): string => firstOfTwo(layers, layers.linear(projection, active));
   const convolve = (name: string, x: string): string => resnet(layers, name, x, { groups, eps }, time);
-  const attend = (name: string, x: string, level: number, depth: number): string =>
-    transformer(layers, name, x, { width: channels[level]!, heads: heads[level]!, depth, groups, context });
+  const kept: string[] = [];
+  let beforeText: TransformerSettings['beforeText'];
+  if (shares) {
+    const pictureOfRow = graph.input(textInputs.picture, 'int64', ['batch_size']);
+    const byRow = (x: string): string => graph.op('Gather', [x, pictureOfRow]);
+    beforeText = (rows, width, pixels) => {
+      beforeText = undefined;
+      const spread = rows.map((each) => byRow(layers.rowsByPicture(each, width)));
+      const [wide] = layers.shape('time_embedding.linear_2.weight') as [number];
+      const pairs = graph.op('Reshape', [active, graph.ints([-1, 2 * wide])]);
+      active = graph.op('Reshape', [byRow(pairs), graph.ints([-1, wide])]);
+      for (const [i, each] of kept.entries()) kept[i] = byRow(each);
+      layers.setBatch(countOf(graph, pictureOfRow), 'batch_size');
+      return [spread.map((each) => graph.op('Reshape', [each, graph.ints([-1, width])])), byRow(pixels)];
+    };
+  }
+  const attend = (name: string, x: string, level: number, depth: number): string => {
+    const shape = { width: channels[level]!, heads: heads[level]!, depth, groups };
+    return transformer(layers, name, x, { ...shape, text, beforeText });
+  };
 
   // 3. Down, keeping what is met again on the way up.
   let x = layers.conv('conv_in', sample);
-  const kept = [x];
+  kept.push(x);
   for (let level = 0; level < levels; level++) {
     const name = `down_blocks.${level}`;
     for (let i = 0; i < config.layers[level]!; i++) {
@@ -85,14 +113,14 @@ export function buildUNet(config: UNetConfig, weights: Weights, options: BuildOp
  * would be multiplied by another routine than several, which rounds otherwise; so a picture's numbers do not depend on
  * who else is in the batch.
  */
-function embedTime(layers: Layers, config: UNetConfig, timestep: string): string {
+function embedTime(layers: Layers, config: UNetConfig, timestep: string, batch: string): string {
   const { graph } = layers;
   const perceptron = (name: string, x: string): string =>
     layers.linear(`${name}.linear_2`, layers.silu(layers.linear(`${name}.linear_1`, x)));
   let time = twice(layers, sinusoids(layers, config, timestep, config.channels[0]!), config.channels[0]!);
   if (config.guidanceWidth !== undefined) {
     const width = config.guidanceWidth;
-    const guidance = graph.input('timestep_cond', 'float32', ['batch_size', width]);
+    const guidance = graph.input('timestep_cond', 'float32', [batch, width]);
     time = graph.op('Add', [time, layers.linear('time_embedding.cond_proj', twice(layers, guidance, width))]);
   }
   const embedded = perceptron('time_embedding', time);
@@ -124,6 +152,10 @@ export function sinusoids(
   if (config.flipSinToCos) waves.reverse();
   return graph.op('Concat', waves, { attributes: { axis: 1 } });
 }
+
+/** int64[1]: how many there are. */
+const countOf = (graph: Graph, input: string): string =>
+  graph.op('Slice', [graph.op('Shape', [input]), graph.ints([0]), graph.ints([1])]);
 
 function twice(layers: Layers, x: string, width: number): string {
   const { graph } = layers;

@@ -2,29 +2,15 @@
  * The network that predicts noise: rows of different pictures go in together and come out apart. What the file
  * calls its inputs, and the type and rank of its timestep, are read from its metadata.
  */
-import type { PartAdaptation } from '../adapters/index.ts';
+import type { AdaptedRows } from '../adapters/index.ts';
 import { EngineError } from '../errors.ts';
 import type { Session, Value } from '../onnx/session.ts';
 import { concat } from '../onnx/tensor.ts';
-
-export interface DenoiserRow {
-  /** channels × height × width */
-  readonly sample: Float32Array;
-  readonly timestep: number;
-  /** tokens × width */
-  readonly hidden: Float32Array;
-  readonly tokens: number;
-  /** Further inputs by name, one row each. */
-  readonly extras: Readonly<Record<string, Float32Array>>;
-  /** The picture has no other row in this call, so it must not depend on whether other pictures have. */
-  readonly only: boolean;
-  /** What the picture's LoRAs do to the network. */
-  readonly adaptation?: PartAdaptation | undefined;
-}
+import { type DenoiserRow, predictInGroups, splitRows } from './denoiserRows.ts';
 
 /** Opens the network that rows with LoRAs need, and what it is fed beyond the plain one's inputs. */
 export type OpenAdapted = (
-  rows: readonly (PartAdaptation | undefined)[],
+  rows: AdaptedRows,
 ) => Promise<{ session: Session; feeds: Readonly<Record<string, Value>> }>;
 
 export interface Denoiser {
@@ -35,6 +21,8 @@ export interface Denoiser {
   /** Length of a token's vector, where the file says. */
   readonly hiddenWidth: number | undefined;
   readonly extraInputs: readonly string[];
+  /** Everything that a row brings, by the names of the whole network's inputs. */
+  readonly inputs: readonly string[];
   /** The file takes whole timesteps only: fractions are cut off. */
   readonly wholeTimesteps: boolean;
   /** Whether rows may differ in their timestep. */
@@ -113,8 +101,7 @@ export function makeDenoiser(session: Session, openAdapted?: OpenAdapted): Denoi
       : undefined;
     const running = adapted?.session ?? session;
     const output = (await running.run({ ...feeds, ...adapted?.feeds }, [outputName])).get(outputName)!;
-    const size = output.data.length / count;
-    return rows.map((_, i) => output.data.subarray(i * size, (i + 1) * size));
+    return splitRows(output.data, count);
   }
 
   function timestepValue(rows: readonly DenoiserRow[]): Value {
@@ -128,51 +115,25 @@ export function makeDenoiser(session: Session, openAdapted?: OpenAdapted): Denoi
     inChannels: fixed(samplePort.shape[1]),
     outChannels: fixed(session.outputs.get(outputName)!.shape[1]),
     hiddenWidth: fixed(session.inputs.get(hiddenName)!.shape[2]),
+    inputs: [...session.inputs.keys()],
     extraInputs: inputs
       .map((port) => port.name)
       .filter((name) => ![sampleName, timestepName, hiddenName].includes(name)),
     wholeTimesteps: /int/.test(timestepPort.type),
     timestepPerRow,
-    async predict(rows, height, width, { most = rows.length } = {}) {
-      const outputs = new Map<DenoiserRow, Float32Array>();
-      const size = typeof fixedBatch === 'number' ? fixedBatch : most;
-      for (const group of groups(rows, size, timestepPerRow, apart, plainApart)) {
-        const predicted = await predictTogether(group, height, width);
-        for (const [i, row] of group.entries()) outputs.set(row, predicted[i]!);
-      }
-      return rows.map((row) => outputs.get(row)!);
-    },
+    predict: (rows, height, width, { most = rows.length } = {}) =>
+      predictInGroups(
+        rows,
+        {
+          most: typeof fixedBatch === 'number' ? fixedBatch : most,
+          timestepPerRow,
+          apart,
+          plainApart,
+        },
+        (group) => predictTogether(group, height, width),
+      ),
   };
 }
 
 const fixed = (size: number | string | undefined): number | undefined =>
   typeof size === 'number' ? size : undefined;
-
-/** Rows that one model call can take together. */
-function groups(
-  rows: readonly DenoiserRow[],
-  size: number,
-  timestepPerRow: boolean,
-  apart: boolean,
-  plainApart: boolean,
-): DenoiserRow[][] {
-  const result: DenoiserRow[][] = [];
-  for (const row of rows) {
-    const joins = (first: DenoiserRow): boolean =>
-      (timestepPerRow || first.timestep === row.timestep) &&
-      first.adaptation?.overlay === row.adaptation?.overlay &&
-      !(plainApart && (first.adaptation === undefined) !== (row.adaptation === undefined)) &&
-      !(apart && (first.only || row.only)) &&
-      sameShape(first, row);
-    const group = result.find((each) => each.length < size && joins(each[0]!));
-    if (group) group.push(row);
-    else result.push([row]);
-  }
-  return result;
-}
-
-/** Prompts of different lengths have different numbers of tokens. */
-const sameShape = (a: DenoiserRow, b: DenoiserRow): boolean =>
-  a.tokens === b.tokens &&
-  a.sample.length === b.sample.length &&
-  Object.keys(a.extras).every((name) => a.extras[name]!.length === b.extras[name]?.length);

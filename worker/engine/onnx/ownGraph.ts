@@ -14,6 +14,7 @@ import {
   buildSafetyChecker,
   buildTextEncoder,
   buildTextProjection,
+  buildTextStates,
   buildTinyDecoder,
   buildTinyEncoder,
   buildUNet,
@@ -21,6 +22,7 @@ import {
   buildVaeDecoder,
   buildVaeEncoder,
   buildVision,
+  crossAttentions,
   type ElementType,
   elementTypes,
   type Network,
@@ -41,37 +43,46 @@ import {
 import type { Json } from './folder.ts';
 import { type OnnxFile, readOnnx } from './onnx.ts';
 
+/** Of Stable Diffusion's network: all in one, or what a text needs once apart from what every step needs. */
+export type NetworkForm = 'whole' | 'step' | 'text';
+
+export interface OwnBuildOptions extends TextBuildOptions {
+  readonly form?: NetworkForm;
+}
+
 /** The builders by the name that weights.json gives. */
 const builders = {
-  unet: (config: Json, weights: Weights, options: TextBuildOptions) =>
-    buildUNet(readUNetConfig(config), weights, options),
-  vae_decoder: (config: Json, weights: Weights, options: TextBuildOptions) =>
+  unet: (config: Json, weights: Weights, options: OwnBuildOptions) =>
+    options.form === 'text'
+      ? buildTextStates(readUNetConfig(config), weights, options)
+      : buildUNet(readUNetConfig(config), weights, { ...options, step: options.form === 'step' }),
+  vae_decoder: (config: Json, weights: Weights, options: OwnBuildOptions) =>
     buildVaeDecoder(readVaeConfig(config), weights, options),
-  vae_encoder: (config: Json, weights: Weights, options: TextBuildOptions) =>
+  vae_encoder: (config: Json, weights: Weights, options: OwnBuildOptions) =>
     buildVaeEncoder(readVaeConfig(config), weights, options),
-  text_encoder: (config: Json, weights: Weights, options: TextBuildOptions) =>
+  text_encoder: (config: Json, weights: Weights, options: OwnBuildOptions) =>
     buildTextEncoder(readTextConfig(config), weights, { embeddings: true, ...options }),
-  prior: (config: Json, weights: Weights, options: TextBuildOptions) =>
+  prior: (config: Json, weights: Weights, options: OwnBuildOptions) =>
     buildPrior(readPriorConfig(config), weights, options),
-  text_projection: (config: Json, weights: Weights, options: TextBuildOptions) =>
+  text_projection: (config: Json, weights: Weights, options: OwnBuildOptions) =>
     buildTextProjection(config, weights, options),
-  pixel_unet: (config: Json, weights: Weights, options: TextBuildOptions) =>
+  pixel_unet: (config: Json, weights: Weights, options: OwnBuildOptions) =>
     buildPixelUNet(readPixelUNetConfig(config), weights, options),
-  vision: (config: Json, weights: Weights, options: TextBuildOptions) =>
+  vision: (config: Json, weights: Weights, options: OwnBuildOptions) =>
     buildVision(readVisionConfig(config), weights, options),
-  movq_decoder: (config: Json, weights: Weights, options: TextBuildOptions) =>
+  movq_decoder: (config: Json, weights: Weights, options: OwnBuildOptions) =>
     buildMovqDecoder(readMovqConfig(config), weights, options),
-  movq_encoder: (config: Json, weights: Weights, options: TextBuildOptions) =>
+  movq_encoder: (config: Json, weights: Weights, options: OwnBuildOptions) =>
     buildMovqEncoder(readMovqConfig(config), weights, options),
-  tiny_decoder: (config: Json, weights: Weights, options: TextBuildOptions) =>
+  tiny_decoder: (config: Json, weights: Weights, options: OwnBuildOptions) =>
     buildTinyDecoder(readTinyVaeConfig(config), weights, options),
-  tiny_encoder: (config: Json, weights: Weights, options: TextBuildOptions) =>
+  tiny_encoder: (config: Json, weights: Weights, options: OwnBuildOptions) =>
     buildTinyEncoder(readTinyVaeConfig(config), weights, options),
-  upscaler: (config: Json, weights: Weights, options: TextBuildOptions) =>
+  upscaler: (config: Json, weights: Weights, options: OwnBuildOptions) =>
     buildUpscaler(readUpscalerConfig(config), weights, options),
-  safety_checker: (config: Json, weights: Weights, options: TextBuildOptions) =>
+  safety_checker: (config: Json, weights: Weights, options: OwnBuildOptions) =>
     buildSafetyChecker(readCheckerConfig(config), weights, options),
-} satisfies Record<string, (config: Json, weights: Weights, options: TextBuildOptions) => Network>;
+} satisfies Record<string, (config: Json, weights: Weights, options: OwnBuildOptions) => Network>;
 export type NetworkKind = keyof typeof builders;
 
 /** Type, shape, file beside the graph, first byte; `true` where a linear layer's weight is stored as [in, out]. */
@@ -111,7 +122,7 @@ export const buildNetwork = (
   kind: NetworkKind,
   config: Json,
   weights: Weights,
-  options: TextBuildOptions = {},
+  options: OwnBuildOptions = {},
 ): Network => builders[kind](config, weights, options);
 
 /**
@@ -119,7 +130,7 @@ export const buildNetwork = (
  * @param options other inputs than usual: a LoRA's (see graph/loraPorts.ts)
  * @throws EngineError('bad-model') for an index that is damaged
  */
-export function buildStored(folder: string, options: TextBuildOptions = {}): Network {
+export function buildStored(folder: string, options: OwnBuildOptions = {}): Network {
   const file = path.join(folder, weightIndexFile);
   const index = readJson(file) as Partial<WeightIndex>;
   const config = readJson(path.join(folder, 'config.json')) as Json;
@@ -129,6 +140,13 @@ export function buildStored(folder: string, options: TextBuildOptions = {}): Net
   const find = (name: string): Weight | undefined =>
     Object.hasOwn(weights, name) ? toWeight(weights[name]!, name, file) : undefined;
   return buildNetwork(network, config, find, options);
+}
+
+/** Whether a part's network can be built as two halves: Stable Diffusion's, with attention to a text. */
+export function canHalve(folder: string): boolean {
+  const file = path.join(folder, weightIndexFile);
+  if (!existsSync(file) || (readJson(file) as Partial<WeightIndex>).network !== 'unet') return false;
+  return crossAttentions(readUNetConfig(readJson(path.join(folder, 'config.json')) as Json)).length > 0;
 }
 
 /**

@@ -1,10 +1,11 @@
 /** Opens a folder that paints through a picture embedding, and gives it the face of every other model. */
 
 import { EngineError } from '../errors.ts';
-import { checkVocabulary, extraFiles, imageSettings, openBefore, openPart } from '../load.ts';
+import { checkVocabulary, extraFiles, imageSettings } from '../load.ts';
 import { type Folder, number } from '../onnx/folder.ts';
 import { openOptimised } from '../onnx/optimised.ts';
 import type { Session, SessionSettings } from '../onnx/session.ts';
+import { openBefore, openPart } from '../openPart.ts';
 import { makeSafetyChecker } from '../parts/safetyChecker.ts';
 import { makeUpscaler } from '../parts/upscaler.ts';
 import { embed } from '../text/embed.ts';

@@ -1,0 +1,153 @@
+/**
+ * Our own graph of Stable Diffusion's network in two: what its attentions make of a text, computed once for as long as
+ * the text is in use, and what every step computes (see graph/textStates.ts). The halves of a guided picture are one
+ * until the text comes in. Bit for bit what the whole network says.
+ */
+import type { AdaptedRows, PartAdaptation } from '../adapters/index.ts';
+import { textInputs } from '../graph/index.ts';
+import type { Port, Session, Value } from '../onnx/session.ts';
+import { concat } from '../onnx/tensor.ts';
+import type { Denoiser } from './denoiser.ts';
+import { type DenoiserRow, predictInGroups, splitRows } from './denoiserRows.ts';
+
+/** Opens what rows with LoRAs need of either half, and what it is fed beyond the plain one's inputs. */
+export interface OpenAdaptedHalves {
+  text(row: PartAdaptation): Promise<Adapted>;
+  /** @param pictures those that the rows belong to: what stands before the text is fed by picture */
+  step(rows: AdaptedRows, pictures: AdaptedRows): Promise<Adapted>;
+}
+interface Adapted {
+  readonly session: Session;
+  readonly feeds: Readonly<Record<string, Value>>;
+}
+
+/** A text's keys and values by input of the step, tokens × width each. */
+type TextStates = ReadonlyMap<string, Float32Array>;
+
+const noLora = {};
+
+export function makeStepDenoiser(
+  { step, text }: { readonly step: Session; readonly text: Session },
+  openAdapted: OpenAdaptedHalves,
+): Denoiser {
+  const states = [...text.outputs.keys()];
+  const known = new WeakMap<Float32Array, WeakMap<object, Promise<TextStates>>>();
+  const taken = new Set<string>([...states, ...Object.values(textInputs)]);
+  const ownInputs = [...step.inputs.keys()].filter((name) => !taken.has(name));
+  const extraInputs = ownInputs.filter((name) => name !== 'sample' && name !== 'timestep');
+  /** Inputs that are one a picture; the others are one a row. */
+  const shared = new Set(
+    [...step.inputs.values()].filter((port) => port.shape[0] === 'pictures').map(({ name }) => name),
+  );
+  const sharesPictures = shared.has('sample');
+
+  /** Lives as long as the array that the text was encoded into; another one for each LoRA. */
+  function statesOf({ hidden, tokens, adaptation }: DenoiserRow): Promise<TextStates> {
+    const ofText = known.get(hidden) ?? new WeakMap<object, Promise<TextStates>>();
+    known.set(hidden, ofText);
+    const before = ofText.get(adaptation ?? noLora);
+    if (before) return before;
+    const made = computeStates(hidden, tokens, adaptation);
+    ofText.set(adaptation ?? noLora, made);
+    made.catch(() => ofText.delete(adaptation ?? noLora));
+    return made;
+  }
+
+  async function computeStates(
+    hidden: Float32Array,
+    tokens: number,
+    adaptation: PartAdaptation | undefined,
+  ): Promise<TextStates> {
+    const adapted = adaptation && (await openAdapted.text(adaptation));
+    const encoder_hidden_states = { data: hidden, dims: [1, tokens, hidden.length / tokens] };
+    const said = await (adapted?.session ?? text).run({ encoder_hidden_states, ...adapted?.feeds });
+    return new Map([...said].map(([name, { data }]) => [name, data]));
+  }
+
+  let last: { texts: readonly TextStates[]; feeds: Readonly<Record<string, Value>> } | undefined;
+
+  /** The steps of one painting ask for the same ones again and again. */
+  function feedsOf(texts: readonly TextStates[], tokens: number): Readonly<Record<string, Value>> {
+    if (last && sameItems(last.texts, texts)) return last.feeds;
+    const feeds: Record<string, Value> = {};
+    for (const name of states) {
+      const data = concat(texts.map((each) => each.get(name)!));
+      feeds[name] = { data, dims: [texts.length, tokens, data.length / texts.length / tokens] };
+    }
+    last = { texts, feeds };
+    return feeds;
+  }
+
+  async function predictTogether(
+    rows: readonly DenoiserRow[],
+    height: number,
+    width: number,
+  ): Promise<Float32Array[]> {
+    const ofRows: TextStates[] = [];
+    for (const row of rows) ofRows.push(await statesOf(row));
+    const texts = distinct(ofRows);
+    const pictures = sharesPictures ? firstOfEach(rows) : rows;
+    const { tokens, sample } = rows[0]!;
+    const channels = sample.length / (height * width);
+    const feeds: Record<string, Value> = {
+      ...feedsOf(texts, tokens),
+      [textInputs.text]: { data: ofRows.map((each) => texts.indexOf(each)), dims: [rows.length] },
+      sample: {
+        data: concat(pictures.map((row) => row.sample)),
+        dims: [pictures.length, channels, height, width],
+      },
+      timestep: { data: pictures.map((row) => row.timestep), dims: [pictures.length] },
+    };
+    if (sharesPictures) {
+      const places = rows.map((row) => pictures.findIndex((first) => ofOnePicture(first, row)));
+      feeds[textInputs.picture] = { data: places, dims: [rows.length] };
+    }
+    for (const name of extraInputs) {
+      const data = concat((shared.has(name) ? pictures : rows).map((row) => row.extras[name]!));
+      const count = shared.has(name) ? pictures.length : rows.length;
+      feeds[name] = { data, dims: [count, data.length / count] };
+    }
+    const adapted = rows.some((row) => row.adaptation !== undefined)
+      ? await openAdapted.step(rows.map(adaptationOf), pictures.map(adaptationOf))
+      : undefined;
+    const said = await (adapted?.session ?? step).run({ ...feeds, ...adapted?.feeds });
+    return splitRows(said.get('out_sample')!.data, rows.length);
+  }
+
+  return {
+    session: step,
+    inChannels: fixed(step.inputs.get('sample'), 1),
+    outChannels: fixed(step.outputs.get('out_sample'), 1),
+    hiddenWidth: fixed(text.inputs.get('encoder_hidden_states'), 2),
+    extraInputs,
+    inputs: [...ownInputs, ...text.inputs.keys()],
+    wholeTimesteps: false,
+    timestepPerRow: true,
+    predict: (rows, height, width, { most = rows.length } = {}) =>
+      predictInGroups(rows, { most, timestepPerRow: true, apart: false, plainApart: false }, (group) =>
+        predictTogether(group, height, width),
+      ),
+  };
+}
+
+const fixed = (port: Port | undefined, axis: number): number | undefined => {
+  const size = port?.shape[axis];
+  return typeof size === 'number' ? size : undefined;
+};
+
+const adaptationOf = ({ adaptation }: DenoiserRow): PartAdaptation | undefined => adaptation;
+
+const distinct = <T>(items: readonly T[]): T[] => [...new Set(items)];
+
+const sameItems = <T>(a: readonly T[], b: readonly T[]): boolean =>
+  a.length === b.length && a.every((item, i) => item === b[i]);
+
+const ofOnePicture = (a: DenoiserRow, b: DenoiserRow): boolean =>
+  a.sample === b.sample && a.timestep === b.timestep && a.adaptation === b.adaptation;
+
+/** One row of each picture. */
+function firstOfEach(rows: readonly DenoiserRow[]): DenoiserRow[] {
+  const firsts: DenoiserRow[] = [];
+  for (const row of rows) if (!firsts.some((first) => ofOnePicture(first, row))) firsts.push(row);
+  return firsts;
+}
