@@ -29,6 +29,7 @@ for turn in $(seq 0 $((turns - 1))); do "$python" -m pocket2.data "$("$python" -
 work=${POCKET_WORK:-work}
 until [ "$(ls "$work"/shards 2>/dev/null | grep -c '^[0-9]*\.npz$')" -ge "$first" ]; do sleep 1; done
 echo "first shards after $(($(date +%s) - begun)) s"
+POCKET_MINUTES=$(awk "BEGIN{print $minutes * 0.06}") "$python" -m pocket2.words >"$out/words.log" 2>&1
 "$python" -m pocket2.paint >"$out/unet.log" 2>&1 & unet=$!
 "$python" -m pocket2.decode >"$out/decoder.log" 2>&1 &
 (while [ ! -e "$work/unet.pt" ]; do sleep 1; done; POCKET_MINUTES=$(awk "BEGIN{print $minutes * 0.35}") "$python" -m pocket2.see && "$python" -m pocket2.prior) >"$out/clip.log" 2>&1 &

@@ -1,4 +1,4 @@
-"""Stage `unet`: trains the U-Net on latents and its text tower with it; may be stopped and resumed at any time, over as many sessions as there are.
+"""Stage `unet`: trains the U-Net on latents, against the text tower that stage `words` froze; may be stopped and resumed at any time.
 
 The learning rate stays where it is (a warm-up, then level; the averaged weights stand in for its fall) until POCKET_DECAY says over how
 many of the last pictures it is to fall. POCKET_UNTIL=HH:MM ends a session by the clock. New shards are taken up as they appear.
@@ -47,25 +47,35 @@ class Scenes:
 
     KEYS = ("latents", "mask", "cells", "ids", "labels", "boxes")
 
-    def __init__(self):
-        self.known, self.shards = set(), []
+    def __init__(self, keys: tuple = KEYS):
+        self.keys, self.names, self.shards = keys, [], []
 
     def refresh(self, most: int = 2) -> None:
         for path in sorted((WORK / "shards").glob("?????.npz")):
-            if path.name in self.known or most == 0:
+            if path.name in self.names or most == 0:
                 continue
             with np.load(path) as z:
-                self.shards.append({k: torch.from_numpy(z[k]) for k in self.KEYS})
-            self.known.add(path.name)
+                self.shards.append({k: torch.from_numpy(z[k]) for k in self.keys})
+            self.names.append(path.name)
             most -= 1
+
+    def pick(self, count: int, rng: np.random.Generator) -> dict[str, torch.Tensor]:
+        """Scenes of eight shards, each with one of its captions."""
+        which = rng.integers(len(self.shards), size=8)
+        parts = [(self.shards[k], torch.from_numpy(rng.integers(len(self.shards[k]["ids"]), size=count // 8))) for k in which]
+        found = {key: torch.cat([s[key][i] for s, i in parts]) for key in self.keys}
+        found["ids"] = found["ids"][torch.arange(count // 8 * 8), torch.from_numpy(rng.integers(CAPTIONS, size=count // 8 * 8))].long()
+        return found
+
+    def captions(self, count: int, rng: np.random.Generator):
+        """ids [B,S], labels [B,17], boxes [B,3,3]."""
+        found = self.pick(count, rng)
+        return found["ids"], found["labels"].long(), found["boxes"].float()
 
     def batch(self, count: int, rng: np.random.Generator):
         """latents [B,C,16,16], mask [B,1,16,16], cells [B,8,8], ids [B,S], labels [B,17], boxes [B,3,3]."""
-        which = rng.integers(len(self.shards), size=8)
-        parts = [(self.shards[k], torch.from_numpy(rng.integers(len(self.shards[k]["ids"]), size=count // 8))) for k in which]
-        pick = lambda key: torch.cat([s[key][i] for s, i in parts])
-        ids = pick("ids")[torch.arange(count // 8 * 8), torch.from_numpy(rng.integers(CAPTIONS, size=count // 8 * 8))].long()
-        return pick("latents").float(), pick("mask").float()[:, None] / 255, pick("cells").long(), ids, pick("labels").long(), pick("boxes").float()
+        found = self.pick(count, rng)
+        return found["latents"].float(), found["mask"].float()[:, None] / 255, found["cells"].long(), found["ids"], found["labels"].long(), found["boxes"].float()
 
 
 def until() -> float:
@@ -87,9 +97,9 @@ def run() -> None:
     model = begin(s).to(s.device)
     unet, text = model["unet"].to(memory_format=torch.channels_last), model["text"]
     cells, aids = Cells(s.width).to(s.device), Aids(s.width, s.embed).to(s.device)
-    adam = lambda p: torch.optim.AdamW(p, betas=(0.9, 0.98), weight_decay=0.0)
-    opts = [*optimizers(unet, 1e-3, plain=PLAIN), adam(text.parameters()), adam([*cells.parameters(), *aids.parameters()])]
-    rates = (1, 1, 0.25, 1.5)  # the text tower knows much already
+    text.requires_grad_(False)
+    opts = [*optimizers(unet, 1e-3, plain=PLAIN), torch.optim.AdamW([*cells.parameters(), *aids.parameters()], betas=(0.9, 0.98), weight_decay=0.0)]
+    rates = (1, 1, 1.5)
     average, step, spent, seen = Average(model), 0, 0.0, 0
     if STATE.exists():
         state = torch.load(STATE, map_location=s.device)
@@ -123,8 +133,6 @@ def run() -> None:
         for opt, rate in zip(opts, rates):
             for group in opt.param_groups:
                 group["lr"] = lr * rate
-        if seen > s.text_pictures and opts[2].param_groups[0]["params"][0].requires_grad:
-            text.requires_grad_(False)  # from here on pictures' towers can be trained against it
         x, mask, where, ids, rows, boxes = (t.to(s.device) for t in data.batch(s.batch, rng))
         named = torch.from_numpy(rng.random(len(ids)) >= 0.1).to(s.device)  # the others are painted without words, for guidance
         ids[~named, 1:] = encode.eos

@@ -24,7 +24,7 @@ from pocket2.data import CAPTIONS, vocabulary
 from pocket2.labels import SIZES
 from pocket2.paint import until
 from pocket2.see import STATE as CLIP
-from pocket2.see import Clip, Thumbs, pixels
+from pocket2.see import EMBEDDED, Clip, Thumbs, embeddings
 from pocket2.settings import WORK, size
 from pocket2.text import load
 
@@ -87,7 +87,8 @@ class Folded(nn.Module):
         self.register_buffer("basis", basis)
 
     def forward(self, hidden_states, timestep, proj_embedding, encoder_hidden_states, attention_mask):
-        states = encoder_hidden_states * attention_mask[..., None].to(encoder_hidden_states.dtype)
+        longest = attention_mask.to(torch.int64).sum(1).max()  # behind it is padding, which nothing looks at
+        states = (encoder_hidden_states * attention_mask[..., None].to(encoder_hidden_states.dtype))[:, :longest]
         found = self.prior((hidden_states @ self.basis.T)[:, None], timestep[:, None], proj_embedding, states)
         return found[:, 0] @ self.basis
 
@@ -111,12 +112,6 @@ def draw(prior: Prior, z_t, states, empty: tuple, generator, steps: int = 25, gu
         mean = prev.sqrt() * (1 - alpha) / (1 - bar) * x0 + alpha.sqrt() * (1 - prev) / (1 - bar) * x
         x = mean + ((1 - prev) / (1 - bar) * (1 - alpha)).sqrt() * torch.randn(x.shape, generator=generator).to(device)
     return x0
-
-
-@torch.no_grad()
-def embeddings(clip: Clip, part: dict) -> torch.Tensor:
-    device = clip.scale.device
-    return torch.cat([clip.tower(pixels(p.to(device))) for p in part["thumb"].split(256)])
 
 
 def read(text, clip: Clip, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -149,7 +144,8 @@ def run() -> None:
     clip.load_state_dict(torch.load(CLIP, map_location="cpu")["clip"])
     clip.eval().requires_grad_(False).to(s.device)
     data = Thumbs()
-    z = torch.cat([embeddings(clip, p) for p in data.parts])
+    with np.load(EMBEDDED) as known:
+        z = torch.cat([torch.from_numpy(known[name]).float().to(s.device) for name in data.names])
     ids, rows = torch.cat([p["ids"] for p in data.parts]), torch.cat([p["labels"] for p in data.parts]).long()
     kept = min(KEPT, s.embed)
     pca = components(z, kept)

@@ -30,7 +30,6 @@ class Size:
     crops: int = 16             # of 128 px, the decoder's batch
     shards: int = 40
     shard: int = 1024
-    text_pictures: int = 120_000    # so many in, the text tower is frozen
     unet_minutes: float = 900   # all sessions together
     device: str = "cpu"
 
@@ -39,8 +38,7 @@ SIZES = {
     "cpu": Size("cpu"),
     # The same networks, so that a GPU's minutes and a CPU's hours train one and the same model, and what is painted costs no more.
     "gpu": Size("gpu", batch=768, crops=256, shards=600, device="cuda"),
-    "tiny": Size("tiny", text_width=64, text_layers=1, embed=64, channels=32, width=64, blocks=1, batch=8, shards=2, shard=64,
-                 text_pictures=64, unet_minutes=0.2),
+    "tiny": Size("tiny", text_width=64, text_layers=1, embed=64, channels=32, width=64, blocks=1, batch=8, shards=2, shard=64, unet_minutes=0.2),
 }
 
 

@@ -22,6 +22,10 @@ class UNet(First):
         context = self.condense(encoder_hidden_states)
         t = sinusoid(timestep, 256)[:, :, None, None]
         cond = F.silu(self.time2(F.silu(self.time1(t))) + self.summary(context[:, : self.condensed].mean(1)[:, :, None, None]))
+        return self.paint(sample, cond, context, features)
+
+    def paint(self, sample: torch.Tensor, cond: torch.Tensor, context: torch.Tensor, features: list | None) -> torch.Tensor:
+        """What is behind time and words: cond [B,D,1,1], context [B,M,D]."""
         mod = self.modulate(cond).reshape(-1, 6, self.width)
         skip = self.res_in(self.stem(sample), cond)
         x = self.shrink(skip)
