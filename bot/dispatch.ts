@@ -18,13 +18,13 @@ import type { App, Asker } from './app.ts';
 import { buttonOf } from './buttons/index.ts';
 import { commands, messageApps } from './commands/index.ts';
 import { checkShown } from './history/ownership.ts';
-import { type Answer, type AnswerKind, openAnswer } from './interaction/answer.ts';
+import { type Answer, type AnswerKind, openAnswer } from './interaction/acknowledge.ts';
 import { askerOf } from './interaction/asker.ts';
 import { presentError } from './interaction/errorReply.ts';
-import { refusedUse } from './interaction/gate.ts';
+import { refusedUse } from './interaction/operatorGate.ts';
 import { isRedisAway } from './interaction/redisAway.ts';
-import { type Control, parseControl } from './server/controls.ts';
 import { kindOf, touchPanel } from './server/panelActions.ts';
+import { type Control, parseControl } from './server/panelControls.ts';
 import { audit } from './submit/audit.ts';
 
 /** Discord gives 3 s; what is not answered by then is deferred, with time for the deferral to travel. */

@@ -17,7 +17,7 @@ import { registerCommands } from './commands/register.ts';
 import { dispatch } from './dispatch.ts';
 import { openDeduplicator } from './interaction/deduplicate.ts';
 import { openBotMetrics, watchDiscord } from './metrics.ts';
-import { openModels } from './submit/models.ts';
+import { openModels } from './submit/announcedModels.ts';
 import { openRequeue } from './submit/requeueLost.ts';
 
 const WRITE_EVERY_MS = 5_000;

@@ -21,7 +21,7 @@ import { leaveToOthers } from './giveBack/schemaVersion.ts';
 import { holdBack, wakeNext } from './giveBack/userLimit.ts';
 import type { Metrics } from './metrics.ts';
 import { type RenderDeps, render } from './paint/render.ts';
-import { openGate } from './process/gate.ts';
+import { openGate } from './process/modelGate.ts';
 import type { LoadedInfo } from './process/protocol.ts';
 
 /** The two queues' handlers, and the ways to stop the jobs that run: cancelled, or given back at shutdown. */

@@ -1,6 +1,6 @@
 import type { CustomId } from '../../shared/picture/customId.ts';
 import type { App, Asker } from '../app.ts';
-import type { Answer, AnswerKind } from '../interaction/answer.ts';
+import type { Answer, AnswerKind } from '../interaction/acknowledge.ts';
 
 /** One press of a button, or one pick in a menu. */
 export interface Click {

@@ -1,6 +1,6 @@
 import { readJobs } from '../../shared/memory/jobRecords.ts';
 import type { CustomId } from '../../shared/picture/customId.ts';
-import { isEdit } from '../../shared/picture/frame.ts';
+import { isEdit } from '../../shared/picture/editFrame.ts';
 import { lorasOf, sizeFor } from '../../shared/picture/resolve.ts';
 import { repaintsParts } from '../../shared/picture/wayOfPainting.ts';
 import type { ModelCard } from '../../shared/queue/job.ts';

@@ -1,9 +1,9 @@
 import { type APIActionRowComponent, type APIButtonComponent, ButtonStyle, ComponentType } from 'discord.js';
 import { say } from '../../shared/messages/index.ts';
 import { type CustomId, printCustomId } from '../../shared/picture/customId.ts';
-import { CELLS, type Edit } from '../../shared/picture/frame.ts';
+import { CELLS, type Edit } from '../../shared/picture/editFrame.ts';
 import { UserError } from '../../shared/service/errors.ts';
-import { findRecipe } from '../history/recipes.ts';
+import { findRecipe } from '../history/findRecipe.ts';
 import { onRedis } from '../interaction/redisAway.ts';
 import type { Draft } from '../submit/drafts.ts';
 import { editOf } from '../submit/drafts.ts';

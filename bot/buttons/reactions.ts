@@ -6,8 +6,8 @@ import { keys } from '../../shared/queue/redis.ts';
 import { UserError } from '../../shared/service/errors.ts';
 import type { App } from '../app.ts';
 import { sendResults } from '../history/dmResults.ts';
-import { jobOf, type OurMessage, readMessage } from '../history/messages.ts';
-import { refusedUse } from '../interaction/gate.ts';
+import { jobOf, type OurMessage, readMessage } from '../history/jobMessages.ts';
+import { refusedUse } from '../interaction/operatorGate.ts';
 import { isRedisAway } from '../interaction/redisAway.ts';
 import { cancel } from './cancel.ts';
 

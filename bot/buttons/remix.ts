@@ -4,7 +4,7 @@ import { UserError } from '../../shared/service/errors.ts';
 import type { App, Asker } from '../app.ts';
 import type { Draft } from '../submit/drafts.ts';
 import { remixOf } from '../submit/drafts.ts';
-import { readPrompts } from '../submit/prompts.ts';
+import { readPrompts } from '../submit/expandPrompts.ts';
 import { promptModal } from './fix.ts';
 
 /** Remix: the prompt of a variation can be changed before it is painted. */

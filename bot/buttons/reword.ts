@@ -3,7 +3,7 @@ import { type CustomId, printCustomId } from '../../shared/picture/customId.ts';
 import type { Recipe } from '../../shared/picture/recipe.ts';
 import type { ModelCard } from '../../shared/queue/job.ts';
 import { UserError } from '../../shared/service/errors.ts';
-import { findRecipe } from '../history/recipes.ts';
+import { findRecipe } from '../history/findRecipe.ts';
 import { onRedis } from '../interaction/redisAway.ts';
 import { rewordOf } from '../submit/drafts.ts';
 import type { Button, Click, Filled } from './button.ts';

@@ -14,10 +14,10 @@ import {
 } from '../../shared/memory/settings.ts';
 import { say } from '../../shared/messages/index.ts';
 import { type ButtonAction, printCustomId } from '../../shared/picture/customId.ts';
-import { escapeMarkdown } from '../../shared/picture/present.ts';
+import { escapeMarkdown } from '../../shared/picture/jobMessage.ts';
 import type { ModelCard } from '../../shared/queue/job.ts';
 import type { App, Asker } from '../app.ts';
-import type { Answer } from '../interaction/answer.ts';
+import type { Answer } from '../interaction/acknowledge.ts';
 import { onRedis } from '../interaction/redisAway.ts';
 import {
   choose,

@@ -5,8 +5,8 @@ import type { Blended } from '../../shared/picture/recipe.ts';
 import { UserError } from '../../shared/service/errors.ts';
 import type { Draft } from '../submit/drafts.ts';
 import { GRID } from '../submit/drafts.ts';
+import { paintingModel } from '../submit/expandPrompts.ts';
 import { takeImagePrompt } from '../submit/imagePrompt.ts';
-import { paintingModel } from '../submit/prompts.ts';
 import { begin, submit } from '../submit/submit.ts';
 import { type Command, completeModel, EVERYWHERE, named } from './command.ts';
 

@@ -1,7 +1,7 @@
 import { say } from '../../shared/messages/index.ts';
 import { cancel } from '../buttons/cancel.ts';
 import { appNamed, EVERYWHERE, type MessageApp } from './command.ts';
-import { jobOfTarget } from './target.ts';
+import { jobOfTarget } from './targetMessage.ts';
 
 /** Right click → Cancel Job: for its owner and for moderators, waiting or running. */
 export const cancelJobApp: MessageApp = {

@@ -10,7 +10,7 @@ import {
 } from 'discord.js';
 import { languageOf, languages, type MessageKey, say } from '../../shared/messages/index.ts';
 import type { App, Asker } from '../app.ts';
-import type { Answer, AnswerKind } from '../interaction/answer.ts';
+import type { Answer, AnswerKind } from '../interaction/acknowledge.ts';
 
 export interface Call {
   app: App;

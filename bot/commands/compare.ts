@@ -10,8 +10,8 @@ import { UserError } from '../../shared/service/errors.ts';
 import { onRedis } from '../interaction/redisAway.ts';
 import { readServer } from '../server/settings.ts';
 import { draftsOf } from '../submit/drafts.ts';
+import { readPrompts } from '../submit/expandPrompts.ts';
 import { completeLoras, mayUse, permitted, readLoraList, usableLoras } from '../submit/loras.ts';
-import { readPrompts } from '../submit/prompts.ts';
 import { submit } from '../submit/submit.ts';
 import { type Choice, type Command, EVERYWHERE, named } from './command.ts';
 

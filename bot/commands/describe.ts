@@ -4,9 +4,9 @@ import type { LoraWish } from '../../shared/picture/lora.ts';
 import { UserError } from '../../shared/service/errors.ts';
 import type { App, Asker } from '../app.ts';
 import { ask } from '../submit/ask.ts';
+import { paintingModel } from '../submit/expandPrompts.ts';
 import { takeImageFile } from '../submit/imagePrompt.ts';
 import { lorasHere } from '../submit/loras.ts';
-import { paintingModel } from '../submit/prompts.ts';
 import { type Command, EVERYWHERE, named } from './command.ts';
 
 /** Four prompts for a picture; seen by the asker, until one of them is painted. */

@@ -1,7 +1,7 @@
 import { say } from '../../shared/messages/index.ts';
 import { sendResults } from '../history/dmResults.ts';
 import { appNamed, EVERYWHERE, type MessageApp } from './command.ts';
-import { filesOfTarget, jobOfTarget } from './target.ts';
+import { filesOfTarget, jobOfTarget } from './targetMessage.ts';
 
 /** Right click → DM Results: as ✉️ does. */
 export const dmResultsApp: MessageApp = {

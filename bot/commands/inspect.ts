@@ -2,12 +2,12 @@ import { type APIEmbedField, ApplicationCommandOptionType, ButtonStyle, Componen
 import { say } from '../../shared/messages/index.ts';
 import { printCustomId } from '../../shared/picture/customId.ts';
 import { type Foreign, readForeign } from '../../shared/picture/foreign/index.ts';
-import { fetchPicture, IMAGE_LIMITS } from '../../shared/picture/image.ts';
+import { escapeMarkdown } from '../../shared/picture/jobMessage.ts';
 import type { LoraWish } from '../../shared/picture/lora.ts';
 import { samplerOf } from '../../shared/picture/params.ts';
 import { readRecipe } from '../../shared/picture/png.ts';
-import { escapeMarkdown } from '../../shared/picture/present.ts';
 import type { Recipe } from '../../shared/picture/recipe.ts';
+import { fetchPicture, IMAGE_LIMITS } from '../../shared/picture/uploadedImage.ts';
 import { parsePrompt, printPrompt } from '../../shared/prompt/index.ts';
 import { UserError } from '../../shared/service/errors.ts';
 import { keepFix } from '../buttons/fix.ts';

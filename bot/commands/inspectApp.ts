@@ -1,7 +1,7 @@
+import { findRecipe } from '../history/findRecipe.ts';
 import { presentRecipe } from '../history/inspectView.ts';
-import { findRecipe } from '../history/recipes.ts';
 import { appNamed, EVERYWHERE, type MessageApp } from './command.ts';
-import { filesOfTarget, jobOfTarget } from './target.ts';
+import { filesOfTarget, jobOfTarget } from './targetMessage.ts';
 
 /** Right click → Inspect: how this was painted. */
 export const inspectApp: MessageApp = {

@@ -1,5 +1,5 @@
 import { say } from '../../shared/messages/index.ts';
-import { escapeMarkdown } from '../../shared/picture/present.ts';
+import { escapeMarkdown } from '../../shared/picture/jobMessage.ts';
 import { onRedis } from '../interaction/redisAway.ts';
 import { readServer } from '../server/settings.ts';
 import { loraLine, permitted, usableLoras } from '../submit/loras.ts';

@@ -8,13 +8,13 @@ import {
 } from '../../shared/memory/customOptions.ts';
 import { SUFFIX_MAX } from '../../shared/memory/settings.ts';
 import { say } from '../../shared/messages/index.ts';
-import { escapeMarkdown } from '../../shared/picture/present.ts';
+import { escapeMarkdown } from '../../shared/picture/jobMessage.ts';
 import { parsePrompt } from '../../shared/prompt/index.ts';
 import { UserError } from '../../shared/service/errors.ts';
 import { onRedis } from '../interaction/redisAway.ts';
+import { modelFor } from '../submit/expandPrompts.ts';
 import { choose, toggle, toggleVariability } from '../submit/preferences.ts';
 import { describeProblems } from '../submit/promptProblems.ts';
-import { modelFor } from '../submit/prompts.ts';
 import { type Call, type Command, EVERYWHERE, named } from './command.ts';
 
 const { String: TEXT, Integer, Subcommand, SubcommandGroup } = ApplicationCommandOptionType;

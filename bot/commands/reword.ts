@@ -4,9 +4,9 @@ import type { ModelCard } from '../../shared/queue/job.ts';
 import { UserError } from '../../shared/service/errors.ts';
 import { rewordingModel } from '../buttons/reword.ts';
 import { draftsOf } from '../submit/drafts.ts';
+import { paintingModel } from '../submit/expandPrompts.ts';
 import { takeImagePrompt } from '../submit/imagePrompt.ts';
 import { describeProblems } from '../submit/promptProblems.ts';
-import { paintingModel } from '../submit/prompts.ts';
 import { begin, submit } from '../submit/submit.ts';
 import { type Command, completeModel, EVERYWHERE, named } from './command.ts';
 

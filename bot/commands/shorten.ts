@@ -2,7 +2,7 @@ import { ApplicationCommandOptionType } from 'discord.js';
 import { MAX_LENGTH, printPrompt } from '../../shared/prompt/index.ts';
 import { UserError } from '../../shared/service/errors.ts';
 import { ask } from '../submit/ask.ts';
-import { readPrompts } from '../submit/prompts.ts';
+import { readPrompts } from '../submit/expandPrompts.ts';
 import { type Command, EVERYWHERE, named } from './command.ts';
 
 /** Which words of a prompt the model hears; seen by the asker, until a shorter one is painted. */

@@ -1,13 +1,13 @@
 import { DiscordAPIError, type RawFile, Routes } from 'discord.js';
 import { say } from '../../shared/messages/index.ts';
-import { fetchPicture } from '../../shared/picture/image.ts';
-import { escapeMarkdown, fileName } from '../../shared/picture/present.ts';
+import { escapeMarkdown, fileName } from '../../shared/picture/jobMessage.ts';
 import { seedOf } from '../../shared/picture/recipe.ts';
+import { fetchPicture } from '../../shared/picture/uploadedImage.ts';
 import { readResultIfThere } from '../../shared/queue/results.ts';
 import { UserError } from '../../shared/service/errors.ts';
 import type { App } from '../app.ts';
 import { fetchRules } from '../submit/imagePrompt.ts';
-import { findRecipe } from './recipes.ts';
+import { findRecipe } from './findRecipe.ts';
 
 /** Bytes of one message in a direct channel, whatever a server's boost allows. */
 const LIMIT = 10 * 1024 * 1024;

@@ -1,8 +1,8 @@
 import { ButtonStyle, ComponentType } from 'discord.js';
 import { say } from '../../shared/messages/index.ts';
 import { printCustomId } from '../../shared/picture/customId.ts';
+import { escapeMarkdown } from '../../shared/picture/jobMessage.ts';
 import { samplerOf } from '../../shared/picture/params.ts';
-import { escapeMarkdown } from '../../shared/picture/present.ts';
 import { lineage, type Recipe, seedOf } from '../../shared/picture/recipe.ts';
 
 /** How a picture was painted, and a button that paints it anew where its job is known. Pure. */

@@ -1,9 +1,9 @@
 import { type JobRecord, readChildren, readJobs } from '../../shared/memory/jobRecords.ts';
 import { say } from '../../shared/messages/index.ts';
-import { escapeMarkdown } from '../../shared/picture/present.ts';
+import { escapeMarkdown } from '../../shared/picture/jobMessage.ts';
 import type { App } from '../app.ts';
 import { onRedis } from '../interaction/redisAway.ts';
-import { linkTo, type Place, placesOf } from './messages.ts';
+import { linkTo, type Place, placesOf } from './jobMessages.ts';
 
 /** Where a picture comes from and what came of it. */
 export interface Family {

@@ -1,11 +1,11 @@
 import { readJobs } from '../../shared/memory/jobRecords.ts';
 import { say } from '../../shared/messages/index.ts';
-import { escapeMarkdown } from '../../shared/picture/present.ts';
+import { escapeMarkdown } from '../../shared/picture/jobMessage.ts';
 import { placeInLine } from '../../shared/queue/queue.ts';
 import { keys } from '../../shared/queue/redis.ts';
 import type { App, Asker } from '../app.ts';
 import { onRedis } from '../interaction/redisAway.ts';
-import { linkTo, placesOf } from './messages.ts';
+import { linkTo, placesOf } from './jobMessages.ts';
 
 const SHOWN = 13;
 const PROMPT_MAX = 40;

@@ -19,7 +19,7 @@ import { keys, PREFIX } from '../../shared/queue/redis.ts';
 import type { App } from '../app.ts';
 import type { Button } from '../buttons/button.ts';
 import { onRedis } from '../interaction/redisAway.ts';
-import { linkTo, placesOf, shownAt } from './messages.ts';
+import { linkTo, placesOf, shownAt } from './jobMessages.ts';
 
 /** Everything that is remembered of one member, to take along or to be rid of. */
 const AT_ONCE = 100;

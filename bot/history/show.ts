@@ -2,21 +2,21 @@ import type { APIEmbed, RawFile } from 'discord.js';
 import { readJobs } from '../../shared/memory/jobRecords.ts';
 import { readSettings } from '../../shared/memory/settings.ts';
 import { say } from '../../shared/messages/index.ts';
-import { fileName, presentResult } from '../../shared/picture/present.ts';
+import { fileName, presentResult } from '../../shared/picture/jobMessage.ts';
 import { jobIdSchema, type Recipe } from '../../shared/picture/recipe.ts';
 import type { RenderRequest, RenderResult } from '../../shared/queue/job.ts';
 import { keys } from '../../shared/queue/redis.ts';
 import { readResult } from '../../shared/queue/results.ts';
 import { UserError } from '../../shared/service/errors.ts';
 import type { App, Asker } from '../app.ts';
-import type { Answer } from '../interaction/answer.ts';
+import type { Answer } from '../interaction/acknowledge.ts';
 import { onRedis } from '../interaction/redisAway.ts';
 import { mayShow } from '../submit/admission.ts';
 import { repaintOf } from '../submit/drafts.ts';
 import { submit } from '../submit/submit.ts';
+import { findRecipe } from './findRecipe.ts';
+import { jobOf, type Place, placesOf, readLink, readMessage, rememberShown } from './jobMessages.ts';
 import { drawFamily, readFamily } from './lineage.ts';
-import { jobOf, type Place, placesOf, readLink, readMessage, rememberShown } from './messages.ts';
-import { findRecipe } from './recipes.ts';
 
 /**
  * /show: a job of one's own again, with live buttons and its family. From the store at once; what the store lost

@@ -1,7 +1,7 @@
 import { type APIEmbed, ButtonStyle, ComponentType } from 'discord.js';
 import { say, sayError } from '../../shared/messages/index.ts';
 import { printCustomId } from '../../shared/picture/customId.ts';
-import type { Payload } from '../../shared/picture/present.ts';
+import type { Payload } from '../../shared/picture/jobMessage.ts';
 import { UserError } from '../../shared/service/errors.ts';
 
 /**

@@ -1,8 +1,8 @@
 import { type APIEmbed, ButtonStyle, ChannelType, ComponentType, TextInputStyle } from 'discord.js';
 import { say } from '../../shared/messages/index.ts';
+import { escapeMarkdown } from '../../shared/picture/jobMessage.ts';
 import type { LoraWish } from '../../shared/picture/lora.ts';
-import { escapeMarkdown } from '../../shared/picture/present.ts';
-import { type Control, printControl } from './controls.ts';
+import { type Control, printControl } from './panelControls.ts';
 import { OWN_WORD_LENGTH, OWN_WORDS_MAX, SAFETY_CHOICES, type ServerSettings } from './settings.ts';
 
 /**

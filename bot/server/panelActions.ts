@@ -1,11 +1,10 @@
 import { MAX_LORA_WEIGHT, MAX_LORAS } from '../../shared/picture/lora.ts';
 import { UserError } from '../../shared/service/errors.ts';
 import type { App, Asker } from '../app.ts';
-import type { Answer, AnswerKind } from '../interaction/answer.ts';
+import type { Answer, AnswerKind } from '../interaction/acknowledge.ts';
 import { onRedis } from '../interaction/redisAway.ts';
 import { GRID } from '../submit/drafts.ts';
 import { readLoraList, usableLoras } from '../submit/loras.ts';
-import type { Control } from './controls.ts';
 import {
   LIMIT_FIELDS,
   LORA_FIELDS,
@@ -21,6 +20,7 @@ import {
   WORDS_FIELD,
   wordsForm,
 } from './panel.ts';
+import type { Control } from './panelControls.ts';
 import {
   changeServer,
   listBlocked,

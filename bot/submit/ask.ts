@@ -4,10 +4,10 @@ import { addAsk } from '../../shared/queue/queue.ts';
 import { keys, TOKEN_TTL_S } from '../../shared/queue/redis.ts';
 import { UserError } from '../../shared/service/errors.ts';
 import type { App, Asker } from '../app.ts';
-import type { Answer } from '../interaction/answer.ts';
+import type { Answer } from '../interaction/acknowledge.ts';
 import { onRedis } from '../interaction/redisAway.ts';
 import { mayAsk } from './admission.ts';
-import { modelFor } from './prompts.ts';
+import { modelFor } from './expandPrompts.ts';
 
 /** A worker that died answers nothing; after this the next question is taken. */
 const ASKING_S = 120;

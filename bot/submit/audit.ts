@@ -1,6 +1,6 @@
 import { Routes } from 'discord.js';
 import { say, sayError } from '../../shared/messages/index.ts';
-import { escapeMarkdown } from '../../shared/picture/present.ts';
+import { escapeMarkdown } from '../../shared/picture/jobMessage.ts';
 import { keys } from '../../shared/queue/redis.ts';
 import type { UserError } from '../../shared/service/errors.ts';
 import type { App, Asker } from '../app.ts';

@@ -1,4 +1,4 @@
-import { type Edit, isEdit } from '../../shared/picture/frame.ts';
+import { type Edit, isEdit } from '../../shared/picture/editFrame.ts';
 import { lineage, MAX_LINEAGE, type Recipe, type Reword, seedOf } from '../../shared/picture/recipe.ts';
 import { type ParsedPrompt, parsePrompt, printPrompt } from '../../shared/prompt/index.ts';
 import type { Params, RenderRequest } from '../../shared/queue/job.ts';

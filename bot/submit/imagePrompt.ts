@@ -1,12 +1,17 @@
 import { createHash } from 'node:crypto';
 import { recordUpload } from '../../shared/memory/jobRecords.ts';
-import { cleanPicture, type FetchRules, fetchPicture, IMAGE_LIMITS } from '../../shared/picture/image.ts';
 import { pictureKeys } from '../../shared/picture/store.ts';
+import {
+  cleanPicture,
+  type FetchRules,
+  fetchPicture,
+  IMAGE_LIMITS,
+} from '../../shared/picture/uploadedImage.ts';
 import type { Env } from '../../shared/service/env.ts';
 import { UserError } from '../../shared/service/errors.ts';
 import type { App, Asker } from '../app.ts';
 import { onRedis } from '../interaction/redisAway.ts';
-import { openLimiter } from './limiter.ts';
+import { openLimiter } from './concurrencyLimiter.ts';
 
 /** Where pictures may come from: the named hosts, and the operator's own CDN. */
 export const fetchRules = (env: Env): FetchRules => ({ hosts: env.IMAGE_HOSTS, trusted: env.DISCORD_CDN });

@@ -1,18 +1,18 @@
 import { ButtonStyle, ComponentType } from 'discord.js';
 import { say, sayDuration } from '../../shared/messages/index.ts';
 import { printCustomId } from '../../shared/picture/customId.ts';
-import { escapeMarkdown } from '../../shared/picture/present.ts';
+import { escapeMarkdown } from '../../shared/picture/jobMessage.ts';
 import { notesOn } from '../../shared/prompt/index.ts';
 import { expectedWait } from '../../shared/queue/registry.ts';
 import { UserError } from '../../shared/service/errors.ts';
 import type { App, Asker } from '../app.ts';
 import { keepFix } from '../buttons/fix.ts';
-import type { Answer } from '../interaction/answer.ts';
+import type { Answer } from '../interaction/acknowledge.ts';
 import { onRedis } from '../interaction/redisAway.ts';
 import type { Draft } from './drafts.ts';
 import { draftsOf } from './drafts.ts';
+import { MAX_JOBS, readPrompts } from './expandPrompts.ts';
 import { type Attached, takeImagePrompt } from './imagePrompt.ts';
-import { MAX_JOBS, readPrompts } from './prompts.ts';
 import { begin, submit } from './submit.ts';
 
 /** Prompts that the question before a permutation shows. */

@@ -1,4 +1,5 @@
 import type { Foreign } from '../../shared/picture/foreign/index.ts';
+import { escapeMarkdown } from '../../shared/picture/jobMessage.ts';
 import {
   adapterNameOf,
   findAdapter,
@@ -8,7 +9,6 @@ import {
   MAX_LORA_WEIGHT,
   MAX_LORAS,
 } from '../../shared/picture/lora.ts';
-import { escapeMarkdown } from '../../shared/picture/present.ts';
 import type { ModelCard } from '../../shared/queue/job.ts';
 import type { App } from '../app.ts';
 import { onRedis } from '../interaction/redisAway.ts';

@@ -1,4 +1,4 @@
-import { contentTypeOf, pictureHead } from '../world/picture.ts';
+import { contentTypeOf, pictureHead } from '../world/pictureHead.ts';
 import { GUILD_ID, type World } from '../world/state.ts';
 import type { Attachment, FileUpload, Json, Message } from '../world/types.ts';
 import { MessageFlags } from '../world/types.ts';

@@ -18,8 +18,8 @@ import {
 import * as icons from './icons.ts';
 import { changed, inDm, messageById, nameOf, placeName, store } from './store.ts';
 import type { Json } from './types.ts';
-import { workerNote } from './underneathView.ts';
 import { locale, say } from './words.ts';
+import { workerNote } from './workerHealthView.ts';
 
 const TYPE_NAMES: Record<number, string> = {
   3: 'text',

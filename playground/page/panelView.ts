@@ -3,9 +3,9 @@ import * as icons from './icons.ts';
 import { recipe } from './recipeView.ts';
 import { changed, nameOf, store } from './store.ts';
 import type { Json } from './types.ts';
-import { underneath } from './underneathView.ts';
 import { ask, Refused, watch } from './wire.ts';
 import { say, type Word } from './words.ts';
+import { underneath } from './workerHealthView.ts';
 
 /** Under the hood: queue, worker, recipe, interactions, the requests as Discord saw them, and switches for trouble. */
 

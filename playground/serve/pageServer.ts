@@ -10,7 +10,7 @@ import { PageActions } from './pageActions.ts';
 import { pageFiles } from './pageBundle.ts';
 import { interactionView, type PageParts, pageMessage, snapshot } from './pageView.ts';
 import { isOwnName, isOwnPage } from './requestOrigin.ts';
-import { type UnderneathOptions, UnderneathWatch } from './underneath.ts';
+import { type UnderneathOptions, UnderneathWatch } from './workerHealth.ts';
 
 const HEADERS = {
   'content-security-policy':

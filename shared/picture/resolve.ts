@@ -1,10 +1,10 @@
 import type { ModelCard, Params, RenderRequest } from '../queue/job.ts';
 import { UserError } from '../service/errors.ts';
-import { bucketFor, frameSize, isEdit, paintable, type Size } from './frame.ts';
+import { bucketFor, frameSize, isEdit, paintable, type Size } from './editFrame.ts';
 import { type EmbeddingUse, embeddingsIn, findAdapter, fits, type LoraCard, type LoraUse } from './lora.ts';
 import { PARAMETERS, type ParameterSpec, parameterFor, parameterOf, SAMPLERS, samplerOf } from './params.ts';
 import { type Action, lineage, MAX_LINEAGE, type Recipe, type Reword, seedOf } from './recipe.ts';
-import { styleStrength } from './style.ts';
+import { styleStrength } from './styleNumber.ts';
 
 /**
  * What each parameter means on a diffusion model. Pure and deterministic: the same request and card give the

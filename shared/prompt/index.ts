@@ -1,17 +1,17 @@
 import { PARAMETERS, type ParameterSpec, parameterFor } from '../picture/params.ts';
 import type { PromptPart } from '../picture/recipe.ts';
 import type { ModelCard, Params } from '../queue/job.ts';
+import { expandOptions, suffixOf } from './customOptions.ts';
 import { takeLinks } from './links.ts';
 import { fittingLoras, readLoras, takeTags } from './loras.ts';
-import { concat, type Mapped, mapped, placed } from './mapped.ts';
-import { expandOptions, suffixOf } from './options.ts';
+import { concat, type Mapped, mapped, placed } from './mappedText.ts';
 import { readParameters } from './parameters.ts';
 import { expand, MAX_PERMUTATIONS } from './permutations.ts';
 import { printPrompt } from './print.ts';
 import { applyEdits, distinct, type Finding, type Problem, toProblem } from './problems.ts';
 import { MAX_INPUT, MAX_LENGTH, sanitise } from './sanitise.ts';
 import { tokenise } from './tokenise.ts';
-import type { Typed } from './typed.ts';
+import type { Typed } from './typedParameters.ts';
 import { weigh } from './weights.ts';
 
 export { caretLines } from './caret.ts';

@@ -1,4 +1,4 @@
-import { type Mapped, slice, spanOf, trim, type Word, wordsOf } from './mapped.ts';
+import { type Mapped, slice, spanOf, trim, type Word, wordsOf } from './mappedText.ts';
 import type { Finding } from './problems.ts';
 
 const LINK = /^<?https?:\/\//i;

@@ -8,7 +8,7 @@ import {
   MAX_LORAS,
 } from '../picture/lora.ts';
 import type { ModelCard } from '../queue/job.ts';
-import { concat, type Mapped, placed, slice, spanOf, trim } from './mapped.ts';
+import { concat, type Mapped, placed, slice, spanOf, trim } from './mappedText.ts';
 import type { Edit, Finding } from './problems.ts';
 import { nearest } from './suggest.ts';
 

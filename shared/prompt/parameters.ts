@@ -2,12 +2,12 @@ import { type EffectiveParameter, parameterFor, parameterNames, parameterOf } fr
 import type { ModelCard } from '../queue/job.ts';
 import { badLink, linkOf } from './links.ts';
 import { readLoraWord } from './loras.ts';
-import { type Mapped, spanOf, type Word, wordsOf } from './mapped.ts';
+import { type Mapped, spanOf, type Word, wordsOf } from './mappedText.ts';
 import type { Finding } from './problems.ts';
 import { linkEdits, readStyles } from './references.ts';
 import { distance, nearest } from './suggest.ts';
 import { type Segment, type Tokens, valueWords } from './tokenise.ts';
-import type { Models, Typed } from './typed.ts';
+import type { Models, Typed } from './typedParameters.ts';
 import { readValue } from './values.ts';
 import { joined, ownWords, wordsTaken } from './valueWords.ts';
 

@@ -1,4 +1,4 @@
-import { concat, type Mapped, slice, spanOf, trim } from './mapped.ts';
+import { concat, type Mapped, slice, spanOf, trim } from './mappedText.ts';
 import type { Finding } from './problems.ts';
 
 /** How many jobs one prompt may become where the caller sets no cap of its own. */

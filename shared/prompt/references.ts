@@ -1,10 +1,10 @@
 import type { EffectiveParameter } from '../picture/params.ts';
 import type { ModelCard } from '../queue/job.ts';
 import { badLink, linkOf } from './links.ts';
-import { type Mapped, spanOf, type Word } from './mapped.ts';
+import { type Mapped, spanOf, type Word } from './mappedText.ts';
 import type { Edit, Finding } from './problems.ts';
 import type { Segment } from './tokenise.ts';
-import type { Typed } from './typed.ts';
+import type { Typed } from './typedParameters.ts';
 import { LINK } from './valueWords.ts';
 
 /** What refers to a style or to another picture: `--sref`, and Midjourney's references that are links. */

@@ -1,4 +1,4 @@
-import { type Mapped, replace, trim } from './mapped.ts';
+import { type Mapped, replace, trim } from './mappedText.ts';
 
 /** Longest prompt, in UTF-16 units, after cleaning and again after options were expanded. */
 export const MAX_LENGTH = 6000;

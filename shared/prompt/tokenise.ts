@@ -1,5 +1,5 @@
 import { parameterOf } from '../picture/params.ts';
-import { type Mapped, slice, trim, wordsOf } from './mapped.ts';
+import { type Mapped, slice, trim, wordsOf } from './mappedText.ts';
 
 /** `--name value words`, as far as the next parameter. */
 export interface Segment {

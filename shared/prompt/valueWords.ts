@@ -1,5 +1,5 @@
 import type { EffectiveParameter } from '../picture/params.ts';
-import type { Mapped, Word } from './mapped.ts';
+import type { Mapped, Word } from './mappedText.ts';
 
 /** Which of the words behind a parameter's name are its value. */
 

@@ -1,5 +1,5 @@
 import type { PromptPart } from '../picture/recipe.ts';
-import { type Mapped, spanOf } from './mapped.ts';
+import { type Mapped, spanOf } from './mappedText.ts';
 import type { Edit, Finding } from './problems.ts';
 
 export const MAX_PARTS = 64;

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
-import { openStepLoop } from '../../worker/engine/batch.ts';
 import { loadModel, type Model } from '../../worker/engine/index.ts';
+import { openStepLoop } from '../../worker/engine/stepLoop.ts';
 import { openRandom } from '../support/random.ts';
 
 /**

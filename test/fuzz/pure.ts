@@ -3,17 +3,17 @@ import { crc32, deflateSync } from 'node:zlib';
 import sharp from 'sharp';
 import { parseCustomId, printCustomId } from '../../shared/picture/customId.ts';
 import { type Foreign, readForeign } from '../../shared/picture/foreign/index.ts';
-import { cleanPicture } from '../../shared/picture/image.ts';
-import { readMetadata } from '../../shared/picture/metadata.ts';
-import { readRecipe, recipeXmp, withRecipe, withText } from '../../shared/picture/png.ts';
 import {
   presentCancelled,
   presentFailure,
   presentProgress,
   presentQueued,
-} from '../../shared/picture/present.ts';
+} from '../../shared/picture/jobMessage.ts';
+import { readMetadata } from '../../shared/picture/metadata.ts';
+import { readRecipe, recipeXmp, withRecipe, withText } from '../../shared/picture/png.ts';
 import { recipeSchema } from '../../shared/picture/recipe.ts';
 import { resolveRecipe } from '../../shared/picture/resolve.ts';
+import { cleanPicture } from '../../shared/picture/uploadedImage.ts';
 import { type ModelCard, parseRender } from '../../shared/queue/job.ts';
 import { PermanentError, UserError } from '../../shared/service/errors.ts';
 import type { Random } from '../support/random.ts';

@@ -61,7 +61,12 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'worker/engine/onnx',
     'worker/engine/text',
   ],
-  'worker/engine/latents': ['worker/engine', 'worker/engine/onnx', 'worker/engine/schedulers'],
+  'worker/engine/latents': [
+    'worker/engine',
+    'worker/engine/graph',
+    'worker/engine/onnx',
+    'worker/engine/schedulers',
+  ],
   'worker/engine/onnx': [
     'worker/engine',
     'worker/engine/families',
@@ -98,7 +103,7 @@ export const DOORS: Readonly<Record<string, readonly string[]>> = {
   'bot/moderation': ['index.ts'],
   'shared/messages': ['index.ts'],
   'shared/prompt': ['index.ts'],
-  'worker/engine': ['index.ts', 'types.ts', 'errors.ts', 'schedulers/config.ts', 'parts/pillow.ts'],
+  'worker/engine': ['index.ts', 'types.ts', 'errors.ts', 'schedulers/config.ts', 'parts/pillowResize.ts'],
   'worker/engine/families': ['index.ts', 'family.ts'],
   'worker/engine/schedulers': ['index.ts', 'plan.ts', 'config.ts'],
 };

@@ -42,7 +42,7 @@ describe.each(['security.md', 'operations.md'])('docs/%s', (name) => {
     const folder = join(root, 'test/faults');
     const sources = [
       ...readdirSync(folder),
-      '../shared/picture/image.test.ts',
+      '../shared/picture/uploadedImage.test.ts',
       '../shared/queue/fairness.test.ts',
     ]
       .filter((file) => file.endsWith('.test.ts'))

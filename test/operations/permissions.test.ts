@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { PermissionFlagsBits } from 'discord.js';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CONTROLS, type Control, printControl } from '../../bot/server/controls.ts';
+import { CONTROLS, type Control, printControl } from '../../bot/server/panelControls.ts';
 import { ClientRefusal, type InteractionHandle, type OptionValue } from '../../playground/index.ts';
 import { sayError } from '../../shared/messages/index.ts';
 import { BUTTON_ACTIONS, type ButtonAction, printCustomId } from '../../shared/picture/customId.ts';

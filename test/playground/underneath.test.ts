@@ -6,7 +6,7 @@ import { Gauge, Histogram, Registry } from 'prom-client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Playground, startPlayground } from '../../playground/index.ts';
 import { GUIDE } from '../../playground/serve/guide.ts';
-import { readSamples } from '../../playground/serve/underneath.ts';
+import { readSamples } from '../../playground/serve/workerHealth.ts';
 import { type Health, openHealth } from '../../shared/service/health.ts';
 import { chromiumPath, launch, visit } from './browser.ts';
 

@@ -1,6 +1,6 @@
 import sharp from 'sharp';
+import { fileName, presentFailure, presentResult } from '../../shared/picture/jobMessage.ts';
 import { withRecipe } from '../../shared/picture/png.ts';
-import { fileName, presentFailure, presentResult } from '../../shared/picture/present.ts';
 import type { Recipe } from '../../shared/picture/recipe.ts';
 import { resolveRecipe } from '../../shared/picture/resolve.ts';
 import type { DeliverJob, ModelCard, RenderResult } from '../../shared/queue/job.ts';

@@ -1,7 +1,7 @@
 import type { Job } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { MessageParams } from '../../shared/messages/index.ts';
-import { presentAskFailure, presentDescribed, presentShortened } from '../../shared/picture/presentAsk.ts';
+import { presentAskFailure, presentDescribed, presentShortened } from '../../shared/picture/answerMessage.ts';
 import type { Store } from '../../shared/picture/store.ts';
 import { type AskedBy, type AskRequest, parseAsk, parseAskedBy } from '../../shared/queue/job.ts';
 import { type AskHandler, hasKilled } from '../../shared/queue/queue.ts';

@@ -4,11 +4,11 @@ import { ADAPTER_NAME, adapterNameOf, BASES, findAdapter } from '../../shared/pi
 import { type AdapterKind, installAdapter, openAdapterStore, removeAdapter } from '../models/adapterStore.ts';
 import { download } from '../models/hub/download.ts';
 import { StoreError } from '../models/hub/errors.ts';
-import { formatBytes } from '../models/hub/format.ts';
+import { formatBytes } from '../models/hub/formatUnits.ts';
 import { hubFrom } from '../models/hub/http.ts';
 import { openBar } from '../models/hub/progressBar.ts';
 import { findFile, isAddress } from '../models/hub/singleAddress.ts';
-import { agree, type Call, command, one, stoppable } from './modelCall.ts';
+import { agree, type Call, command, one, stoppable } from './modelCommand.ts';
 import { pathFromUser } from './usage.ts';
 
 /** `dreamgrid loras …`, `dreamgrid embeddings …`: one store, two folders. */

@@ -38,7 +38,7 @@ const commands: Record<string, { help: string; run: (args: string[]) => Promise<
   },
   store: {
     help: 'move pictures: store copy <folder | s3://bucket/prefix> <the other> [--compare] [--mirror] [--json]',
-    run: async (args) => (await import('./store.ts')).store(args),
+    run: async (args) => (await import('./pictureStore.ts')).store(args),
   },
   board: {
     help: 'look into the queues in a browser, by a link that expires: board [--port 9465] [--host 127.0.0.1] [--hours 1]',

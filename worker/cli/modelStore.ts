@@ -5,12 +5,13 @@ import { readEnv } from '../../shared/service/env.ts';
 import { weightIndexFile } from '../engine/index.ts';
 import { addModel } from '../models/hub/add.ts';
 import { StoreError } from '../models/hub/errors.ts';
-import { formatBytes } from '../models/hub/format.ts';
+import { formatBytes } from '../models/hub/formatUnits.ts';
 import { hubFrom } from '../models/hub/http.ts';
+import { checkModelName, modelNameFrom } from '../models/hub/hubReference.ts';
 import { forgetOptimised, optimiseModel } from '../models/hub/optimise.ts';
 import { openBar } from '../models/hub/progressBar.ts';
 import { type PullPlan, planPull, pull as pullModel } from '../models/hub/pull.ts';
-import { checkModelName, modelNameFrom } from '../models/hub/reference.ts';
+import type { Variant } from '../models/hub/variant.ts';
 import {
   findModel,
   howToFetchAgain,
@@ -18,13 +19,12 @@ import {
   removeModel,
   type StoredModel,
   verifyModel,
-} from '../models/hub/store.ts';
-import type { Variant } from '../models/hub/variant.ts';
+} from '../models/hub/verifyModel.ts';
 import { importModel, isImportable } from '../models/import/importModel.ts';
 import { isUnclipSource } from '../models/import/unclip.ts';
 import type { Manifest } from '../models/manifest.ts';
 import { flagOf, importSettings } from './importSettings.ts';
-import { agree, command, one, stoppable } from './modelCall.ts';
+import { agree, command, one, stoppable } from './modelCommand.ts';
 import { pathFromUser } from './usage.ts';
 
 /** `dreamgrid models …`: what is said to the owner; what is done is in worker/models/hub. */

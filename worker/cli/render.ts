@@ -15,7 +15,7 @@ import {
   type Model,
   type Picture,
 } from '../engine/index.ts';
-import { fitBicubic } from '../engine/parts/pillow.ts';
+import { fitBicubic } from '../engine/parts/pillowResize.ts';
 import { parsePythonJson } from '../engine/schedulers/config.ts';
 import { checkFolder } from '../models/installed.ts';
 import { resizeLanczos } from '../paint/lanczos.ts';

@@ -1,7 +1,12 @@
 import { type Job, UnrecoverableError } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { MessageParams } from '../../shared/messages/index.ts';
-import { fileName, presentCancelled, presentFailure, presentResult } from '../../shared/picture/present.ts';
+import {
+  fileName,
+  presentCancelled,
+  presentFailure,
+  presentResult,
+} from '../../shared/picture/jobMessage.ts';
 import type { Store } from '../../shared/picture/store.ts';
 import { release } from '../../shared/queue/fairness.ts';
 import {
@@ -15,8 +20,8 @@ import { hasKilled, type Outcome, outcomeOf } from '../../shared/queue/queue.ts'
 import { messageOf } from '../../shared/service/errors.ts';
 import type { Log } from '../../shared/service/log.ts';
 import { faultPoint } from '../faultInjection.ts';
+import { postSheet } from '../paint/compareSheet.ts';
 import { fitUnder } from '../paint/grid.ts';
-import { postSheet } from '../paint/sheet.ts';
 import { type Discord, DiscordError, type Message, type SendOptions, type Target } from './discord.ts';
 import { findPlaces, isDelivered, markDelivered, rememberMessage } from './messages.ts';
 

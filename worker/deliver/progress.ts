@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import { presentProgress } from '../../shared/picture/present.ts';
+import { presentProgress } from '../../shared/picture/jobMessage.ts';
 import type { DeliverJob } from '../../shared/queue/job.ts';
 import type { Log } from '../../shared/service/log.ts';
 import { encodePreview } from '../paint/grid.ts';

@@ -1,12 +1,12 @@
 /** The engine: a folder of ONNX files in, pictures out. A pure library: no queue, no Discord, no environment. */
 
-import { openStepLoop, type Seat } from './batch.ts';
 import { EngineError } from './errors.ts';
 import { generate } from './generate.ts';
 import type { Denoiser } from './latents/denoiser.ts';
 import { loadParts } from './load.ts';
-import { measureRows } from './measure.ts';
+import { measureRows } from './measureRows.ts';
 import { openFolder } from './onnx/folder.ts';
+import { openStepLoop, type Seat } from './stepLoop.ts';
 import { embed } from './text/embed.ts';
 import type { LoadOptions, Model, ModelInfo } from './types.ts';
 import { unclipLayout } from './unclip/layout.ts';
@@ -27,7 +27,7 @@ export {
 } from './onnx/ownGraph.ts';
 export { fromHalf } from './onnx/tensor.ts';
 export { findScheduler, schedulerNames } from './schedulers/index.ts';
-export { type Trial, tryModel } from './trial.ts';
+export { type Trial, tryModel } from './trialRun.ts';
 export type * from './types.ts';
 
 export async function loadModel(dir: string, options: LoadOptions = {}): Promise<Model> {

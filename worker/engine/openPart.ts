@@ -4,7 +4,7 @@ import path from 'node:path';
 import { EngineError } from './errors.ts';
 import { checkWeights, type Folder } from './onnx/folder.ts';
 import { findLatentParameters } from './onnx/latentParameters.ts';
-import { addOutput, readOnnx } from './onnx/onnx.ts';
+import { addOutput, readOnnx } from './onnx/onnxFile.ts';
 import { optimisedDir } from './onnx/optimised.ts';
 import { canHalve, refreshGraph } from './onnx/ownGraph.ts';
 import { openForm } from './onnx/ownSession.ts';

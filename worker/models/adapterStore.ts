@@ -17,9 +17,9 @@ import {
   loraCardSchema,
 } from '../../shared/picture/lora.ts';
 import { messageOf } from '../../shared/service/errors.ts';
+import { describeEmbedding, describeLora } from './describeAdapter.ts';
 import { hashFile } from './hub/describeModel.ts';
 import { readSafetensors, type TensorFile } from './import/safetensors.ts';
-import { describeEmbedding, describeLora } from './loraHabits.ts';
 
 export type AdapterKind = 'loras' | 'embeddings';
 /** Names of folders in the models' folder that hold no model. */

@@ -7,7 +7,7 @@ import type { ModelCard } from '../../shared/queue/job.ts';
 import { ConfigError, messageOf } from '../../shared/service/errors.ts';
 import { checkSchedule, EngineError, loraBase } from '../engine/index.ts';
 import type { AdapterStore } from './adapterStore.ts';
-import { baseNames } from './loraHabits.ts';
+import { baseNames } from './describeAdapter.ts';
 import { deriveManifest, type Manifest, MODEL_NAME, parseManifest } from './manifest.ts';
 
 /** An installed model: its folder, what it says of itself, and the hash that recipes remember. */

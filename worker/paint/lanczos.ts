@@ -1,4 +1,4 @@
-import { resizeBytes } from '../engine/parts/pillow.ts';
+import { resizeBytes } from '../engine/parts/pillowResize.ts';
 import type { Pixels } from './pixels.ts';
 
 /** `Image.resize(size, Image.LANCZOS)`: how diffusers fits a start picture and a mask to the size that is painted. */

@@ -1,8 +1,8 @@
-import { type Edit, frameOf, isEdit, paintable } from '../../shared/picture/frame.ts';
+import { type Edit, frameOf, isEdit, paintable } from '../../shared/picture/editFrame.ts';
 import { lineage, type Recipe, sharesOf } from '../../shared/picture/recipe.ts';
 import { engineSettings } from '../../shared/picture/resolve.ts';
 import { pictureKeys, type Store } from '../../shared/picture/store.ts';
-import { styledParts } from '../../shared/picture/style.ts';
+import { styledParts } from '../../shared/picture/styleNumber.ts';
 import { wayOfPainting } from '../../shared/picture/wayOfPainting.ts';
 import { PermanentError } from '../../shared/service/errors.ts';
 import type { AdapterKind, AdapterStore } from '../models/adapterStore.ts';

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import sharp from 'sharp';
-import type { Frame, Rect, Size } from '../../shared/picture/frame.ts';
+import type { Frame, Rect, Size } from '../../shared/picture/editFrame.ts';
 import { resizePixels } from './grid.ts';
 import type { Pixels } from './pixels.ts';
 

@@ -3,7 +3,7 @@ import type { BatchOptions, Embeddings, LoadOptions, ModelInfo } from '../engine
 import type { InstalledModel } from '../models/installed.ts';
 import { isBlack, type Pixels } from '../paint/pixels.ts';
 import { type AskOptions, EngineFailure, type EngineProcess, startEngineProcess } from './engineProcess.ts';
-import { openGate } from './gate.ts';
+import { openGate } from './modelGate.ts';
 import type { Ask, LoadedInfo, LoadNews, Painted, PaintRequest, StepNews } from './protocol.ts';
 
 /**

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { blockMember, changeServer } from '../../../bot/server/settings.ts';
-import { openLimiter } from '../../../bot/submit/limiter.ts';
+import { openLimiter } from '../../../bot/submit/concurrencyLimiter.ts';
 import { keys } from '../../../shared/queue/redis.ts';
 import { PEOPLE, refusal, told, useScene } from '../../support/bot.ts';
 import { passOn, type Relay, startRelay } from '../../support/relay.ts';

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { PARAMETERS, type ParameterSpec } from '../../../shared/picture/params.ts';
 import { caretLines, MAX_LENGTH, parsePrompt, printPrompt } from '../../../shared/prompt/index.ts';
-import { mapped } from '../../../shared/prompt/mapped.ts';
+import { mapped } from '../../../shared/prompt/mappedText.ts';
 import { sanitise } from '../../../shared/prompt/sanitise.ts';
 import { models } from './models.ts';
 

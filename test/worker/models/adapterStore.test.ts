@@ -10,7 +10,7 @@ import { resolveRecipe } from '../../../shared/picture/resolve.ts';
 import type { ModelCard, RenderRequest } from '../../../shared/queue/job.ts';
 import { adapterCommands } from '../../../worker/cli/loraStore.ts';
 import { openAdapterStore } from '../../../worker/models/adapterStore.ts';
-import { describeLora } from '../../../worker/models/loraHabits.ts';
+import { describeLora } from '../../../worker/models/describeAdapter.ts';
 import { card } from '../../shared/prompt/models.ts';
 import { data } from './import/cases.ts';
 

@@ -2,7 +2,7 @@ import { mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Frame, Rect } from '../../../shared/picture/frame.ts';
+import type { Frame, Rect } from '../../../shared/picture/editFrame.ts';
 import type { Recipe } from '../../../shared/picture/recipe.ts';
 import { resolveRecipe } from '../../../shared/picture/resolve.ts';
 import { openFolderStore, type Store } from '../../../shared/picture/store.ts';

@@ -11,14 +11,14 @@ import type { Module } from '../graph/index.ts';
 import { withLoraPorts } from '../onnx/exportedModules.ts';
 import { type NetworkForm, openForm } from '../onnx/ownSession.ts';
 import { openSession, type Session, type SessionSettings, type Value } from '../onnx/session.ts';
-import { type Base, baseOfModel } from './base.ts';
+import { type AdaptedModule, type AdaptedNetwork, readNetwork } from './adaptedNetwork.ts';
+import { type Base, baseOfModel } from './baseModel.ts';
 import { type EmbeddingUse, readEmbedding, type WordEmbedding } from './embeddings.ts';
 import { bytesOf, type FactorSet, factorFeeds, joinFactors, lowRankOf, type Weighted } from './factors.ts';
-import type { AdaptedPart } from './names.ts';
-import { type AdaptedModule, type AdaptedNetwork, readNetwork } from './network.ts';
 import { findOverlay, limitOverlays, type Merge, makeOverlay } from './overlay.ts';
-import { type Changes, readChanges } from './read.ts';
-import type { TensorSource } from './tensors.ts';
+import { type Changes, readChanges } from './readLora.ts';
+import type { AdaptedPart } from './tensorNames.ts';
+import type { TensorSource } from './tensorSource.ts';
 
 export interface LoraUse {
   readonly source: TensorSource;

@@ -4,7 +4,7 @@
  */
 import path from 'node:path';
 import { badRequest, EngineError } from '../errors.ts';
-import { elements, readFloats, type StoredTensor, type TensorSource } from './tensors.ts';
+import { elements, readFloats, type StoredTensor, type TensorSource } from './tensorSource.ts';
 
 export interface EmbeddingUse {
   /** The word, as it stands in the prompt; letters' case does not matter. */

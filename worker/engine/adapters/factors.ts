@@ -1,10 +1,10 @@
 /** A LoRA's factors as a graph with ports takes them (see graph/loraPorts.ts), picture by picture. */
 import type { Port, Value } from '../onnx/session.ts';
-import { wholeDown } from './delta.ts';
-import { type AdaptedModule, type AdaptedNetwork, portsOf, sides } from './network.ts';
-import { transpose } from './product.ts';
-import type { Change, ModuleChange } from './read.ts';
-import { readFloats } from './tensors.ts';
+import { type AdaptedModule, type AdaptedNetwork, portsOf, sides } from './adaptedNetwork.ts';
+import { transpose } from './matrixProduct.ts';
+import type { Change, ModuleChange } from './readLora.ts';
+import { readFloats } from './tensorSource.ts';
+import { wholeDown } from './weightDelta.ts';
 
 export interface Factors {
   readonly rank: number;

@@ -1,4 +1,6 @@
 /** LoRAs and textual inversions: what people add to a model. */
+
+export { loraBase } from './adaptedNetwork.ts';
 export {
   type Adaptation,
   type AdaptedRows,
@@ -7,9 +9,8 @@ export {
   type LoraUse,
   type PartAdaptation,
 } from './adapters.ts';
-export { type Base, baseOfFile, baseOfModel, baseOfText } from './base.ts';
+export { type Base, baseOfFile, baseOfModel, baseOfText } from './baseModel.ts';
 export { cutAtWords, type EmbeddingUse, readEmbedding, type WordEmbedding } from './embeddings.ts';
-export type { AdaptedPart } from './names.ts';
-export { loraBase } from './network.ts';
 export { overlayDir } from './overlay.ts';
-export type { StoredTensor, TensorSource } from './tensors.ts';
+export type { AdaptedPart } from './tensorNames.ts';
+export type { StoredTensor, TensorSource } from './tensorSource.ts';

@@ -9,11 +9,11 @@ import { copyFile, link, mkdir, open, rename, rm, writeFile } from 'node:fs/prom
 import path from 'node:path';
 import { EngineError, reason } from '../errors.ts';
 import { weightIndexFile } from '../onnx/ownGraph.ts';
-import { weightDelta } from './delta.ts';
-import { type AdaptedModule, type AdaptedNetwork, type Place, readIndex } from './network.ts';
-import { transpose } from './product.ts';
-import type { ModuleChange } from './read.ts';
-import { elements, readFloats, readRange, toFloats } from './tensors.ts';
+import { type AdaptedModule, type AdaptedNetwork, type Place, readIndex } from './adaptedNetwork.ts';
+import { transpose } from './matrixProduct.ts';
+import type { ModuleChange } from './readLora.ts';
+import { elements, readFloats, readRange, toFloats } from './tensorSource.ts';
+import { weightDelta } from './weightDelta.ts';
 
 export interface Merge {
   readonly module: AdaptedModule & { readonly weight: Place };

@@ -4,8 +4,8 @@
  */
 import path from 'node:path';
 import { EngineError } from '../errors.ts';
-import type { AdaptedPart } from './names.ts';
-import type { TensorSource } from './tensors.ts';
+import type { AdaptedPart } from './tensorNames.ts';
+import type { TensorSource } from './tensorSource.ts';
 
 export type PeftConfig = Readonly<Record<string, unknown>>;
 

@@ -7,10 +7,11 @@
  * Outputs: last_hidden_state [B, tokens, width] · hidden_states.0 … hidden_states.layers, before the last norm ·
  *          pooler_output [B, width], or text_embeds [B, projection]
  */
+
+import { finish, type Network } from './builtNetwork.ts';
 import type { TextConfig } from './config.ts';
 import { Graph } from './graph.ts';
 import { type BuildOptions, Layers } from './layers.ts';
-import { finish, type Network } from './network.ts';
 import { elementTypes, type Weights } from './weightLocations.ts';
 
 export interface TextBuildOptions extends BuildOptions {

@@ -1,5 +1,6 @@
 /** Writes the networks of Stable Diffusion as ONNX graphs over weights that stay where they lie. */
 export { resnet, type TransformerSettings, transformer } from './blocks.ts';
+export { builderOf, builderVersion, finish, type Network } from './builtNetwork.ts';
 export { buildTextEncoder, type TextBuildOptions } from './clip.ts';
 export {
   readTextConfig,
@@ -14,7 +15,6 @@ export { type BuildOptions, type Flavour, Layers } from './layers.ts';
 export { loraInputs, loraOnConvolution, loraOnForeignLinear } from './loraPorts.ts';
 export type { Module } from './module.ts';
 export { buildMovqDecoder, buildMovqEncoder } from './movq.ts';
-export { builderOf, builderVersion, finish, type Network } from './network.ts';
 export { readCheckerConfig, readTinyVaeConfig, readUpscalerConfig } from './partConfig.ts';
 export { buildPixelUNet } from './pixelUnet.ts';
 export { buildPrior } from './prior.ts';

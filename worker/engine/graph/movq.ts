@@ -3,9 +3,9 @@
  * at every place. Between pixels [B, 3, H, W] in -1..1 and latents [B, channels, h, w].
  */
 import { resnet } from './blocks.ts';
+import { finish, type Network } from './builtNetwork.ts';
 import { Graph } from './graph.ts';
 import { type BuildOptions, type Layers, layersOf } from './layers.ts';
-import { finish, type Network } from './network.ts';
 import type { MovqConfig } from './unclipConfig.ts';
 import type { Weights } from './weightLocations.ts';
 

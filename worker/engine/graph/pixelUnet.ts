@@ -9,9 +9,9 @@
  * H and W are multiples of 2^(levels - 1).
  */
 import { biased } from './biasedAttention.ts';
+import { finish, type Network } from './builtNetwork.ts';
 import { Graph } from './graph.ts';
 import { type BuildOptions, Layers } from './layers.ts';
-import { finish, type Network } from './network.ts';
 import type { PixelUNetConfig } from './unclipConfig.ts';
 import { sinusoids } from './unet.ts';
 import { elementTypes, type Weights } from './weightLocations.ts';

@@ -7,9 +7,9 @@
  * Output:  predicted_image_embedding [B, E]
  */
 import { biased } from './biasedAttention.ts';
+import { finish, type Network } from './builtNetwork.ts';
 import { Graph } from './graph.ts';
 import { type BuildOptions, Layers } from './layers.ts';
-import { finish, type Network } from './network.ts';
 import type { PriorConfig } from './unclipConfig.ts';
 import { sinusoids } from './unet.ts';
 import { elementTypes, type Weights } from './weightLocations.ts';

@@ -5,9 +5,10 @@
  * Input:  clip_input [B, 3, size, size], normalised
  * Output: has_nsfw_concepts [B], bool
  */
+
+import { finish, type Network } from './builtNetwork.ts';
 import { Graph } from './graph.ts';
 import { type BuildOptions, type Layers, layersOf } from './layers.ts';
-import { finish, type Network } from './network.ts';
 import type { VisionConfig } from './unclipConfig.ts';
 import { seePictures } from './vision.ts';
 import type { Weights } from './weightLocations.ts';

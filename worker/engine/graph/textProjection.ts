@@ -4,10 +4,11 @@
  * Inputs:  image_embeddings [B, E] · prompt_embeds [B, E] · text_encoder_hidden_states [B, tokens, E]
  * Outputs: encoder_hidden_states [B, extra + tokens, context] · class_labels [B, time]
  */
+
+import { finish, type Network } from './builtNetwork.ts';
 import { type Json, reader } from './config.ts';
 import { Graph } from './graph.ts';
 import { type BuildOptions, Layers } from './layers.ts';
-import { finish, type Network } from './network.ts';
 import type { Weights } from './weightLocations.ts';
 
 /** @throws EngineError('bad-model') which names the weight, 'unsupported' which names the config's field */

@@ -2,10 +2,11 @@
  * What the cross-attentions of a UNet2DConditionModel make of a text: keys and values. They depend on the text and a
  * LoRA alone, so a painting needs them once, not once a step.
  */
+
+import { finish, type Network } from './builtNetwork.ts';
 import type { UNetConfig } from './config.ts';
 import { Graph } from './graph.ts';
 import { type BuildOptions, type Layers, layersOf } from './layers.ts';
-import { finish, type Network } from './network.ts';
 import type { Weights } from './weightLocations.ts';
 
 /** Inputs of a step beside the states. */

@@ -3,9 +3,10 @@
  * sampler has them, unscaled. Source of the architecture: taesd.py of https://github.com/madebyollin/taesd; names are
  * diffusers', which counts a decoder's layers without the clamp before them.
  */
+
+import { finish, type Network } from './builtNetwork.ts';
 import { Graph } from './graph.ts';
 import { type BuildOptions, type Layers, layersOf } from './layers.ts';
-import { finish, type Network } from './network.ts';
 import type { TinyVaeConfig } from './partConfig.ts';
 import type { Weights } from './weightLocations.ts';
 

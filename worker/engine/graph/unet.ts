@@ -13,10 +13,10 @@
  * text comes in, the halves of a guided picture are one. Not in SDXL, whose timestep carries a summary of the text.
  */
 import { resnet, type TransformerSettings, transformer } from './blocks.ts';
+import { finish, type Network } from './builtNetwork.ts';
 import type { UNetConfig } from './config.ts';
 import { Graph } from './graph.ts';
 import { type BuildOptions, Layers } from './layers.ts';
-import { finish, type Network } from './network.ts';
 import { computedText, givenText, textInputs } from './textStates.ts';
 import type { Weights } from './weightLocations.ts';
 

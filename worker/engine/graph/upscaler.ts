@@ -5,9 +5,10 @@
  * Input:  image [B, 3, H, W] in 0..1
  * Output: upscaled [B, 3, scale·H, scale·W], where scale = 2^doublings / unshuffle
  */
+
+import { finish, type Network } from './builtNetwork.ts';
 import { Graph } from './graph.ts';
 import { type BuildOptions, type Layers, layersOf } from './layers.ts';
-import { finish, type Network } from './network.ts';
 import type { UpscalerConfig } from './partConfig.ts';
 import type { Weights } from './weightLocations.ts';
 

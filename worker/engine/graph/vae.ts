@@ -1,9 +1,9 @@
 /** AutoencoderKL's two halves, between pixels [B, 3, 8h, 8w] in -1..1 and latents [B, channels, h, w]. */
 import { resnet } from './blocks.ts';
+import { finish, type Network } from './builtNetwork.ts';
 import type { VaeConfig } from './config.ts';
 import { Graph } from './graph.ts';
 import { type BuildOptions, type Layers, layersOf } from './layers.ts';
-import { finish, type Network } from './network.ts';
 import type { Weights } from './weightLocations.ts';
 
 const eps = 1e-6;

@@ -4,9 +4,10 @@
  * Input:  pixel_values [B, 3, size, size], normalised
  * Output: image_embeds [B, projection]
  */
+
+import { finish, type Network } from './builtNetwork.ts';
 import { Graph } from './graph.ts';
 import { type BuildOptions, type Layers, layersOf } from './layers.ts';
-import { finish, type Network } from './network.ts';
 import type { VisionConfig } from './unclipConfig.ts';
 import type { Weights } from './weightLocations.ts';
 

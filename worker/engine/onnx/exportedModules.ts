@@ -13,7 +13,7 @@ import {
   loraOnForeignLinear,
   type Module,
 } from '../graph/index.ts';
-import { extendGraph, type Node, type OnnxFile } from './onnx.ts';
+import { extendGraph, type Node, type OnnxFile } from './onnxFile.ts';
 
 export interface ExportedModule extends Module {
   /** What it reads, and the value that it gives, its bias added. */

@@ -3,7 +3,7 @@ import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { EngineError, reason } from '../errors.ts';
 import { parsePythonJson } from '../schedulers/config.ts';
-import type { OnnxFile } from './onnx.ts';
+import type { OnnxFile } from './onnxFile.ts';
 
 export type Json = Readonly<Record<string, unknown>>;
 

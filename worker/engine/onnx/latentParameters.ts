@@ -2,7 +2,7 @@
  * Older exports of the VAE encoder end in a sample that nobody can seed, or in the mean alone. Mean and variance
  * are still computed inside: this finds the convolution that gives them, so that it can be made an output.
  */
-import type { OnnxFile } from './onnx.ts';
+import type { OnnxFile } from './onnxFile.ts';
 
 /** Name of the tensor with mean and log variance (2 × channels), where it is not an output already. */
 export function findLatentParameters(onnx: OnnxFile, output: string, channels: number): string | undefined {

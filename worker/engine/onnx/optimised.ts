@@ -11,7 +11,7 @@ import { EngineError, reason } from '../errors.ts';
 import { chooseFamily } from '../families/index.ts';
 import { unclipLayout } from '../unclip/layout.ts';
 import { checkWeights, openFolder } from './folder.ts';
-import { readOnnx } from './onnx.ts';
+import { readOnnx } from './onnxFile.ts';
 
 /** The folder inside of a model's folder; deleting it undoes everything. */
 const optimisedFolder = 'optimised';

@@ -41,7 +41,7 @@ import {
   type Weights,
 } from '../graph/index.ts';
 import type { Json } from './folder.ts';
-import { type OnnxFile, readOnnx } from './onnx.ts';
+import { type OnnxFile, readOnnx } from './onnxFile.ts';
 
 /** Of Stable Diffusion's network: all in one, or what a text needs once apart from what every step needs. */
 export type NetworkForm = 'whole' | 'step' | 'text';

@@ -1,7 +1,7 @@
 /** Song, Meng & Ermon, "Denoising Diffusion Implicit Models" (2020), eq. 12 and 16. */
 import { readConfig, type SchedulerDefinition } from './config.ts';
+import { linearBetas, split, thresholding } from './discreteSchedule.ts';
 import { alphasCumprod, spacedTimesteps } from './noise.ts';
-import { linearBetas, split, thresholding } from './parts.ts';
 import { clamp, dynamicThreshold, type Plan, sum } from './plan.ts';
 
 const name = 'DDIMScheduler';

@@ -4,8 +4,8 @@
  */
 import { readConfig, type SchedulerDefinition } from './config.ts';
 import { addNoiseAt } from './ddim.ts';
+import { linearBetas, split } from './discreteSchedule.ts';
 import { alphasCumprod, spacedTimesteps } from './noise.ts';
-import { linearBetas, split } from './parts.ts';
 import { clamp, type Plan, sum } from './plan.ts';
 
 const name = 'DDIMInverseScheduler';

@@ -5,8 +5,8 @@
 import { EngineError } from '../errors.ts';
 import { oneOf, readConfig, type SchedulerDefinition } from './config.ts';
 import { addNoiseAt } from './ddim.ts';
+import { linearBetas, split, thresholding } from './discreteSchedule.ts';
 import { alphasCumprod, spacedTimesteps } from './noise.ts';
-import { linearBetas, split, thresholding } from './parts.ts';
 import { clamp, dynamicThreshold, type Plan, sum } from './plan.ts';
 
 const name = 'DDPMScheduler';

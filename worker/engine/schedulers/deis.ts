@@ -1,8 +1,8 @@
 /** Zhang & Chen, "Fast Sampling of Diffusion Models with Exponential Integrator" (2022): log-rho multistep DEIS. */
 import { oneOf, readConfig, type SchedulerDefinition } from './config.ts';
-import { linearBetas, sigmaShapes, thresholding } from './parts.ts';
+import { linearBetas, sigmaShapes, thresholding } from './discreteSchedule.ts';
 import { type Plan, sum } from './plan.ts';
-import { levelsOf, solverLadder, toClean } from './solverLadder.ts';
+import { levelsOf, solverLadder, toClean } from './solverNoiseLevels.ts';
 
 const name = 'DEISMultistepScheduler';
 const defaults = {

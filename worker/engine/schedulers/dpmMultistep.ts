@@ -1,10 +1,10 @@
 /** DPM-Solver and DPM-Solver++, multistep, over a discrete beta schedule. */
 import { EngineError } from '../errors.ts';
 import { oneOf, readConfig, type SchedulerDefinition } from './config.ts';
+import { linearBetas, sigmaShapes, thresholding } from './discreteSchedule.ts';
 import { dpmOrder, dpmUpdate } from './dpmUpdate.ts';
-import { linearBetas, sigmaShapes, thresholding } from './parts.ts';
 import { type Plan, sum } from './plan.ts';
-import { levelsOf, solverLadder, toClean } from './solverLadder.ts';
+import { levelsOf, solverLadder, toClean } from './solverNoiseLevels.ts';
 
 const name = 'DPMSolverMultistepScheduler';
 const defaults = {

@@ -3,8 +3,15 @@
  * `sample_dpmpp_sde` (2022), after Lu et al. (2211.01095) and Karras et al. (2022), algorithm 2.
  */
 import { readConfig, type SchedulerDefinition } from './config.ts';
+import {
+  denoise,
+  linearBetas,
+  scaleBySigma,
+  sigmaLadder,
+  sigmaShapes,
+  startSigma,
+} from './discreteSchedule.ts';
 import { sigmaToTimestep, trainingSigmas } from './noise.ts';
-import { denoise, linearBetas, scaleBySigma, sigmaLadder, sigmaShapes, startSigma } from './parts.ts';
 import { type Plan, sum } from './plan.ts';
 
 const name = 'DPMSolverSDEScheduler';

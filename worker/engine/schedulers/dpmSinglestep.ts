@@ -4,9 +4,9 @@
  */
 import { EngineError } from '../errors.ts';
 import { oneOf, readConfig, type SchedulerDefinition } from './config.ts';
-import { linearBetas, sigmaShapes, thresholding } from './parts.ts';
+import { linearBetas, sigmaShapes, thresholding } from './discreteSchedule.ts';
 import { type Plan, sum } from './plan.ts';
-import { levelsOf, solverLadder, toClean } from './solverLadder.ts';
+import { levelsOf, solverLadder, toClean } from './solverNoiseLevels.ts';
 
 const name = 'DPMSolverSinglestepScheduler';
 const defaults = {

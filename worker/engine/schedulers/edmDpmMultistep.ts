@@ -1,9 +1,9 @@
 /** DPM-Solver++ multistep with the preconditioning of Karras et al. (2022): Playground v2.5's scheduler. */
 import { EngineError } from '../errors.ts';
 import { oneOf, readConfig, type SchedulerDefinition } from './config.ts';
+import { thresholding } from './discreteSchedule.ts';
 import { dpmOrder, dpmUpdate } from './dpmUpdate.ts';
 import { edm, edmDefaults } from './edm.ts';
-import { thresholding } from './parts.ts';
 import { dynamicThreshold, type Plan } from './plan.ts';
 
 const name = 'EDMDPMSolverMultistepScheduler';

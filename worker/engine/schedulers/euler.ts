@@ -3,7 +3,14 @@
  * (2022), algorithm 2 without its second-order correction.
  */
 import { oneOf, readConfig, type SchedulerDefinition } from './config.ts';
-import { denoise, linearBetas, scaleBySigma, sigmaLadder, sigmaShapes, startSigma } from './parts.ts';
+import {
+  denoise,
+  linearBetas,
+  scaleBySigma,
+  sigmaLadder,
+  sigmaShapes,
+  startSigma,
+} from './discreteSchedule.ts';
 import { type Plan, sum } from './plan.ts';
 
 const name = 'EulerDiscreteScheduler';

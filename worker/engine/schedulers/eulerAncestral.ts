@@ -1,6 +1,6 @@
 /** Euler steps with fresh noise at each: k-diffusion's ancestral sampler (Katherine Crowson, 2022). */
 import { readConfig, type SchedulerDefinition } from './config.ts';
-import { denoise, linearBetas, scaleBySigma, sigmaLadder, startSigma } from './parts.ts';
+import { denoise, linearBetas, scaleBySigma, sigmaLadder, startSigma } from './discreteSchedule.ts';
 import { type Plan, sum } from './plan.ts';
 
 const name = 'EulerAncestralDiscreteScheduler';

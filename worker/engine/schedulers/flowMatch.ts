@@ -4,8 +4,8 @@
  */
 import { badRequest } from '../errors.ts';
 import { oneOf, readConfig, type SchedulerDefinition } from './config.ts';
+import { reshapeSigmas, sigmaShapes } from './discreteSchedule.ts';
 import { linspace } from './noise.ts';
-import { reshapeSigmas, sigmaShapes } from './parts.ts';
 import { type Plan, type PlanRequest, sum } from './plan.ts';
 
 const eulerName = 'FlowMatchEulerDiscreteScheduler';

@@ -1,6 +1,13 @@
 /** Heun's second-order method: Karras et al. (2022), algorithm 1. Two model calls a step. */
 import { readConfig, type SchedulerDefinition } from './config.ts';
-import { denoise, linearBetas, scaleBySigma, sigmaLadder, sigmaShapes, startSigma } from './parts.ts';
+import {
+  denoise,
+  linearBetas,
+  scaleBySigma,
+  sigmaLadder,
+  sigmaShapes,
+  startSigma,
+} from './discreteSchedule.ts';
 import { clamp, type Plan, sum } from './plan.ts';
 
 const name = 'HeunDiscreteScheduler';

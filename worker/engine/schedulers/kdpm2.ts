@@ -1,6 +1,5 @@
 /** A midpoint method inspired by DPM-Solver-2 and Karras' algorithm 2: k-diffusion's `sample_dpm_2` (2022). */
 import { readConfig, type SchedulerDefinition } from './config.ts';
-import { roundHalfEven, sigmaToTimestep, trainingSigmas } from './noise.ts';
 import {
   denoise,
   linearBetas,
@@ -9,7 +8,8 @@ import {
   sigmaLadder,
   sigmaShapes,
   startSigma,
-} from './parts.ts';
+} from './discreteSchedule.ts';
+import { roundHalfEven, sigmaToTimestep, trainingSigmas } from './noise.ts';
 import { type Plan, sum } from './plan.ts';
 
 const name = 'KDPM2DiscreteScheduler';

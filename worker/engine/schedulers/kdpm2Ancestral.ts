@@ -1,8 +1,8 @@
 /** The midpoint method with fresh noise at each step: k-diffusion's `sample_dpm_2_ancestral` (2022). */
 import { readConfig, type SchedulerDefinition } from './config.ts';
+import { denoise, scaleBySigma, startSigma } from './discreteSchedule.ts';
 import { ancestral } from './eulerAncestral.ts';
 import { kdpm2Defaults, kdpm2Ladder } from './kdpm2.ts';
-import { denoise, scaleBySigma, startSigma } from './parts.ts';
 import { type Plan, sum } from './plan.ts';
 
 const name = 'KDPM2AncestralDiscreteScheduler';

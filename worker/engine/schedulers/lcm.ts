@@ -2,8 +2,8 @@
 import { badRequest } from '../errors.ts';
 import { readConfig, type SchedulerDefinition } from './config.ts';
 import { addNoiseAt } from './ddim.ts';
+import { linearBetas, split, thresholding } from './discreteSchedule.ts';
 import { alphasCumprod } from './noise.ts';
-import { linearBetas, split, thresholding } from './parts.ts';
 import { clamp, dynamicThreshold, type Plan, sum } from './plan.ts';
 
 const name = 'LCMScheduler';

@@ -1,6 +1,13 @@
 /** Linear multistep of order 4 over the sigmas: Katherine Crowson's k-diffusion, `sample_lms` (2022). */
 import { readConfig, type SchedulerDefinition } from './config.ts';
-import { denoise, linearBetas, scaleBySigma, sigmaLadder, sigmaShapes, startSigma } from './parts.ts';
+import {
+  denoise,
+  linearBetas,
+  scaleBySigma,
+  sigmaLadder,
+  sigmaShapes,
+  startSigma,
+} from './discreteSchedule.ts';
 import { type Plan, sum } from './plan.ts';
 
 const name = 'LMSDiscreteScheduler';

@@ -1,9 +1,9 @@
 /** Zheng et al., "Trajectory Consistency Distillation" (2024), algorithm 4; eta is the paper's gamma. */
 import { readConfig, type SchedulerDefinition } from './config.ts';
 import { addNoiseAt } from './ddim.ts';
+import { split } from './discreteSchedule.ts';
 import { consistencyDefaults, distilledTimesteps } from './lcm.ts';
 import { alphasCumprod } from './noise.ts';
-import { split } from './parts.ts';
 import { type Plan, sum } from './plan.ts';
 
 const name = 'TCDScheduler';

@@ -7,8 +7,8 @@ import { badRequest } from '../errors.ts';
 import { oneOf, readConfig, type SchedulerDefinition } from './config.ts';
 import { addNoiseAt } from './ddim.ts';
 import { addLearned, learnedRange, noVariance } from './ddpm.ts';
+import { linearBetas, split } from './discreteSchedule.ts';
 import { alphasCumprod, betas, linspace, roundHalfEven } from './noise.ts';
-import { linearBetas, split } from './parts.ts';
 import { clamp, type Plan, sum } from './plan.ts';
 
 const name = 'UnCLIPScheduler';

@@ -3,10 +3,10 @@
  * algorithms 1 and 2: after each model call the last step is corrected, then the next one predicted.
  */
 import { oneOf, readConfig, type SchedulerDefinition } from './config.ts';
+import { linearBetas, sigmaShapes, thresholding } from './discreteSchedule.ts';
 import { linspace } from './noise.ts';
-import { linearBetas, sigmaShapes, thresholding } from './parts.ts';
 import { type Plan, sum } from './plan.ts';
-import { levelsOf, solverLadder, toClean } from './solverLadder.ts';
+import { levelsOf, solverLadder, toClean } from './solverNoiseLevels.ts';
 
 const name = 'UniPCMultistepScheduler';
 const defaults = {

@@ -8,8 +8,8 @@ import { allFinite } from '../onnx/tensor.ts';
 import { planSchedule } from '../schedulers/index.ts';
 import type { Plan } from '../schedulers/plan.ts';
 import type { GenerateRequest, Picture } from '../types.ts';
-import type { DecoderCondition, Painter, Shape } from './parts.ts';
 import { bareCanvas, type Course, guided, type Looks, noiseCanvas, nothingToSee, tell } from './stage.ts';
+import type { DecoderCondition, Painter, Shape } from './unclipModel.ts';
 
 /** A picture on its way, with what it is to show. */
 interface Place {

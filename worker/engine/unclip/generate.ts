@@ -4,10 +4,17 @@ import { badRequest, EngineError } from '../errors.ts';
 import { createGenerator } from '../latents/rng.ts';
 import type { GenerateHooks, GenerateRequest, GenerateResult, PromptPart } from '../types.ts';
 import { decode, decoderSteps } from './decode.ts';
-import { checkMeaning, findMeaning, needsPrior, priorGuidance, priorRuns, priorSteps } from './meaning.ts';
-import type { DecoderCondition, Meant, UnclipParts } from './parts.ts';
+import {
+  checkMeaning,
+  findMeaning,
+  needsPrior,
+  priorGuidance,
+  priorRuns,
+  priorSteps,
+} from './findEmbedding.ts';
 import type { Course } from './stage.ts';
 import { readText } from './text.ts';
+import type { DecoderCondition, Meant, UnclipParts } from './unclipModel.ts';
 
 export async function generateThroughEmbedding(
   parts: UnclipParts,

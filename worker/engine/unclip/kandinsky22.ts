@@ -9,7 +9,7 @@ import { type Folder, number } from '../onnx/folder.ts';
 import type { Session } from '../onnx/session.ts';
 import type { LoadOptions } from '../types.ts';
 import { makeNetwork, type Network } from './batchedSession.ts';
-import type { Meant, Painter, Shape } from './parts.ts';
+import type { Meant, Painter, Shape } from './unclipModel.ts';
 
 export function makeKandinsky22(
   folder: Folder,

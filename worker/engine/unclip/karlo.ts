@@ -15,8 +15,8 @@ import { planSchedule } from '../schedulers/index.ts';
 import { clamp } from '../schedulers/plan.ts';
 import type { LoadOptions } from '../types.ts';
 import { makeNetwork, type Network } from './batchedSession.ts';
-import type { Painter } from './parts.ts';
 import { guided, noiseCanvas, tell } from './stage.ts';
+import type { Painter } from './unclipModel.ts';
 
 const decoderInputs = ['sample', 'timestep', 'encoder_hidden_states', 'class_labels', 'attention_mask'];
 const projectionInputs = ['image_embeddings', 'prompt_embeds', 'text_encoder_hidden_states'];

@@ -17,8 +17,8 @@ import { generateThroughEmbedding } from './generate.ts';
 import { makeKandinsky22 } from './kandinsky22.ts';
 import { makeKarlo } from './karlo.ts';
 import type { Layout } from './layout.ts';
-import type { Painter, UnclipParts } from './parts.ts';
 import { priorInputs, priorOutput, readPrior } from './prior.ts';
+import type { Painter, UnclipParts } from './unclipModel.ts';
 import { makeVision } from './vision.ts';
 
 export async function loadUnclip(folder: Folder, layout: Layout, options: LoadOptions): Promise<Model> {

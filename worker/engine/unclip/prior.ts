@@ -8,9 +8,9 @@ import { allFinite } from '../onnx/tensor.ts';
 import { planSchedule } from '../schedulers/index.ts';
 import { sum } from '../schedulers/plan.ts';
 import type { Network } from './batchedSession.ts';
-import type { UnclipParts } from './parts.ts';
 import { type Course, guided, noiseCanvas, nothingToSee, tell } from './stage.ts';
 import type { Told } from './text.ts';
+import type { UnclipParts } from './unclipModel.ts';
 
 export const priorInputs = [
   'hidden_states',

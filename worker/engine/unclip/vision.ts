@@ -2,7 +2,7 @@
 
 import type { Session } from '../onnx/session.ts';
 import type { ImageEncoderSettings } from '../parts/imageEncoder.ts';
-import { type Bytes, cropBytes, resizeBytes } from '../parts/pillow.ts';
+import { type Bytes, cropBytes, resizeBytes } from '../parts/pillowResize.ts';
 import { normalise } from '../parts/resize.ts';
 import type { Picture } from '../types.ts';
 import { makeNetwork } from './batchedSession.ts';

@@ -5,14 +5,14 @@ import { messageOf } from '../../../shared/service/errors.ts';
 import { EngineError, loadModel, weightIndexFile } from '../../engine/index.ts';
 import { importUnclip, isUnclipSource } from '../import/unclip.ts';
 import type { Manifest } from '../manifest.ts';
+import { checkLayout } from './checkLayout.ts';
 import { type Files, hashFile, manifestFor, type Origin, writeManifest } from './describeModel.ts';
-import { needSpace, openStaging, refuseExisting } from './disk.ts';
 import { diskError, StoreError } from './errors.ts';
 import { fitSchedule } from './fitScheduler.ts';
-import { checkLayout } from './layout.ts';
-import type { RemoteFile } from './listing.ts';
-import { pathBelow } from './reference.ts';
+import { pathBelow } from './hubReference.ts';
+import type { RemoteFile } from './repositoryListing.ts';
 import { selectFiles } from './select.ts';
+import { needSpace, openStaging, refuseExisting } from './stagingFolder.ts';
 
 export interface AddOptions {
   /** Hard links instead of copies: no space taken, and the folder given may be deleted afterwards. */

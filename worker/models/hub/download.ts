@@ -4,8 +4,8 @@ import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises
 import { dirname } from 'node:path';
 import { diskError, StoreError } from './errors.ts';
 import { type Answer, get, type Hub, inPath, refuse, retry } from './http.ts';
-import type { RemoteFile } from './listing.ts';
-import { idOf, pathBelow, type Reference } from './reference.ts';
+import { idOf, pathBelow, type Reference } from './hubReference.ts';
+import type { RemoteFile } from './repositoryListing.ts';
 
 export interface Source {
   readonly hub: Hub;

@@ -1,5 +1,5 @@
 import { StoreError } from './errors.ts';
-import { idOf, type Reference } from './reference.ts';
+import { idOf, type Reference } from './hubReference.ts';
 
 /** How to reach a hub; the parts that tests replace are here too. */
 export interface Hub {

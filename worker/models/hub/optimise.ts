@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { messageOf } from '../../../shared/service/errors.ts';
 import { optimise, optimisedDir } from '../../engine/index.ts';
 import { fileNames } from './describeModel.ts';
-import { needSpace } from './disk.ts';
 import { diskError, StoreError } from './errors.ts';
-import type { StoredModel } from './store.ts';
+import { needSpace } from './stagingFolder.ts';
+import type { StoredModel } from './verifyModel.ts';
 
 /** Writes a model's optimised files beside it. @returns their bytes */
 export async function optimiseModel(

@@ -1,4 +1,4 @@
-import { formatBytes, formatSeconds } from './format.ts';
+import { formatBytes, formatSeconds } from './formatUnits.ts';
 
 interface Screen {
   readonly isTTY?: boolean;

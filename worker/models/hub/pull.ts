@@ -4,19 +4,19 @@ import { join } from 'node:path';
 import { type ImportOptions, importModel } from '../import/importModel.ts';
 import type { Manifest } from '../manifest.ts';
 import { addModel } from './add.ts';
+import { checkLayout } from './checkLayout.ts';
 import { type Files, fileNames, manifestFor, type Origin, writeManifest } from './describeModel.ts';
-import { isAlive, needSpace, refuseExisting } from './disk.ts';
 import { download, repository, type Source } from './download.ts';
 import { diskError, StoreError } from './errors.ts';
 import { fitSchedule } from './fitScheduler.ts';
 import type { Hub } from './http.ts';
-import { checkLayout } from './layout.ts';
-import { type Listing, listFiles, type RemoteFile } from './listing.ts';
-import { checkModelName, idOf, modelNameFrom, parseReference, pathBelow } from './reference.ts';
+import { checkModelName, idOf, modelNameFrom, parseReference, pathBelow } from './hubReference.ts';
+import { type Listing, listFiles, type RemoteFile } from './repositoryListing.ts';
 import { selectFiles } from './select.ts';
 import { isDiffusers, selectDiffusers, variantsOf } from './selectSafetensors.ts';
 import { priorFolder, priorOf, selectUnclip, unclipRepository } from './selectUnclip.ts';
 import { findFile, isAddress } from './singleAddress.ts';
+import { isAlive, needSpace, refuseExisting } from './stagingFolder.ts';
 import type { Variant } from './variant.ts';
 
 /** What a pull would fetch: shown and agreed to before the first byte of it. */

@@ -1,7 +1,7 @@
 import { basename, dirname, isAbsolute, join } from 'node:path';
 import { StoreError } from './errors.ts';
-import type { RemoteFile } from './listing.ts';
-import { pathBelow } from './reference.ts';
+import { pathBelow } from './hubReference.ts';
+import type { RemoteFile } from './repositoryListing.ts';
 
 /** Of models that paint through a picture embedding: Karlo's, then Kandinsky 2.2's. */
 const UNCLIP_NETWORKS = [

@@ -1,6 +1,7 @@
 /** Which files of a diffusers repository are needed to take it in: configs, vocabularies, one set of weights a part. */
-import type { RemoteFile } from './listing.ts';
-import { pathBelow } from './reference.ts';
+
+import { pathBelow } from './hubReference.ts';
+import type { RemoteFile } from './repositoryListing.ts';
 import { chooseWeights, type Variant } from './variant.ts';
 
 const PARTS = ['unet', 'text_encoder', 'text_encoder_2', 'vae', 'safety_checker'] as const;

@@ -1,5 +1,5 @@
 /** Repositories of models that paint through a picture embedding, as their makers publish them. */
-import type { RemoteFile } from './listing.ts';
+import type { RemoteFile } from './repositoryListing.ts';
 import { selectParts } from './selectSafetensors.ts';
 import type { Variant } from './variant.ts';
 

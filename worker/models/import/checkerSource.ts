@@ -1,7 +1,7 @@
 /** Stable Diffusion's safety checker as a part of a diffusers folder. */
 import type { Json } from '../hub/defaults.ts';
+import type { SourcePart } from './modelSource.ts';
 import type { Tensor } from './safetensors.ts';
-import type { SourcePart } from './source.ts';
 
 /** transformers writes `vision_model.` twice before the tower's names, or (from 5.6 on) once. */
 export function checkerPart(config: Json, tensors: ReadonlyMap<string, Tensor>): SourcePart {

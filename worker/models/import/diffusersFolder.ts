@@ -8,8 +8,8 @@ import { StoreError } from '../hub/errors.ts';
 import { chooseWeights, type Variant } from '../hub/variant.ts';
 import { checkerPart } from './checkerSource.ts';
 import { oldVaeName } from './ldmNames.ts';
+import type { Source, SourcePart } from './modelSource.ts';
 import { readSafetensors, type Tensor, type TensorFile } from './safetensors.ts';
-import type { Source, SourcePart } from './source.ts';
 import { isTinyVae, readTinyVae } from './tinyVae.ts';
 import { withVaeFile } from './vaeSource.ts';
 

@@ -3,6 +3,7 @@ import { readdir, realpath, rename, rm, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { messageOf } from '../../../shared/service/errors.ts';
 import { findScheduler, tryModel } from '../../engine/index.ts';
+import { checkLayout } from '../hub/checkLayout.ts';
 import {
   describeModel,
   type Files,
@@ -11,19 +12,18 @@ import {
   type Origin,
   writeManifest,
 } from '../hub/describeModel.ts';
-import { openStaging, refuseExisting } from '../hub/disk.ts';
 import { diskError, StoreError } from '../hub/errors.ts';
 import { fitSchedule } from '../hub/fitScheduler.ts';
-import { checkLayout } from '../hub/layout.ts';
+import { openStaging, refuseExisting } from '../hub/stagingFolder.ts';
 import type { Variant } from '../hub/variant.ts';
 import type { Manifest } from '../manifest.ts';
 import { readDiffusersFolder } from './diffusersFolder.ts';
 import { installSource, writeJson } from './install.ts';
-import { predicting } from './predicting.ts';
+import { predicting } from './knownPredictionTypes.ts';
+import type { Prediction, Source, SourcePart } from './modelSource.ts';
 import { refusePickle } from './refusals.ts';
 import { readSafetensors, type TensorFile } from './safetensors.ts';
 import { readSingleFile } from './singleFile.ts';
-import type { Prediction, Source, SourcePart } from './source.ts';
 import { readTinyDecoder } from './tinyVae.ts';
 import { type Habit, habitOf, withHabit } from './trainingDefaults.ts';
 import { readUpscaler } from './upscalerSource.ts';

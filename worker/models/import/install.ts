@@ -11,11 +11,11 @@ import {
   weightIndexFile,
 } from '../../engine/index.ts';
 import type { Json } from '../hub/defaults.ts';
-import { needSpace } from '../hub/disk.ts';
 import { StoreError } from '../hub/errors.ts';
+import { needSpace } from '../hub/stagingFolder.ts';
 import { writeClipTokenizer } from './clipTokenizer.ts';
 import { halfFloatsOf, widenFloat8 } from './float8.ts';
-import { elementTypeOf, type FoundWeight, isFloat8, type Source, type SourcePart } from './source.ts';
+import { elementTypeOf, type FoundWeight, isFloat8, type Source, type SourcePart } from './modelSource.ts';
 
 /**
  * Writes the folder of a model into `target`, which is empty. Weights are hard links to the files they came in (a

@@ -3,12 +3,12 @@
  */
 import type { Json } from '../hub/defaults.ts';
 import { StoreError } from '../hub/errors.ts';
+import { predicting } from './knownPredictionTypes.ts';
 import { ldmUNetName } from './ldmNames.ts';
-import { predicting } from './predicting.ts';
+import type { FindWeight, Source, SourcePart } from './modelSource.ts';
+import { type PredictionSign, predictionSign, type SingleKind, schedulerFor } from './predictionType.ts';
 import { refuseChannels, refuseForeign } from './refusals.ts';
 import type { TensorFile } from './safetensors.ts';
-import { type PredictionSign, predictionSign, type SingleKind, schedulerFor } from './schedulers.ts';
-import type { FindWeight, Source, SourcePart } from './source.ts';
 import { findOpenAiClip, findOpenClip } from './textSource.ts';
 import { isTinyVae } from './tinyVae.ts';
 import { findUpscaler } from './upscalerSource.ts';

@@ -1,8 +1,8 @@
 /** The text encoders of a single file: OpenAI's CLIP under transformers' names, or OpenCLIP under its own. */
 import type { Json } from '../hub/defaults.ts';
 import { openClipName } from './ldmNames.ts';
+import { type FindWeight, type SourcePart, thirdOf } from './modelSource.ts';
 import type { TensorFile } from './safetensors.ts';
-import { type FindWeight, type SourcePart, thirdOf } from './source.ts';
 import { countOf } from './vaeSource.ts';
 
 /** Where single files keep their encoders: the publishers' prefixes, then ComfyUI's. */

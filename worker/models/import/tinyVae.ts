@@ -4,8 +4,8 @@
  */
 import type { Json } from '../hub/defaults.ts';
 import { StoreError } from '../hub/errors.ts';
+import type { FindWeight, SourcePart } from './modelSource.ts';
 import type { Tensor, TensorFile } from './safetensors.ts';
-import type { FindWeight, SourcePart } from './source.ts';
 
 /** What is read of a file; a folder's part may lie in several. */
 type Tensors = Pick<TensorFile, 'file' | 'tensors'>;

@@ -3,8 +3,8 @@
  * file's name and its metadata do, so what is guessed here is said aloud, and changed by the flags of `models add`.
  */
 import type { Json } from '../hub/defaults.ts';
+import type { Source } from './modelSource.ts';
 import type { TensorFile } from './safetensors.ts';
-import type { Source } from './source.ts';
 
 export interface Habit {
   readonly steps: number;

@@ -3,8 +3,8 @@
  * or the numbers that older trainers wrote (most of what OpenModelDB has).
  */
 import { StoreError } from '../hub/errors.ts';
+import type { FindWeight, SourcePart } from './modelSource.ts';
 import type { TensorFile } from './safetensors.ts';
-import type { FindWeight, SourcePart } from './source.ts';
 import { countOf } from './vaeSource.ts';
 
 /** A checkpoint's weights may lie under the name of what was trained. */

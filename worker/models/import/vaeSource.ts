@@ -2,8 +2,8 @@
 import type { Json } from '../hub/defaults.ts';
 import { StoreError } from '../hub/errors.ts';
 import { ldmVaeName, oldVaeName } from './ldmNames.ts';
+import type { FindWeight, SourcePart } from './modelSource.ts';
 import type { Tensor, TensorFile } from './safetensors.ts';
-import type { FindWeight, SourcePart } from './source.ts';
 import { isTinyVae, readTinyDecoder, readTinyVae } from './tinyVae.ts';
 
 const prefixes = ['first_stage_model.', 'vae.', ''];

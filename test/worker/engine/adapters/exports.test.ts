@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { findAdapter } from '../../../../shared/picture/lora.ts';
 import { loadModel } from '../../../../worker/engine/index.ts';
 import { exportedModules } from '../../../../worker/engine/onnx/exportedModules.ts';
-import { readOnnx } from '../../../../worker/engine/onnx/onnx.ts';
+import { readOnnx } from '../../../../worker/engine/onnx/onnxFile.ts';
 import { openAdapterStore } from '../../../../worker/models/adapterStore.ts';
 import { readSafetensors } from '../../../../worker/models/import/safetensors.ts';
 import { readModels, toCard } from '../../../../worker/models/installed.ts';

@@ -13,7 +13,7 @@ import {
 } from '../../../../worker/engine/graph/index.ts';
 import { loadModel } from '../../../../worker/engine/index.ts';
 import { createGenerator } from '../../../../worker/engine/latents/rng.ts';
-import { readOnnx } from '../../../../worker/engine/onnx/onnx.ts';
+import { readOnnx } from '../../../../worker/engine/onnx/onnxFile.ts';
 import { buildStored } from '../../../../worker/engine/onnx/ownGraph.ts';
 import { importModel } from '../../../../worker/models/import/importModel.ts';
 import { data } from '../../models/import/cases.ts';

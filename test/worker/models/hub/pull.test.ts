@@ -7,7 +7,7 @@ import { loadModel } from '../../../../worker/engine/index.ts';
 import { StoreError } from '../../../../worker/models/hub/errors.ts';
 import type { Hub } from '../../../../worker/models/hub/http.ts';
 import { planPull, pull } from '../../../../worker/models/hub/pull.ts';
-import { listModels } from '../../../../worker/models/hub/store.ts';
+import { listModels } from '../../../../worker/models/hub/verifyModel.ts';
 import { readModels } from '../../../../worker/models/installed.ts';
 import { type FakeHub, readFolder, startHub } from './fakeHub.ts';
 

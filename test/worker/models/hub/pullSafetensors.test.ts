@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { StoreError } from '../../../../worker/models/hub/errors.ts';
 import { planPull, pull } from '../../../../worker/models/hub/pull.ts';
-import { listModels } from '../../../../worker/models/hub/store.ts';
+import { listModels } from '../../../../worker/models/hub/verifyModel.ts';
 import { data, unpackSingle } from '../import/cases.ts';
 import { type FakeHub, readFolder, startHub } from './fakeHub.ts';
 

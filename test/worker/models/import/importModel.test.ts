@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { StoreError } from '../../../../worker/models/hub/errors.ts';
-import { listModels, verifyModel } from '../../../../worker/models/hub/store.ts';
+import { listModels, verifyModel } from '../../../../worker/models/hub/verifyModel.ts';
 import { type ImportOptions, importModel } from '../../../../worker/models/import/importModel.ts';
 import { casesOf, data, paint, safetensors, unpackSingle } from './cases.ts';
 

@@ -8,7 +8,7 @@ import { add as addCommand } from '../../../../worker/cli/modelStore.ts';
 import { loadModel, type Picture } from '../../../../worker/engine/index.ts';
 import type { Step } from '../../../../worker/engine/types.ts';
 import { selectDiffusers } from '../../../../worker/models/hub/selectSafetensors.ts';
-import { listModels, verifyModel } from '../../../../worker/models/hub/store.ts';
+import { listModels, verifyModel } from '../../../../worker/models/hub/verifyModel.ts';
 import { type ImportOptions, importModel } from '../../../../worker/models/import/importModel.ts';
 import { readSafetensors } from '../../../../worker/models/import/safetensors.ts';
 import { hasChecker } from '../../../../worker/models/installed.ts';

@@ -1,7 +1,7 @@
 import { ButtonStyle, ComponentType } from 'discord-api-types/v10';
 import { type MessageParams, say, sayError } from '../messages/index.ts';
 import { printCustomId } from './customId.ts';
-import { escapeMarkdown, type Payload, type Row } from './present.ts';
+import { escapeMarkdown, type Payload, type Row } from './jobMessage.ts';
 
 /** What `/describe` and `/shorten` answer: pure, data in, message payload out. */
 const NUMBERS = ['1️⃣', '2️⃣', '3️⃣', '4️⃣', '5️⃣'] as const;

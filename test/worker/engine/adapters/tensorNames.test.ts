@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { baseOfFile } from '../../../../worker/engine/adapters/base.ts';
-import { ldmName, oldStems, stems } from '../../../../worker/engine/adapters/names.ts';
-import { readNetwork } from '../../../../worker/engine/adapters/network.ts';
+import { readNetwork } from '../../../../worker/engine/adapters/adaptedNetwork.ts';
+import { baseOfFile } from '../../../../worker/engine/adapters/baseModel.ts';
 import { peftScale } from '../../../../worker/engine/adapters/peft.ts';
+import { ldmName, oldStems, stems } from '../../../../worker/engine/adapters/tensorNames.ts';
 import { ldmUNetName } from '../../../../worker/models/import/ldmNames.ts';
 import { installed } from './setup.ts';
 

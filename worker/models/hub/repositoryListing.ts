@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { StoreError } from './errors.ts';
 import { get, type Hub, inPath, refuse, retry } from './http.ts';
-import { idOf, type Reference } from './reference.ts';
+import { idOf, type Reference } from './hubReference.ts';
 
 /** A file as the hub describes it. */
 export interface RemoteFile {

@@ -1,12 +1,12 @@
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { EngineError, type GenerateRequest, loadModel, type Model } from '../../../worker/engine/index.ts';
 import {
   type Call,
   openStepLoop,
   type StepLoop,
   type StepLoopOptions,
-} from '../../../worker/engine/batch.ts';
-import { EngineError, type GenerateRequest, loadModel, type Model } from '../../../worker/engine/index.ts';
+} from '../../../worker/engine/stepLoop.ts';
 import { modelDir, readCases, requestOf } from '../../support/reference.ts';
 
 /** Pictures that are painted beside others must be those of the job alone, bit for bit on the processor. */

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { resolveRecipe } from '../../../shared/picture/resolve.ts';
-import { mixtureOf, styledParts, styleStrength } from '../../../shared/picture/style.ts';
+import { mixtureOf, styledParts, styleStrength } from '../../../shared/picture/styleNumber.ts';
 import { drawStyle, parsePrompt } from '../../../shared/prompt/index.ts';
 import { makeRequest } from '../../support/jobs.ts';
 import { card } from '../prompt/models.ts';

@@ -5,11 +5,11 @@ import { createGenerator, type Generator } from '../latents/rng.ts';
 import { sum } from '../schedulers/plan.ts';
 import { perturb } from '../text/conditioning.ts';
 import type { GenerateRequest, Meaning, Picture } from '../types.ts';
-import { interpolate, reword } from './embedding.ts';
-import type { Meant, UnclipParts } from './parts.ts';
+import { interpolate, reword } from './embeddingArithmetic.ts';
 import { type Prior, samplePrior, shareNoise } from './prior.ts';
 import type { Course } from './stage.ts';
 import { readText, type Told } from './text.ts';
+import type { Meant, UnclipParts } from './unclipModel.ts';
 
 export interface Words {
   readonly told: Told;

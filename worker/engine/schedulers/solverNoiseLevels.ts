@@ -1,5 +1,6 @@
 /** Noise levels and integer timesteps of the exponential integrators: DPM-Solver, DEIS, UniPC. */
 import { EngineError } from '../errors.ts';
+import { levels, reshapeSigmas, type SigmaOptions } from './discreteSchedule.ts';
 import {
   alphasCumprod,
   interpolate,
@@ -9,7 +10,6 @@ import {
   trailing,
   trainingSigmas,
 } from './noise.ts';
-import { levels, reshapeSigmas, type SigmaOptions } from './parts.ts';
 import { dynamicThreshold, sum } from './plan.ts';
 
 export interface SolverOptions extends SigmaOptions {

@@ -1,6 +1,6 @@
-import { fetchPicture } from '../../shared/picture/image.ts';
 import { readRecipe } from '../../shared/picture/png.ts';
 import { type Recipe, recipeSchema } from '../../shared/picture/recipe.ts';
+import { fetchPicture } from '../../shared/picture/uploadedImage.ts';
 import { deliverId, type RenderRequest } from '../../shared/queue/job.ts';
 import { keys } from '../../shared/queue/redis.ts';
 import { readResultIfThere } from '../../shared/queue/results.ts';

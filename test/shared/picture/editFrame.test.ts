@@ -8,7 +8,7 @@ import {
   paintable,
   type Rect,
   type Sizes,
-} from '../../../shared/picture/frame.ts';
+} from '../../../shared/picture/editFrame.ts';
 import { UserError } from '../../../shared/service/errors.ts';
 
 /** Pocket's sizes, and a common larger model's. */

@@ -10,7 +10,7 @@ import {
   presentProgress,
   presentQueued,
   presentResult,
-} from '../../../shared/picture/present.ts';
+} from '../../../shared/picture/jobMessage.ts';
 import type { Recipe } from '../../../shared/picture/recipe.ts';
 import type { RenderRequest, RenderResult } from '../../../shared/queue/job.ts';
 

@@ -6,7 +6,12 @@ import { crc32, deflateSync } from 'node:zlib';
 import * as fc from 'fast-check';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { cleanPicture, fetchPicture, IMAGE_LIMITS, isPublicAddress } from '../../../shared/picture/image.ts';
+import {
+  cleanPicture,
+  fetchPicture,
+  IMAGE_LIMITS,
+  isPublicAddress,
+} from '../../../shared/picture/uploadedImage.ts';
 import { UserError } from '../../../shared/service/errors.ts';
 
 const codeOf = async (work: Promise<unknown>): Promise<string> => {

@@ -4,10 +4,10 @@
  */
 import path from 'node:path';
 import { EngineError } from '../errors.ts';
-import { type AdaptedModule, sides } from './network.ts';
-import { combineCore, multiply, transpose, tucker } from './product.ts';
-import type { Change, ModuleChange } from './read.ts';
-import { elements, type Floats, readFloats, type StoredTensor } from './tensors.ts';
+import { type AdaptedModule, sides } from './adaptedNetwork.ts';
+import { combineCore, multiply, transpose, tucker } from './matrixProduct.ts';
+import type { Change, ModuleChange } from './readLora.ts';
+import { elements, type Floats, readFloats, type StoredTensor } from './tensorSource.ts';
 
 /**
  * The sum of a module's changes at a strength. With a DoRA magnitude m it is m · (W + s·Δ) / ‖W + s·Δ‖ - W (Liu et al.,

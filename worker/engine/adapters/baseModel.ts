@@ -1,5 +1,5 @@
 /** Which kind of model an adapter's file was made for, as far as the file says, and which kind a model is. */
-import type { TensorSource } from './tensors.ts';
+import type { TensorSource } from './tensorSource.ts';
 
 export type Base =
   | 'pocket'

@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import sharp from 'sharp';
+import { fileName, presentSheet } from '../../shared/picture/jobMessage.ts';
 import { paintedXmp } from '../../shared/picture/png.ts';
-import { fileName, presentSheet } from '../../shared/picture/present.ts';
 import type { Store } from '../../shared/picture/store.ts';
 import { type Compare, type DeliverJob, partId, sheetId } from '../../shared/queue/job.ts';
 import { keys } from '../../shared/queue/redis.ts';

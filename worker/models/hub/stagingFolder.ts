@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { StoreError } from './errors.ts';
-import { formatBytes } from './format.ts';
+import { formatBytes } from './formatUnits.ts';
 
 export function refuseExisting(dir: string, name: string): void {
   if (!existsSync(dir)) return;

@@ -2,10 +2,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { copyStore } from '../../../shared/picture/copy.ts';
+import { copyStore } from '../../../shared/picture/copyStore.ts';
 import { openBucketStore } from '../../../shared/picture/s3Store.ts';
 import { openFolderStore, pictureKeys, type Store } from '../../../shared/picture/store.ts';
-import { store as storeCommand } from '../../../worker/cli/store.ts';
+import { store as storeCommand } from '../../../worker/cli/pictureStore.ts';
 import { startS3rver, type TestS3 } from '../../support/s3.ts';
 
 const ids = ['123456789012345678', '123456789012345679', '123456789012345678.1'];

@@ -4,11 +4,11 @@ import path from 'node:path';
 import { EngineError } from '../errors.ts';
 import { loraInputs } from '../graph/index.ts';
 import { type ExportedModule, exportedModules } from '../onnx/exportedModules.ts';
-import { readOnnx } from '../onnx/onnx.ts';
+import { readOnnx } from '../onnx/onnxFile.ts';
 import { buildStored, type WeightIndex, weightIndexFile } from '../onnx/ownGraph.ts';
-import { type Base, baseOfModel } from './base.ts';
-import type { AdaptedPart, NetworkShape } from './names.ts';
-import { elements } from './tensors.ts';
+import { type Base, baseOfModel } from './baseModel.ts';
+import type { AdaptedPart, NetworkShape } from './tensorNames.ts';
+import { elements } from './tensorSource.ts';
 
 export interface Place {
   /** onnx.proto's type in lower case. */

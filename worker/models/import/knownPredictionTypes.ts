@@ -1,6 +1,7 @@
 /** A model whose network is known to predict the one or the other. */
-import { withPrediction } from './schedulers.ts';
-import type { Prediction, Source } from './source.ts';
+
+import type { Prediction, Source } from './modelSource.ts';
+import { withPrediction } from './predictionType.ts';
 
 /** Stable Diffusion 2 predicts v at 768 pixels and the noise at 512. */
 const secondSampleSize: Readonly<Record<Prediction, number>> = { v_prediction: 96, epsilon: 64 };

@@ -8,7 +8,7 @@ import { partId, type RenderRequest, type RenderResult, sheetId } from '../../..
 import { keys } from '../../../shared/queue/redis.ts';
 import { openLog } from '../../../shared/service/log.ts';
 import { type Discord, openDiscord } from '../../../worker/deliver/discord.ts';
-import { composeSheet, postSheet } from '../../../worker/paint/sheet.ts';
+import { composeSheet, postSheet } from '../../../worker/paint/compareSheet.ts';
 import { CHANNEL, makeJob, makeRecipe, snowflake } from '../../support/jobs.ts';
 import { type Recorder, startRecorder } from '../../support/recorder.ts';
 import { startRedis, type TestRedis } from '../../support/redis.ts';

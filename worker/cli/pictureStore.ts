@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { copyStore } from '../../shared/picture/copy.ts';
+import { copyStore } from '../../shared/picture/copyStore.ts';
 import { openStoreAt, parsePlace, printPlace, type StorePlace } from '../../shared/picture/openStore.ts';
 import { StoreAwayError } from '../../shared/picture/store.ts';
 import { readEnv } from '../../shared/service/env.ts';

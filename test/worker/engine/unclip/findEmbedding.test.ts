@@ -3,7 +3,13 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadModel, type Model } from '../../../../worker/engine/index.ts';
-import { interpolate, lengthOf, reword, slerp, unit } from '../../../../worker/engine/unclip/embedding.ts';
+import {
+  interpolate,
+  lengthOf,
+  reword,
+  slerp,
+  unit,
+} from '../../../../worker/engine/unclip/embeddingArithmetic.ts';
 import { meanDifference, readSource, writeModel } from './models.ts';
 
 let dir: string;

@@ -1,7 +1,7 @@
 /** Which scheduler a single file is painted with, and what its network predicts. */
 import type { Json } from '../hub/defaults.ts';
+import type { Prediction, Source } from './modelSource.ts';
 import type { TensorFile } from './safetensors.ts';
-import type { Prediction, Source } from './source.ts';
 
 export type SingleKind = NonNullable<Source['kind']>;
 

@@ -1,4 +1,4 @@
-import { concat, type Mapped, mapped, placed, slice } from './mapped.ts';
+import { concat, type Mapped, mapped, placed, slice } from './mappedText.ts';
 import { MAX_INPUT, sanitise } from './sanitise.ts';
 
 /**

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { readFree } from '../../../worker/process/deviceMemory.ts';
-import { openGate } from '../../../worker/process/gate.ts';
+import { openGate } from '../../../worker/process/modelGate.ts';
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 

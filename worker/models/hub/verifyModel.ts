@@ -5,11 +5,11 @@ import { basename, dirname, join } from 'node:path';
 import { messageOf } from '../../../shared/service/errors.ts';
 import { graphIsSound, weightIndexFile } from '../../engine/index.ts';
 import { deriveManifest, type Manifest, parseManifest } from '../manifest.ts';
+import { checkLayout } from './checkLayout.ts';
 import { fileNames, hashFile } from './describeModel.ts';
 import { StoreError } from './errors.ts';
-import { checkLayout } from './layout.ts';
+import { checkModelName } from './hubReference.ts';
 import { type PullNote, stagingOf } from './pull.ts';
-import { checkModelName } from './reference.ts';
 
 export interface StoredModel {
   readonly name: string;

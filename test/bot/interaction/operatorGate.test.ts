@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { refusedUse } from '../../../bot/interaction/gate.ts';
+import { refusedUse } from '../../../bot/interaction/operatorGate.ts';
 import { keys } from '../../../shared/queue/redis.ts';
 import { readEnv } from '../../../shared/service/env.ts';
 import { COMMANDS } from '../../operations/permissions.ts';

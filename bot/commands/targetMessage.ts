@@ -1,6 +1,6 @@
 import type { APIMessage, MessageContextMenuCommandInteraction } from 'discord.js';
 import { UserError } from '../../shared/service/errors.ts';
-import { jobOf } from '../history/messages.ts';
+import { jobOf } from '../history/jobMessages.ts';
 import { checkShown } from '../history/ownership.ts';
 import type { AppCall } from './command.ts';
 

@@ -7,11 +7,11 @@
  */
 import path from 'node:path';
 import { EngineError } from '../errors.ts';
-import { baseOfFile } from './base.ts';
-import { type AdaptedPart, oldStems, stems } from './names.ts';
-import { type AdaptedModule, type AdaptedNetwork, sides } from './network.ts';
+import { type AdaptedModule, type AdaptedNetwork, sides } from './adaptedNetwork.ts';
+import { baseOfFile } from './baseModel.ts';
 import { type PeftConfig, peftScale, readPeft } from './peft.ts';
-import { elements, readScalar, type StoredTensor, type TensorSource } from './tensors.ts';
+import { type AdaptedPart, oldStems, stems } from './tensorNames.ts';
+import { elements, readScalar, type StoredTensor, type TensorSource } from './tensorSource.ts';
 
 /** W + scale · change, in one of the forms that files have. `scale` is alpha over rank. */
 export type Change =
