@@ -11,13 +11,14 @@ export async function benchBatching(): Promise<void> {
   for (const [device, seconds] of Object.entries(DEVICES)) {
     console.log(`\n### ${device}\n`);
     console.log(
-      '| users | jobs at a time, pictures a call | mean wait, s | p99 | short: mean | short: p99 | pictures an hour |',
+      '| users | jobs at a time, pictures a call, order | mean wait, s | p99 | short: mean | short: p99 | pictures an hour |',
     );
     console.log('|---|---|---|---|---|---|---|');
     for (const users of [1, 10, 100])
-      for (const [jobs, pictures] of SETTINGS) {
-        const result = await simulate(burst(users), jobs, pictures, (rows) => callSeconds(seconds, rows / 2));
-        console.log(`| ${users} | ${jobs}, ${pictures || 'apart'} | ${row(result)} |`);
+      for (const [jobs, pictures, order] of SETTINGS) {
+        const cost = (rows: number): number => callSeconds(seconds, rows / 2);
+        const result = await simulate(burst(users), jobs, pictures, order, cost);
+        console.log(`| ${users} | ${jobs}, ${pictures || 'apart'}, ${order} | ${row(result)} |`);
       }
   }
   await real();
@@ -33,14 +34,18 @@ const DEVICES: Record<string, Readonly<Record<number, number>>> = {
   'A100, PyTorch': { 1: 5.77 / 50, 4: 19.2 / 50, 8: 36 / 50 },
   'two cores, pocket': { 1: 0.048, 16: 16 * 0.048 },
 };
-/** Jobs at a time; pictures in one call, 0 = each job's in calls of their own. One at a time is how it was. */
+/** Whose turn it is: who came first, or as shared/queue/fairness.ts has it. */
+type Order = 'as they came' | 'fair';
+/** Jobs at a time; pictures in one call, 0 = each job's in calls of their own. */
 const SETTINGS = [
-  [1, 0],
-  [2, 0],
-  [8, 0],
-  [3, 8],
-  [8, 8],
-  [8, 24],
+  [1, 0, 'as they came'],
+  [1, 0, 'fair'],
+  [2, 0, 'fair'],
+  [8, 0, 'fair'],
+  [3, 8, 'as they came'],
+  [3, 8, 'fair'],
+  [8, 8, 'fair'],
+  [8, 24, 'fair'],
 ] as const;
 
 /** Straight lines between what was measured, and on from the last one in proportion. */
@@ -56,6 +61,7 @@ function callSeconds(table: Readonly<Record<number, number>>, pictures: number):
 
 interface Job {
   at: number;
+  user: number;
   pictures: number;
   steps: number;
 }
@@ -64,13 +70,13 @@ const isShort = ({ pictures, steps }: Job): boolean => pictures * steps <= 40;
 /** Each asks for three pictures within ten seconds: half grids, a quarter drafts, a fifth single pictures, some long ones. */
 function burst(users: number): Job[] {
   const { next } = openRandom(7);
-  const jobs = Array.from({ length: users * 3 }, (): Job => {
+  const jobs = Array.from({ length: users * 3 }, (_, n): Job => {
     const kind = next();
-    const at = next() * 10;
-    if (kind < 0.5) return { at, pictures: 4, steps: 20 };
-    if (kind < 0.75) return { at, pictures: 4, steps: 8 };
-    if (kind < 0.95) return { at, pictures: 1, steps: 20 };
-    return { at, pictures: 4, steps: 80 };
+    const asked = { at: next() * 10, user: n % users };
+    if (kind < 0.5) return { ...asked, pictures: 4, steps: 20 };
+    if (kind < 0.75) return { ...asked, pictures: 4, steps: 8 };
+    if (kind < 0.95) return { ...asked, pictures: 1, steps: 20 };
+    return { ...asked, pictures: 4, steps: 80 };
   });
   return jobs.sort((a, b) => a.at - b.at);
 }
@@ -80,16 +86,21 @@ interface Outcome {
   seconds: number;
 }
 
-/** The queue hands out jobs as they came; whoever is taken paints in the engine's own loop, on a clock of its own. */
+/** The queue hands out jobs in an order; whoever is taken paints in the engine's own loop, on a clock of its own. */
 async function simulate(
   jobs: readonly Job[],
   most: number,
   pictures: number,
+  order: Order,
   cost: (rows: number) => number,
 ): Promise<Outcome> {
+  const line = openLine(order);
   const network = {};
   const loop = openStepLoop({ together: pictures > 0, ...(pictures > 0 ? { mostRows: 2 * pictures } : {}) });
   const coming = [...jobs];
+  const came = (): void => {
+    while (coming[0] && coming[0].at <= clock) line.add(coming.shift() as Job);
+  };
   const waits: Outcome['waits'] = [];
   let clock = 0;
   let active = 0;
@@ -117,17 +128,44 @@ async function simulate(
     });
     active--;
     waits.push({ job, wait: clock - job.at });
-    if (active === 0 && coming[0]) clock = Math.max(clock, coming[0].at);
+    came();
+    if (active === 0 && line.size() === 0 && coming[0]) clock = Math.max(clock, coming[0].at);
     admit();
     if (waits.length === jobs.length) finish();
   };
   const admit = (): void => {
-    while (active < most && coming[0] && coming[0].at <= clock) void paint(coming.shift() as Job);
+    came();
+    while (active < most && line.size() > 0) void paint(line.next());
   };
   clock = coming[0]?.at ?? 0;
   admit();
   await finished;
   return { waits, seconds: clock - (jobs[0]?.at ?? 0) };
+}
+
+/** Self-clocked fair queueing over the work of a job, as shared/queue/fairness.ts does it in Redis. */
+function openLine(order: Order): { add(job: Job): void; next(): Job; size(): number } {
+  const waiting: { job: Job; tag: number }[] = [];
+  const last = new Map<number, number>();
+  let virtual = 0;
+  return {
+    add(job) {
+      const work = Math.max(1, Math.round((job.pictures * job.steps) / 20));
+      const tag = Math.max(virtual, last.get(job.user) ?? 0) + work;
+      last.set(job.user, tag);
+      waiting.push({ job, tag: order === 'fair' ? tag : 0 });
+    },
+    next() {
+      const least = Math.min(...waiting.map(({ tag }) => tag));
+      const [{ job, tag }] = waiting.splice(
+        waiting.findIndex((one) => one.tag === least),
+        1,
+      ) as [{ job: Job; tag: number }];
+      virtual = Math.max(virtual, tag);
+      return job;
+    },
+    size: () => waiting.length,
+  };
 }
 
 function row({ waits, seconds }: Outcome): string {
@@ -145,10 +183,10 @@ function row({ waits, seconds }: Outcome): string {
 /** Long grids, each with a short one right behind it: each way twice, in turns, because machines are noisy. */
 async function real(): Promise<void> {
   const jobs: Job[] = [
-    { at: 0, pictures: 4, steps: 12 },
-    { at: 0, pictures: 1, steps: 4 },
-    { at: 0, pictures: 4, steps: 12 },
-    { at: 0, pictures: 1, steps: 4 },
+    { at: 0, user: 0, pictures: 4, steps: 12 },
+    { at: 0, user: 0, pictures: 1, steps: 4 },
+    { at: 0, user: 0, pictures: 4, steps: 12 },
+    { at: 0, user: 0, pictures: 1, steps: 4 },
   ];
   const dir = resolve(import.meta.dirname, '../../models/pocket');
   const ways = {
