@@ -1,5 +1,14 @@
+<<<<<<< HEAD
 import { beforeEach, describe, expect, it } from 'vitest';
 import { printCustomId } from '../../../shared/picture/customId.ts';
+=======
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { rerollOf } from '../../../bot/submit/drafts.ts';
+import type { OptionValue } from '../../../playground/discord/commandOptions.ts';
+import { printCustomId } from '../../../shared/picture/customId.ts';
+import { resolveRecipe } from '../../../shared/picture/resolve.ts';
+import { renderRequestSchema } from '../../../shared/queue/job.ts';
+>>>>>>> walk
 import { announce } from '../../../shared/queue/registry.ts';
 import { PEOPLE, reader, useScene } from '../../support/bot.ts';
 import { finish } from '../../support/finish.ts';
@@ -10,8 +19,23 @@ describe('Reword, and one model of each way of painting', { timeout: 120_000 }, 
   const install = () => announce(scene.redis.client, { id: 'reader', models: [reader] });
   beforeEach(install);
 
-  const run = (command: string, options: Record<string, string>) =>
+  const run = (command: string, options: Record<string, OptionValue>) =>
     scene.discord.run(member, command, options, { locale: 'en-US' });
+<<<<<<< HEAD
+=======
+  const requestOf = async (jobId: string) => {
+    await scene.bot.logged((event) => event['msg'] === 'queued' && event['jobId'] === jobId);
+    return renderRequestSchema.parse(await scene.render(jobId));
+  };
+  const picture = {
+    name: 'x.png',
+    // One red pixel.
+    file: Buffer.from(
+      'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC',
+      'base64',
+    ),
+  };
+>>>>>>> walk
   const press = async (jobId: string, messageId: string) => {
     const id = printCustomId({ action: 'reword', index: 0, jobId });
     return scene.discord.click(member, messageId, id, { locale: 'en-US', forge: true });
@@ -47,6 +71,63 @@ describe('Reword, and one model of each way of painting', { timeout: 120_000 }, 
     const told = await press(grid.id, messageId);
     expect(told.message?.ephemeral).toBe(true);
     expect(told.message?.embeds[0]?.['title']).toBe('No model here can reword a picture');
+  });
+
+  it('/reword takes any picture, its words or none, and parameters with the new ones', async () => {
+    const sent = await run('reword', { image: picture, should: 'a fox at night --chaos 20', shows: 'a fox' });
+    expect(sent.message?.content).toContain(`Reworded by <@${member}>`);
+    const request = await requestOf(sent.id);
+    expect(request).toMatchObject({
+      action: 'reword',
+      model: 'tiny-unclip',
+      count: 4,
+      reword: { from: 'a fox', to: 'a fox at night' },
+      params: { chaos: 20 },
+      image: { key: expect.stringContaining('uploads/') },
+    });
+    const recipe = resolveRecipe(request, reader);
+    expect(recipe).toMatchObject({ image: request.image, meaning: { layout: true } });
+    expect(rerollOf(recipe)).toMatchObject({ reword: request.reword, image: request.image });
+    const bare = await run('reword', { image: picture, should: 'a fox at night --count 2' });
+    expect(await requestOf(bare.id)).toMatchObject({ count: 2, reword: { from: '' } });
+    const titles = [];
+    for (const options of [
+      { should: 'a fox --modle x' },
+      { should: '--chaos 5' },
+      { should: 'a fox', model: 'pocket' },
+      { should: 'a fox', model: 'nobody' },
+    ])
+      titles.push((await run('reword', { image: picture, ...options })).message?.embeds[0]?.['title']);
+    expect(titles).toEqual([
+      'Invalid prompt',
+      'Words are missing',
+      'No model here can reword a picture',
+      'Model missing',
+    ]);
+  });
+
+  it('/blend weighs its pictures, on a model that is chosen for it', async () => {
+    const pictures = { image1: picture, image2: picture };
+    const sent = await run('blend', { ...pictures, weights: '70:30', model: 'tiny-unclip' });
+    expect(sent.message?.content).toContain('a blend of 2 pictures, 70 % / 30 %');
+    const { blend, model } = await requestOf(sent.id);
+    expect(blend?.map(({ share }) => share)).toEqual([0.7, 0.3]);
+    expect(model).toBe('tiny-unclip');
+    for (const weights of ['1', '1 2 3', '1, 0', '1, -1', 'much, little'])
+      expect((await run('blend', { ...pictures, weights })).message?.embeds[0]?.['title']).toBe(
+        'Weights do not fit',
+      );
+  });
+
+  it('what paints whole pictures is asked for no part of one', async () => {
+    const grid = await run('imagine', { prompt: 'a fox --model tiny-unclip' });
+    const { messageId } = await finish(scene, grid.id, reader);
+    await install();
+    for (const action of ['vary-region', 'zoom-2', 'zoom-custom', 'pan-left'] as const) {
+      const id = printCustomId({ action, index: 0, jobId: grid.id });
+      const told = await scene.discord.click(member, messageId, id, { locale: 'en-US', forge: true });
+      expect(told.message?.embeds[0]?.['title']).toBe('Whole pictures only');
+    }
   });
 
   it('/compare without names sets one of each way side by side', async () => {

@@ -7,8 +7,9 @@ import { resolveRecipe } from '../../../shared/picture/resolve.ts';
 import { openFolderStore, type Store } from '../../../shared/picture/store.ts';
 import { addModel } from '../../../worker/models/hub/add.ts';
 import { type InstalledModel, readModels, toCard } from '../../../worker/models/installed.ts';
+import { worded } from '../../../worker/paint/blend.ts';
 import { encodePng } from '../../../worker/paint/grid.ts';
-import { type Painting, paint, storePainting } from '../../../worker/paint/paint.ts';
+import { type Painting, paint, rewordedPicture, storePainting } from '../../../worker/paint/paint.ts';
 import type { Pixels } from '../../../worker/paint/pixels.ts';
 import { type Engine, openEngine } from '../../../worker/process/enginePool.ts';
 import type { StepNews } from '../../../worker/process/protocol.ts';
@@ -116,12 +117,52 @@ describe('a model with a picture embedding', () => {
     expect(bytesOf(await paint(deps(), two))).not.toBe(bytesOf(one));
   });
 
+  it('gives each of several pictures its share', async () => {
+    const [a, b] = [await uploaded(3), await uploaded(13)];
+    const paintOf = (first: number) =>
+      paint(
+        deps(),
+        resolved({
+          action: 'blend',
+          count: 1,
+          blend: [
+            { ...a, share: first },
+            { ...b, share: 1 - first },
+          ],
+          parts: [{ text: '', weight: 1 }],
+        }),
+      );
+    const [near, middle] = [await paintOf(0.9), await paintOf(0.5)];
+    expect(bytesOf(near)).not.toBe(bytesOf(middle));
+    const evenly = resolved({ action: 'blend', count: 1, blend: [a, b], parts: [{ text: '', weight: 1 }] });
+    expect(bytesOf(await paint(deps(), evenly))).toBe(bytesOf(middle));
+  });
+
+  it('rewords an upload, and says where it cannot tell what that shows', async () => {
+    const image = await uploaded(3);
+    const wish = { action: 'reword' as const, image, count: 2 };
+    const recipe = resolved({ ...wish, reword: { from: 'a cat', to: 'a castle' } });
+    expect(recipe).toMatchObject({ image: { key: image.key }, meaning: { layout: true } });
+    expect((await paint(deps(), recipe)).pictures).toHaveLength(2);
+    const unsaid = resolved({ ...wish, reword: { from: '', to: 'a castle' } });
+    const look = () => rewordedPicture(deps(), unsaid);
+    const told = await worded(deps(), model, unsaid, look);
+    expect(told.meaning?.reword?.from).toMatch(/^an? \w+/);
+    const blind = { ...engine, embed: async () => ({ texts: [], pictures: [], joint: false }) };
+    await expect(worded({ ...deps(), engine: blind }, model, unsaid, look)).rejects.toMatchObject({
+      code: 'reword-unseen',
+      params: { model: 'tiny-unclip' },
+    });
+  });
+
   it('reads an image prompt with the words, by --iw', async () => {
     const image = await uploaded(3);
     const usual = resolved({ action: 'imagine', image });
     expect(usual.meaning).toEqual({ text: 0.5 });
     const close = resolved({ action: 'imagine', image, params: { iw: 3 } });
     expect(close.meaning).toEqual({ text: 0.25 });
+    const wordless = resolved({ action: 'imagine', image, parts: [{ text: '', weight: 1 }] });
+    expect(wordless.meaning).toEqual({ text: 0 });
     expect(resolved({ action: 'imagine', image, params: { iw: 0 } }).meaning).toBeUndefined();
     expect(bytesOf(await paint(deps(), usual))).not.toBe(bytesOf(await paint(deps(), close)));
   });
