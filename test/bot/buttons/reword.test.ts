@@ -1,14 +1,8 @@
-<<<<<<< HEAD
 import { beforeEach, describe, expect, it } from 'vitest';
-import { printCustomId } from '../../../shared/picture/customId.ts';
-=======
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { rerollOf } from '../../../bot/submit/drafts.ts';
 import type { OptionValue } from '../../../playground/discord/commandOptions.ts';
 import { printCustomId } from '../../../shared/picture/customId.ts';
 import { resolveRecipe } from '../../../shared/picture/resolve.ts';
-import { renderRequestSchema } from '../../../shared/queue/job.ts';
->>>>>>> walk
 import { announce } from '../../../shared/queue/registry.ts';
 import { PEOPLE, reader, useScene } from '../../support/bot.ts';
 import { finish } from '../../support/finish.ts';
@@ -21,12 +15,6 @@ describe('Reword, and one model of each way of painting', { timeout: 120_000 }, 
 
   const run = (command: string, options: Record<string, OptionValue>) =>
     scene.discord.run(member, command, options, { locale: 'en-US' });
-<<<<<<< HEAD
-=======
-  const requestOf = async (jobId: string) => {
-    await scene.bot.logged((event) => event['msg'] === 'queued' && event['jobId'] === jobId);
-    return renderRequestSchema.parse(await scene.render(jobId));
-  };
   const picture = {
     name: 'x.png',
     // One red pixel.
@@ -35,7 +23,6 @@ describe('Reword, and one model of each way of painting', { timeout: 120_000 }, 
       'base64',
     ),
   };
->>>>>>> walk
   const press = async (jobId: string, messageId: string) => {
     const id = printCustomId({ action: 'reword', index: 0, jobId });
     return scene.discord.click(member, messageId, id, { locale: 'en-US', forge: true });
@@ -76,7 +63,7 @@ describe('Reword, and one model of each way of painting', { timeout: 120_000 }, 
   it('/reword takes any picture, its words or none, and parameters with the new ones', async () => {
     const sent = await run('reword', { image: picture, should: 'a fox at night --chaos 20', shows: 'a fox' });
     expect(sent.message?.content).toContain(`Reworded by <@${member}>`);
-    const request = await requestOf(sent.id);
+    const request = await scene.requestOf(sent.id);
     expect(request).toMatchObject({
       action: 'reword',
       model: 'tiny-unclip',
@@ -89,7 +76,7 @@ describe('Reword, and one model of each way of painting', { timeout: 120_000 }, 
     expect(recipe).toMatchObject({ image: request.image, meaning: { layout: true } });
     expect(rerollOf(recipe)).toMatchObject({ reword: request.reword, image: request.image });
     const bare = await run('reword', { image: picture, should: 'a fox at night --count 2' });
-    expect(await requestOf(bare.id)).toMatchObject({ count: 2, reword: { from: '' } });
+    expect(await scene.requestOf(bare.id)).toMatchObject({ count: 2, reword: { from: '' } });
     const titles = [];
     for (const options of [
       { should: 'a fox --modle x' },
@@ -110,7 +97,7 @@ describe('Reword, and one model of each way of painting', { timeout: 120_000 }, 
     const pictures = { image1: picture, image2: picture };
     const sent = await run('blend', { ...pictures, weights: '70:30', model: 'tiny-unclip' });
     expect(sent.message?.content).toContain('a blend of 2 pictures, 70 % / 30 %');
-    const { blend, model } = await requestOf(sent.id);
+    const { blend, model } = await scene.requestOf(sent.id);
     expect(blend?.map(({ share }) => share)).toEqual([0.7, 0.3]);
     expect(model).toBe('tiny-unclip');
     for (const weights of ['1', '1 2 3', '1, 0', '1, -1', 'much, little'])
