@@ -1,11 +1,12 @@
 /**
- * `npm run bench [-- start|imagine|engine|load|batching|cluster …]`: measures, never asserts. Figures that belong together come from
- * one run; machines are noisy, so read the ratios and not the third digit.
+ * `npm run bench [-- start|imagine|engine|load|batching|cluster|import …]`: measures, never asserts. Figures that belong
+ * together come from one run; machines are noisy, so read the ratios and not the third digit.
  */
 import { benchBatching } from './batching.ts';
 import { benchCluster } from './cluster.ts';
 import { benchEngine } from './engine.ts';
 import { benchImagine } from './imagine.ts';
+import { benchImport } from './import/bench.ts';
 import { benchLoad } from './load.ts';
 import { benchStart } from './start.ts';
 
@@ -16,6 +17,7 @@ const benches: Record<string, () => Promise<void>> = {
   load: benchLoad,
   batching: benchBatching,
   cluster: benchCluster,
+  import: benchImport,
 };
 
 const wanted = process.argv.slice(2);

@@ -4,6 +4,7 @@ import { basename, join } from 'node:path';
 import { readEnv } from '../../shared/service/env.ts';
 import { weightIndexFile } from '../engine/index.ts';
 import { addModel } from '../models/hub/add.ts';
+import { sweepStaging } from '../models/hub/disk.ts';
 import { StoreError } from '../models/hub/errors.ts';
 import { formatBytes } from '../models/hub/formatUnits.ts';
 import { hubFrom } from '../models/hub/http.ts';
@@ -183,6 +184,8 @@ export const add = command(modelUsage, addOptions, async ({ models, words, flags
 /** Exit code 1 where something is broken or nothing can be painted with. */
 export const list = command(modelUsage, {}, async ({ models, words, say, note }) => {
   if (words.length > 0) throw new StoreError('usage', `There is no command "models ${words[0]}".`);
+  // What a killed `add` left takes space and shows nowhere; a folder that nobody may write to keeps it.
+  await sweepStaging(models).catch(() => undefined);
   const all = await listModels(models);
   const { DEFAULT_MODEL } = readEnv();
   const sound = all.filter((model) => model.manifest && !model.problem && !model.unfinished);

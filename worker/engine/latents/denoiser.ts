@@ -6,7 +6,7 @@ import type { AdaptedRows } from '../adapters/index.ts';
 import { EngineError } from '../errors.ts';
 import type { Session, Value } from '../onnx/session.ts';
 import { concat } from '../onnx/tensor.ts';
-import { type DenoiserRow, predictInGroups, splitRows } from './denoiserRows.ts';
+import { type DenoiserRow, needsOwnCalls, predictInGroups, splitRows } from './denoiserRows.ts';
 
 /** Opens the network that rows with LoRAs need, and what it is fed beyond the plain one's inputs. */
 export type OpenAdapted = (
@@ -128,6 +128,7 @@ export function makeDenoiser(session: Session, openAdapted?: OpenAdapted): Denoi
           most: typeof fixedBatch === 'number' ? fixedBatch : most,
           timestepPerRow,
           apart,
+          byPicture: needsOwnCalls(session),
           plainApart,
         },
         (group) => predictTogether(group, height, width),

@@ -1,5 +1,6 @@
 /** What a network that predicts noise is asked row by row, and which rows one call of it can take. */
 import type { PartAdaptation } from '../adapters/index.ts';
+import type { Session } from '../onnx/session.ts';
 
 export interface DenoiserRow {
   /** channels × height × width; the rows of one picture share the array. */
@@ -22,9 +23,19 @@ export interface Groups {
   readonly timestepPerRow: boolean;
   /** A row that has no other of its picture stays alone. */
   readonly apart: boolean;
+  /** Every picture has calls of its own. */
+  readonly byPicture: boolean;
   /** Rows without a LoRA stay among themselves. */
   readonly plainApart: boolean;
 }
+
+/**
+ * What a picture is painted with must not depend on its company. One thread multiplies a row of a graph of ours alike in
+ * any number of rows from two on; several share the work by how much there is, and a share's size decides how its sums
+ * are rounded (ONNX Runtime 1.30: 2e-6 to 2e-5 in narrow networks).
+ */
+export const needsOwnCalls = ({ provider, own, threads }: Session): boolean =>
+  provider === 'cpu' && own && threads !== 1;
 
 /** Asks for all rows, group by group. @returns one answer a row, in their order */
 export async function predictInGroups(
@@ -49,7 +60,7 @@ export function splitRows(output: Float32Array, count: number): Float32Array[] {
 /** Rows that one model call can take together. */
 function groups(
   rows: readonly DenoiserRow[],
-  { most, timestepPerRow, apart, plainApart }: Groups,
+  { most, timestepPerRow, apart, byPicture, plainApart }: Groups,
 ): DenoiserRow[][] {
   const result: DenoiserRow[][] = [];
   for (const row of rows) {
@@ -58,6 +69,7 @@ function groups(
       first.adaptation?.overlay === row.adaptation?.overlay &&
       !(plainApart && (first.adaptation === undefined) !== (row.adaptation === undefined)) &&
       !(apart && (first.only || row.only)) &&
+      !(byPicture && first.sample !== row.sample) &&
       sameShape(first, row);
     const group = result.find((each) => each.length < most && joins(each[0]!));
     if (group) group.push(row);

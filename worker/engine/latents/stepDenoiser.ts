@@ -8,7 +8,7 @@ import { textInputs } from '../graph/index.ts';
 import type { Port, Session, Value } from '../onnx/session.ts';
 import { concat } from '../onnx/tensor.ts';
 import type { Denoiser } from './denoiser.ts';
-import { type DenoiserRow, predictInGroups, splitRows } from './denoiserRows.ts';
+import { type DenoiserRow, needsOwnCalls, predictInGroups, splitRows } from './denoiserRows.ts';
 
 /** Opens what rows with LoRAs need of either half, and what it is fed beyond the plain one's inputs. */
 export interface OpenAdaptedHalves {
@@ -40,6 +40,13 @@ export function makeStepDenoiser(
     [...step.inputs.values()].filter((port) => port.shape[0] === 'pictures').map(({ name }) => name),
   );
   const sharesPictures = shared.has('sample');
+
+  const limits = {
+    timestepPerRow: true,
+    apart: false,
+    byPicture: needsOwnCalls(step),
+    plainApart: false,
+  };
 
   /** Lives as long as the array that the text was encoded into; another one for each LoRA. */
   function statesOf({ hidden, tokens, adaptation }: DenoiserRow): Promise<TextStates> {
@@ -124,9 +131,7 @@ export function makeStepDenoiser(
     wholeTimesteps: false,
     timestepPerRow: true,
     predict: (rows, height, width, { most = rows.length } = {}) =>
-      predictInGroups(rows, { most, timestepPerRow: true, apart: false, plainApart: false }, (group) =>
-        predictTogether(group, height, width),
-      ),
+      predictInGroups(rows, { ...limits, most }, (group) => predictTogether(group, height, width)),
   };
 }
 

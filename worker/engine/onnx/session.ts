@@ -27,6 +27,8 @@ export interface Session {
   readonly optimised: boolean;
   /** We wrote its graph (see graph/README.md). */
   readonly own: boolean;
+  /** Of the processor; undefined: as many as it has cores. */
+  readonly threads: number | undefined;
   readonly inputs: ReadonlyMap<string, Port>;
   readonly outputs: ReadonlyMap<string, Port>;
   /** Runs the model; only the outputs named in `fetch` are read back (all where it is left out). */
@@ -124,7 +126,7 @@ function wrap(
   missing: readonly string[],
   settings: SessionSettings,
 ): Session {
-  const { asIs = false, own = false } = settings;
+  const { asIs = false, own = false, threads } = settings;
   const inputs = ports(native.inputMetadata);
   const outputs = ports(native.outputMetadata);
   let runMs = 0;
@@ -134,6 +136,7 @@ function wrap(
     missing,
     optimised: asIs,
     own,
+    threads,
     inputs,
     outputs,
     get runMs() {

@@ -24,20 +24,29 @@ export async function needSpace(folder: string, bytes: number): Promise<void> {
 }
 
 /**
+ * Deletes what processes that were killed left of models they were taking in.
+ * @returns those that others are at, with their process
+ */
+export async function sweepStaging(models: string): Promise<ReadonlyMap<string, number>> {
+  const busy = new Map<string, number>();
+  for (const entry of await readdir(models).catch(() => [] as string[])) {
+    if (!entry.startsWith('.add-')) continue;
+    const owner = Number(await readFile(join(models, entry, 'pid'), 'utf8').catch(() => ''));
+    if (owner > 0 && owner !== process.pid && isAlive(owner)) busy.set(entry.slice('.add-'.length), owner);
+    else await rm(join(models, entry), { recursive: true, force: true });
+  }
+  return busy;
+}
+
+/**
  * An empty folder beside the models for one that is being taken in; the dot keeps it off every list. What a process
  * that was killed has left there is swept away.
  * @throws StoreError('busy') where another process is taking in a model of that name
  */
 export async function openStaging(models: string, name: string): Promise<string> {
-  for (const entry of await readdir(models).catch(() => [] as string[])) {
-    if (!entry.startsWith('.add-')) continue;
-    const owner = Number(await readFile(join(models, entry, 'pid'), 'utf8').catch(() => ''));
-    if (owner > 0 && owner !== process.pid && isAlive(owner)) {
-      if (entry !== `.add-${name}`) continue;
-      throw new StoreError('busy', `The model "${name}" is being added by process ${owner} already.`);
-    }
-    await rm(join(models, entry), { recursive: true, force: true });
-  }
+  const owner = (await sweepStaging(models)).get(name);
+  if (owner !== undefined)
+    throw new StoreError('busy', `The model "${name}" is being added by process ${owner} already.`);
   const staging = join(models, `.add-${name}`);
   await mkdir(join(staging, 'files'), { recursive: true });
   await writeFile(join(staging, 'pid'), String(process.pid));

@@ -14,6 +14,7 @@ import {
 } from '../hub/describeModel.ts';
 import { diskError, StoreError } from '../hub/errors.ts';
 import { fitSchedule } from '../hub/fitScheduler.ts';
+import { formatBytes } from '../hub/formatUnits.ts';
 import { openStaging, refuseExisting } from '../hub/stagingFolder.ts';
 import type { Variant } from '../hub/variant.ts';
 import type { Manifest } from '../manifest.ts';
@@ -69,7 +70,13 @@ export async function importModel(
   const staging = await openStaging(models, name);
   const target = join(staging, 'files');
   try {
-    await installSource(found, target, options.signal);
+    await installSource(found, target, {
+      ...(options.signal ? { signal: options.signal } : {}),
+      onCopy: (from, bytes) =>
+        options.say?.(
+          `${from} cannot be linked into ${models} (another disk?): ${formatBytes(bytes)} are copied.`,
+        ),
+    });
     const source = await settle(found, target, options);
     for (const note of [...source.notes, ...extraNotes(source)]) options.say?.(note);
     await checkLayout(target);

@@ -20,10 +20,15 @@ import { elementTypeOf, type FoundWeight, isFloat8, type Source, type SourcePart
 /**
  * Writes the folder of a model into `target`, which is empty. Weights are hard links to the files they came in (a
  * copy, once, where those lie on another disk); float8 alone is converted, once, into a file of its own.
+ * @param onCopy told of a file before it is copied
  * @throws StoreError naming the weight that is missing or stored in a type that cannot be used
  */
-export async function installSource(source: Source, target: string, signal?: AbortSignal): Promise<void> {
-  const files = new LinkedFiles(target);
+export async function installSource(
+  source: Source,
+  target: string,
+  { signal, onCopy }: { signal?: AbortSignal; onCopy?: (file: string, bytes: number) => void } = {},
+): Promise<void> {
+  const files = new LinkedFiles(target, onCopy);
   for (const part of source.parts) {
     signal?.throwIfAborted();
     await installPart(source.from, part, join(target, part.part), files);
@@ -133,8 +138,11 @@ class LinkedFiles {
   /** Where a file that could not be linked was copied to. */
   readonly #copies = new Map<string, string>();
 
-  constructor(target: string) {
+  readonly #onCopy: ((file: string, bytes: number) => void) | undefined;
+
+  constructor(target: string, onCopy: ((file: string, bytes: number) => void) | undefined) {
     this.#target = target;
+    this.#onCopy = onCopy;
   }
 
   async put(from: string, to: string): Promise<void> {
@@ -143,6 +151,7 @@ class LinkedFiles {
     if (await linked(source, to)) return;
     const bytes = await sizeOf(from);
     await needSpace(this.#target, bytes);
+    this.#onCopy?.(from, bytes);
     await copyFile(from, to, constants.COPYFILE_FICLONE);
     this.#copies.set(from, to);
   }
