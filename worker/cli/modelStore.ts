@@ -4,7 +4,7 @@ import { basename, join } from 'node:path';
 import { readEnv } from '../../shared/service/env.ts';
 import { weightIndexFile } from '../engine/index.ts';
 import { addModel } from '../models/hub/add.ts';
-import { sweepStaging } from '../models/hub/disk.ts';
+import { sweepStaging } from '../models/hub/stagingFolder.ts';
 import { StoreError } from '../models/hub/errors.ts';
 import { formatBytes } from '../models/hub/formatUnits.ts';
 import { hubFrom } from '../models/hub/http.ts';
