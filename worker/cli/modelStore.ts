@@ -4,7 +4,6 @@ import { basename, join } from 'node:path';
 import { readEnv } from '../../shared/service/env.ts';
 import { weightIndexFile } from '../engine/index.ts';
 import { addModel } from '../models/hub/add.ts';
-import { sweepStaging } from '../models/hub/stagingFolder.ts';
 import { StoreError } from '../models/hub/errors.ts';
 import { formatBytes } from '../models/hub/formatUnits.ts';
 import { hubFrom } from '../models/hub/http.ts';
@@ -12,6 +11,7 @@ import { checkModelName, modelNameFrom } from '../models/hub/hubReference.ts';
 import { forgetOptimised, optimiseModel } from '../models/hub/optimise.ts';
 import { openBar } from '../models/hub/progressBar.ts';
 import { type PullPlan, planPull, pull as pullModel } from '../models/hub/pull.ts';
+import { sweepStaging } from '../models/hub/stagingFolder.ts';
 import type { Variant } from '../models/hub/variant.ts';
 import {
   findModel,
