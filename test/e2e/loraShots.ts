@@ -32,7 +32,7 @@ export async function takeLoras(browser: Browser, url: string): Promise<void> {
   await mai.shotOf('lora-varied.webp', varied);
 
   const weights = 'blueprint:0, blueprint:0.5, blueprint:1';
-  await mai.run(`/compare prompt: a lighthouse on a cliff, blueprint --seed 7 loras: ${weights}`);
+  await mai.run(`/compare prompt: a castle on a hill, blueprint --seed 7 loras: ${weights}`);
   const sheet = mai.page.getByTestId('message').filter({ hasText: 'Compare by' }).last();
   await sheet.locator('.picture img').waitFor();
   await mai.shotOf('lora-compare.webp', sheet);

@@ -279,6 +279,8 @@ describe.skipIf(!chromiumPath)(
         /a blend of 2 pictures.*Blend by/s,
       );
       await shot('blend');
+      // Pocket reads no pictures so.
+      await told(await say('/reword should: a fox at night', { image: file }), /No model here can reword/);
       const inspected = await say('/inspect', { image: file });
       await told(inspected, /a fox in the snow in oil/);
       await button(inspected, 'Run again').click();

@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import sharp from 'sharp';
 import { expect, it } from 'vitest';
 import { composeGrid } from '../../worker/paint/grid.ts';
 import type { Pixels } from '../../worker/paint/pixels.ts';
+import { strip } from './strip.ts';
 import { openStudio, type Studio, type Work } from './studio.ts';
 
 /**
@@ -14,8 +14,6 @@ import { openStudio, type Studio, type Work } from './studio.ts';
 const docs = resolve(import.meta.dirname, '../../docs');
 const folder = join(docs, 'images/effects');
 const MOST_BYTES = 600_000;
-/** Pixels of a picture's shorter side on the page. */
-const SIDE = 192;
 const FOX = 'a fox in the snow at night';
 const CASTLE = 'a castle by the lake at sunset';
 const one = { count: 1 };
@@ -97,33 +95,6 @@ const SCENES: Readonly<Record<string, Scene>> = {
   zoom: edits(CASTLE, { action: 'zoom-out', zoom: 1.5 }, { action: 'zoom-out', zoom: 2 }),
   pan: edits(CASTLE, { action: 'pan-right' }),
 };
-
-const GAP = 8;
-
-/** Side by side on nothing, as tall as each other. */
-async function strip(pictures: readonly Pixels[]): Promise<Buffer> {
-  const tiles = await Promise.all(
-    pictures.map(async ({ data, width, height }) => {
-      const scaled = { width: Math.round((width / height) * SIDE), height: SIDE };
-      const input = await sharp(data, { raw: { width, height, channels: 3 } })
-        .resize(scaled.width, scaled.height, { kernel: 'lanczos3' })
-        .png()
-        .toBuffer();
-      return { input, ...scaled };
-    }),
-  );
-  const width = tiles.reduce((sum, tile) => sum + tile.width + GAP, -GAP);
-  let left = 0;
-  const composite = tiles.map(({ input, width: own }) => {
-    const placed = { input, left, top: 0 };
-    left += own + GAP;
-    return placed;
-  });
-  return sharp({ create: { width, height: SIDE, channels: 4, background: '#0000' } })
-    .composite(composite)
-    .webp({ quality: 82, effort: 5 })
-    .toBuffer();
-}
 
 const wanted = Object.keys(SCENES).map((name) => `${name}.webp`);
 

@@ -13,7 +13,7 @@ import type { Pixels } from '../../worker/paint/pixels.ts';
 import { openEngine } from '../../worker/process/enginePool.ts';
 import { makeRequest, snowflake } from '../support/jobs.ts';
 
-/** Pocket, from a prompt as it is typed to pixels: the whole way but for the queue. */
+/** A model that is here, from a prompt as it is typed to pixels: the whole way but for the queue. */
 export interface Work {
   jobId: string;
   recipe: Recipe;
@@ -33,11 +33,12 @@ export interface Studio {
   close(): Promise<void>;
 }
 
-export async function openStudio(): Promise<Studio> {
+/** @param name of the installed model that paints */
+export async function openStudio(name = 'pocket'): Promise<Studio> {
   const root = await mkdtemp(join(tmpdir(), 'dreamgrid-studio-'));
   const folder = resolve(import.meta.dirname, '../../models');
   const models = await readModels(folder, join(root, 'checks.json'));
-  const model = models.get('pocket') as InstalledModel;
+  const model = models.get(name) as InstalledModel;
   const adapters = await openAdapterStore(folder);
   const card = toCard(model, adapters);
   const store = await openFolderStore(join(root, 'store'));

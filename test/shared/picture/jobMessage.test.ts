@@ -153,6 +153,12 @@ describe('the life of a message', () => {
       ['Zoom Out 2x', 'Zoom Out 1.5x', 'Custom Zoom', 'Make Square'],
       ['⬅️', '➡️', '⬆️', '⬇️', '❤️'],
     ]);
+    const whole = { ...resultOf(1), repaints: false, reword: true };
+    expect(labels(presentResult({ render, result: whole, ...done }))).toEqual([
+      ['Upscale (Subtle)', 'Upscale (Creative)'],
+      ['Vary (Subtle)', 'Vary (Strong)', 'Reword'],
+      ['❤️'],
+    ]);
   });
 
   it.each([

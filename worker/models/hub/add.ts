@@ -1,6 +1,7 @@
 import { constants, existsSync } from 'node:fs';
 import { copyFile, link, mkdir, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
+import { wayOfPainting } from '../../../shared/picture/wayOfPainting.ts';
 import { messageOf } from '../../../shared/service/errors.ts';
 import { EngineError, loadModel, weightIndexFile } from '../../engine/index.ts';
 import { importUnclip, isUnclipSource } from '../import/unclip.ts';
@@ -67,7 +68,7 @@ export async function addModel(
     const described = await manifestFor(target, name, { title: name, ...options.origin }, hashes);
     const { manifest, notes } = fitSchedule(target, described);
     if (options.load) await tryLoading(target, options.load);
-    for (const note of notes) options.onNote?.(note);
+    for (const note of [...notes, ...(await lackingParts(target, manifest))]) options.onNote?.(note);
     await writeManifest(target, manifest);
     refuseExisting(dir, name);
     await rename(target, dir);
@@ -77,6 +78,20 @@ export async function addModel(
   } finally {
     await rm(staging, { recursive: true, force: true });
   }
+}
+
+/** What a model that paints through a picture embedding cannot do for want of a part. */
+async function lackingParts(dir: string, { family, pictureEmbedding }: Manifest): Promise<string[]> {
+  if (wayOfPainting(family) === 'latent-diffusion') return [];
+  const notes: string[] = [];
+  const places = ['prior', 'prior_prior'].map((part) => join(dir, part, 'model.onnx'));
+  if (!places.some((file) => existsSync(file)))
+    notes.push('It has no prior: it paints from pictures (V, /blend, an image prompt) and from no words.');
+  if (!pictureEmbedding)
+    notes.push(
+      'It has no image encoder: it reads no pictures, so V and /blend work as of other models, and Reword is not there.',
+    );
+  return notes;
 }
 
 /** What went wrong lies in the folder that was given; the copy of it is gone by the time that anybody looks. */

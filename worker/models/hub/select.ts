@@ -87,8 +87,8 @@ function belongsToAnotherNetwork(folder: string, file: string, names: ReadonlySe
 
 function requirePipeline(names: ReadonlySet<string>, networks: readonly string[], id: string): void {
   // The engine names what these lack when it opens them.
-  if (names.has('model_index.json') && (networks.includes('decoder') || networks.includes('prior_prior')))
-    return;
+  const throughEmbedding = ['decoder', 'prior_prior', 'movq_decoder'];
+  if (names.has('model_index.json') && networks.some((part) => throughEmbedding.includes(part))) return;
   const missing = ['text_encoder', 'vae_decoder'].filter((part) => !networks.includes(part));
   if (!networks.includes('unet') && !networks.includes('transformer')) missing.push('unet');
   if (names.has('model_index.json') && missing.length === 0) {

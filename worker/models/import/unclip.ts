@@ -102,10 +102,11 @@ export async function importUnclip(
     return;
   }
   const whole = await has(folder, 'prior_prior');
-  if (name === 'KandinskyV22PriorPipeline')
+  // Of a folder of both halves, too, one may have been fetched alone.
+  if (name === 'KandinskyV22PriorPipeline' || (whole && !(await has(folder, 'unet'))))
     throw new StoreError(
       'usage',
-      `${folder} is the prior's half of Kandinsky 2.2. Name its decoder's folder, and this one with --prior.`,
+      `${folder} is the prior's half of Kandinsky 2.2: its decoder is a repository of its own (kandinsky-community/kandinsky-2-2-decoder). Name that folder, and this one with --prior.`,
     );
   if (!whole && second === undefined)
     throw new StoreError(
@@ -113,6 +114,11 @@ export async function importUnclip(
       `${folder} is the decoder's half of Kandinsky 2.2: its prior is a repository of its own (kandinsky-community/kandinsky-2-2-prior). Name that folder with --prior.`,
     );
   const other = whole ? folder : (second as string);
+  if (!whole && !(await has(other, 'prior')))
+    throw new StoreError(
+      'usage',
+      `${other} is not the prior's half of Kandinsky 2.2: it has no folder prior with a config.json.`,
+    );
   const before = whole ? 'prior_' : '';
   await takeParts(folder, kandinskyDecoder, target, take);
   await takeParts(other, kandinskyPrior(before), target, take);

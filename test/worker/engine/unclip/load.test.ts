@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadModel } from '../../../../worker/engine/index.ts';
+import { addModel } from '../../../../worker/models/hub/add.ts';
+import { selectFiles } from '../../../../worker/models/hub/select.ts';
 import { importUnclip } from '../../../../worker/models/import/unclip.ts';
 import { readSource, sourceOf, writeModel } from './models.ts';
 
@@ -122,6 +124,43 @@ describe('makers’ folders that cannot be taken in', () => {
       imageToImage: false,
     });
     await model.release();
+  });
+
+  it('half of a folder that had both, and a prior that is none, are called so', async () => {
+    const half = await mkdtemp(path.join(dir, 'half-'));
+    await cp(sourceOf('kandinsky22'), half, { recursive: true });
+    await rm(path.join(half, 'unet'), { recursive: true });
+    const target = await mkdtemp(path.join(dir, 'to-'));
+    await expect(importUnclip({ folder: half }, target, take)).rejects.toThrow(
+      /prior's half of Kandinsky 2.2.*kandinsky-2-2-decoder.*--prior/,
+    );
+    await writeFile(path.join(half, 'model_index.json'), '{"_class_name":"KandinskyV22Pipeline"}');
+    await rm(path.join(half, 'prior_prior'), { recursive: true });
+    await expect(importUnclip({ folder: half, prior: target }, target, take)).rejects.toThrow(
+      /is not the prior's half of Kandinsky 2.2/,
+    );
+  });
+
+  it.each([
+    ['karlo', 'prior', /no prior: it paints from pictures/],
+    ['karlo', 'image_encoder', /no image encoder: it reads no pictures/],
+  ] as const)('%s without %s is taken in, and its owner told what it cannot', async (family, part, note) => {
+    const folder = await mkdtemp(path.join(dir, 'less-'));
+    await cp(sourceOf(family), folder, { recursive: true });
+    await rm(path.join(folder, part), { recursive: true });
+    const notes: string[] = [];
+    const models = await mkdtemp(path.join(dir, 'models-'));
+    await addModel(models, folder, 'less', { link: false, onNote: (text) => notes.push(text) });
+    expect(notes).toEqual([expect.stringMatching(note)]);
+  });
+
+  it('half of Kandinsky as ONNX is chosen from, so that the engine names the other', () => {
+    const files = ['model_index.json', 'unet/model.onnx', 'movq_decoder/model.onnx'];
+    const chosen = selectFiles(
+      files.map((path) => ({ path, bytes: 1 })),
+      'half',
+    );
+    expect(chosen.map(({ path }) => path).sort()).toEqual([...files].sort());
   });
 
   it('weights as a pickle, and a config that is not built, are refused by name', async () => {
