@@ -73,7 +73,7 @@ class Painter:
         return found * self.pca["std"] @ self.pca["basis"] + self.pca["mean"]
 
     @torch.no_grad()
-    def decode(self, z: torch.Tensor, ids: torch.Tensor, noise: torch.Tensor, steps: int = 14, guidance: float = 3.0) -> torch.Tensor:
+    def decode(self, z: torch.Tensor, ids: torch.Tensor, noise: torch.Tensor, steps: int = 14, guidance: float = 2.0) -> torch.Tensor:
         """z [B,E] (zero: none), ids [B,S] -> small pictures [B,3,64,64] in about -1..1."""
         out = []
         for k in range(0, len(z), 8):

@@ -30,7 +30,7 @@ from pocket2.small import build, conditions
 from pocket2.text import load
 
 OUT = MODEL.parent / "pocket-unclip"
-STEPS, GUIDANCE, DRAFT = 14, 3.0, 8
+STEPS, GUIDANCE, DRAFT = 14, 2.0, 8
 STAGES = {"prior": {"steps": 25, "guidance": 2.0}, "superRes": {"steps": 4}}
 
 
