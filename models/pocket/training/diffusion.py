@@ -26,10 +26,10 @@ SCHEDULER = {
 
 
 @torch.no_grad()
-def sample(predict, noise: torch.Tensor, cond: torch.Tensor, empty: torch.Tensor, steps: int, guidance: float) -> torch.Tensor:
+def sample(predict, noise: torch.Tensor, cond: torch.Tensor, empty: torch.Tensor, steps: int, guidance: float, limit: float = math.inf) -> torch.Tensor:
     """DPM-Solver++(2M) (Lu et al. 2022, arXiv:2211.01095), trailing timesteps. Returns x0 latents.
 
-    predict(x, t[B], states) -> v. cond, empty: [B,77,D].
+    predict(x, t[B], states) -> v. cond, empty: [B,77,D]. What is imagined is cut to +- limit, as pixels are.
     """
     bars = alphas_cumprod()
     times = [round(1000 - i * 1000 / steps) - 1 for i in range(steps)]
@@ -38,7 +38,7 @@ def sample(predict, noise: torch.Tensor, cond: torch.Tensor, empty: torch.Tensor
         a, s = bars[t].sqrt().item(), (1 - bars[t]).sqrt().item()
         both = predict(torch.cat([x, x]), torch.full((2 * len(x),), float(t)), torch.cat([cond, empty]))
         v, u = both.float().chunk(2)
-        x0 = a * x - s * (u + guidance * (v - u))
+        x0 = (a * x - s * (u + guidance * (v - u))).clamp(-limit, limit)
         lam = math.log(a / s)
         if i + 1 == len(times):
             return x0

@@ -73,7 +73,7 @@ class Painter:
         return found * self.pca["std"] @ self.pca["basis"] + self.pca["mean"]
 
     @torch.no_grad()
-    def decode(self, z: torch.Tensor, ids: torch.Tensor, noise: torch.Tensor, steps: int = 14, guidance: float = 3.0) -> torch.Tensor:
+    def decode(self, z: torch.Tensor, ids: torch.Tensor, noise: torch.Tensor, steps: int = 14, guidance: float = 2.0) -> torch.Tensor:
         """z [B,E] (zero: none), ids [B,S] -> small pictures [B,3,64,64] in about -1..1."""
         out = []
         for k in range(0, len(z), 8):
@@ -82,7 +82,7 @@ class Painter:
             told = conditions(self.model, z[k:k + 8], z_t, states)
             untold = conditions(self.model, torch.zeros_like(z[k:k + 8]), none, blank)
             both = [torch.cat(pair) for pair in zip(told, untold)]
-            out.append(sample(lambda x, t, _: self.model["decoder"](x, t, *both), noise[k:k + 8], states[:, :1], states[:, :1], steps, guidance))
+            out.append(sample(lambda x, t, _: self.model["decoder"](x, t, *both), noise[k:k + 8], states[:, :1], states[:, :1], steps, guidance, 1.0))
         return torch.cat(out).clamp(-1, 1)
 
     def see(self, small: torch.Tensor) -> torch.Tensor:

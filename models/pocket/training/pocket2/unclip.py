@@ -30,7 +30,7 @@ from pocket2.small import build, conditions
 from pocket2.text import load
 
 OUT = MODEL.parent / "pocket-unclip"
-STEPS, GUIDANCE, DRAFT = 14, 3.0, 8
+STEPS, GUIDANCE, DRAFT = 14, 2.0, 8
 STAGES = {"prior": {"steps": 25, "guidance": 2.0}, "superRes": {"steps": 4}}
 
 
@@ -95,7 +95,7 @@ def configs(s, out: Path) -> None:
     put(out / "decoder" / "config.json", {"_class_name": "UNet2DConditionModel", "sample_size": 64, "in_channels": 3, "out_channels": 3, "cross_attention_dim": s.text_width, "block_out_channels": [s.channels, s.width]})
     put(out / "super_res_first" / "config.json", {"_class_name": "UNet2DModel", "sample_size": 256, "in_channels": 6, "out_channels": 3})
     put(out / "prior_scheduler" / "scheduler_config.json", cosine | {"_class_name": "UnCLIPScheduler", "prediction_type": "sample", "variance_type": "fixed_small_log", "clip_sample": True, "clip_sample_range": 5.0})
-    put(out / "decoder_scheduler" / "scheduler_config.json", SCHEDULER)
+    put(out / "decoder_scheduler" / "scheduler_config.json", SCHEDULER | {"thresholding": True, "dynamic_thresholding_ratio": 0.995, "sample_max_value": 1.0})
     put(out / "super_res_scheduler" / "scheduler_config.json", cosine | {"_class_name": "DDIMScheduler", "beta_start": 0.0001, "beta_end": 0.02, "beta_schedule": "squaredcos_cap_v2", "prediction_type": "sample",
                                                                           "clip_sample": True, "clip_sample_range": 1.0, "set_alpha_to_one": True, "steps_offset": 0, "timestep_spacing": "trailing"})
     put(out / "feature_extractor" / "preprocessor_config.json", {

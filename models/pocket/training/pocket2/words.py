@@ -1,6 +1,6 @@
 """Stage `words`: trains the text tower and its reader alone, against the scenes' labels, and freezes the tower.
 
-A caption costs a fiftieth of what a picture does, so the tower is finished before pictures are: U-Net, image tower, prior and
+A caption costs an eighth of what a picture does, so the tower is finished before pictures are: U-Net, image tower, prior and
 pocket-unclip's decoder then all speak of one embedding that no longer moves. Goes on from the U-Net's checkpoint, or begins one.
 """
 
@@ -17,7 +17,7 @@ from pocket2.data import vocabulary
 from pocket2.labels import SIZES
 from pocket2.nets.unet import Cells
 from pocket2.paint import Scenes, begin, until
-from pocket2.settings import size
+from pocket2.settings import WORK, size
 from pocket2.text import STATE, Aids
 
 
@@ -33,6 +33,8 @@ def measure(model: nn.ModuleDict, aids: Aids, ids: torch.Tensor, rows: torch.Ten
 
 
 def run() -> None:
+    if not STATE.exists() and (WORK / "packed").exists():
+        return  # a run somewhere else brings its own
     s, end, minutes = size(), until(), float(os.environ.get("POCKET_MINUTES", 8 if size().name != "tiny" else 0.05))
     torch.manual_seed(5)
     data, encode = Scenes(keys=("ids", "labels", "boxes")), vocabulary()
@@ -69,7 +71,7 @@ def run() -> None:
                               **measure(model, aids, held["ids"][:500, 1].long().to(s.device), held["labels"][:500].long().to(s.device)), "cpu_minutes": round(spent, 1)}), flush=True)
     model.load_state_dict(average.shadow)
     named = {k: v.cpu() for k, v in whole.state_dict().items()}
-    torch.save(kept | {"model": named, "average": {k: v.clone() for k, v in named.items()}, "aids": aids.state_dict(), "frozen": True, "optimizers": []}, STATE.with_suffix(".tmp"))
+    torch.save(kept | {"model": named, "average": {k: v.clone() for k, v in named.items()}, "aids": aids.state_dict(), "optimizers": []}, STATE.with_suffix(".tmp"))
     os.replace(STATE.with_suffix(".tmp"), STATE)
 
 
