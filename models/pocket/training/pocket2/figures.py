@@ -49,11 +49,6 @@ class Foreign:
         return float(np.concatenate(groups).mean())
 
 
-def ridge(z: torch.Tensor, words: torch.Tensor, damp: float = 0.02) -> torch.Tensor:
-    one = torch.cat([words, torch.ones(len(words), 1)], 1)
-    return torch.linalg.solve(one.T @ one + damp * len(one) / one.shape[1] * torch.eye(one.shape[1]), one.T @ z)
-
-
 def told(painter: Painter, z: torch.Tensor, rows: torch.Tensor) -> dict[str, float]:
     """Shares that the heads read off embeddings: one noun, both of two, place, time, style."""
     said, one = painter.clip.heads(F.normalize(z, dim=-1)), rows[:, 3] == SIZES[0] - 1
@@ -70,10 +65,7 @@ def figures(count: int) -> dict:
     z_i, (states, z_t) = painter.clip.tower(pixels(data["thumb"])), painter.words(words)
     cos = lambda a, b: round(F.cosine_similarity(a, b).mean().item(), 3)
 
-    found["prior"] = {k: round(v, 3) for k, v in measure(painter.prior, painter.text, painter.clip, data, painter.pca, painter.encode.eos, painter.encode.bos).items()}
-    half = len(z_i) // 2
-    one = torch.cat([z_t, torch.ones(len(z_t), 1)], 1)
-    found["prior"]["ridge"] = cos(one[half:] @ ridge(z_i[:half], z_t[:half]), z_i[half:])
+    found["embedding by the prior"] = {k: round(v, 3) for k, v in measure(painter.prior, painter.text, painter.clip, data, painter.pca, painter.encode.eos, painter.encode.bos).items()}
     found["variance"] = {"components for 99 %": int((painter.pca["share"] < 0.99).sum()) + 1, "kept": round(painter.pca["share"][len(painter.pca["basis"]) - 1].item(), 4)}
 
     few, noise = slice(0, count), painter.noise(list(range(count)))
@@ -83,7 +75,7 @@ def figures(count: int) -> dict:
     again = painter.see(shown)
     found["decoder of true z, no words"] = {"cos": cos(again, z_i[few]), "cos shuffled": cos(again, z_i[few].roll(1, 0)), **told(painter, again, rows[few])}
     drawn = painter.embed(ids)
-    for name, z in (("prior", drawn), ("z_t instead of the prior", z_t[few]), ("words alone", torch.zeros_like(drawn))):
+    for name, z in (("pictures by the prior", drawn), ("z_t instead of the prior", z_t[few]), ("words alone", torch.zeros_like(drawn))):
         small = painter.decode(z, ids, noise)
         spread = (1 - F.cosine_similarity(painter.see(small[:8]), painter.see(painter.decode(z[:8], ids[:8], painter.noise(list(range(900, 908))))))).mean().item()
         found[name] = {**told(painter, painter.see(small), rows[few]), "pocket 1 finds it, of 100": round(foreign.of100(small, ids), 3), "spread": round(spread, 3)}
