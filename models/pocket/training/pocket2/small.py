@@ -126,7 +126,7 @@ def run() -> None:
         os.replace(STATE.with_suffix(".tmp"), STATE)
 
     while time.time() < end and spent < minutes:
-        if step % 40 == 0:
+        if step % 40 == 0 or not sums:
             towers.refresh(data)
         lr = peak * min(1, (step + 1) / 60) * max(0.02, min(1, (end - time.time()) / fall))  # falls towards the end of the session
         for opt in opts:
