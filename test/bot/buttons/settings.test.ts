@@ -285,7 +285,7 @@ describe('what a member chooses', { timeout: 240_000 }, () => {
     const value = (name: string) => fields.find((field) => field.name === name)?.value;
     expect(value('Mode')).toBe('Relax · Public');
     expect(value('Your jobs')).toBe(
-      `[a red fox](${link(first)}) · next in line\n[a hare](${link(third)}) · 2 jobs ahead of you`,
+      `[a red fox](${link(first)}) · 1 job ahead of you\n[a hare](${link(third)}) · 2 jobs ahead of you`,
     );
   });
 
