@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { StoreError } from './errors.ts';
+import { diskError, StoreError } from './errors.ts';
 import { formatBytes } from './formatUnits.ts';
 
 export function refuseExisting(dir: string, name: string): void {
@@ -41,15 +41,27 @@ export async function sweepStaging(models: string): Promise<ReadonlyMap<string, 
 /**
  * An empty folder beside the models for one that is being taken in; the dot keeps it off every list. What a process
  * that was killed has left there is swept away.
- * @throws StoreError('busy') where another process is taking in a model of that name
+ * @throws StoreError('busy') where another process is taking in a model of that name, 'unsupported' where nothing may
+ * be written
  */
 export async function openStaging(models: string, name: string): Promise<string> {
-  const owner = (await sweepStaging(models)).get(name);
+  const owner = (await sweepStaging(models).catch(() => new Map<string, number>())).get(name);
   if (owner !== undefined)
     throw new StoreError('busy', `The model "${name}" is being added by process ${owner} already.`);
   const staging = join(models, `.add-${name}`);
-  await mkdir(join(staging, 'files'), { recursive: true });
-  await writeFile(join(staging, 'pid'), String(process.pid));
+  try {
+    await mkdir(join(staging, 'files'), { recursive: true });
+    await writeFile(join(staging, 'pid'), String(process.pid));
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const full = diskError(error, models);
+    if (full !== error) throw full;
+    throw new StoreError(
+      'unsupported',
+      `Nothing can be written into ${models} (${code}): models are added by whoever may, or into another folder (MODELS_DIR).`,
+      { cause: error },
+    );
+  }
   return staging;
 }
 

@@ -94,6 +94,14 @@ it('another disk gets a copy, and its owner is told', async () => {
   }
 });
 
+it('a place that nothing can be written into is named in one line', async () => {
+  const nowhere = join(source, 'model_index.json');
+  await expect(importModel(nowhere, source, 'lost')).rejects.toMatchObject({
+    code: 'unsupported',
+    message: expect.stringMatching(`^Nothing can be written into ${nowhere} \\(\\w+\\): .+$`),
+  });
+});
+
 it('painting writes nothing into the folder, with a LoRA neither', async () => {
   const dir = join(models, 'sd15');
   const state = async (): Promise<Record<string, number>> => {
