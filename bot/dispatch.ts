@@ -38,6 +38,8 @@ interface Plan {
   kind: AnswerKind;
   /** What the person typed, for the footer of an error. */
   typed?: string | undefined;
+  /** After which command. */
+  command?: string | undefined;
   run(answer: Answer): Promise<void>;
 }
 
@@ -113,7 +115,12 @@ async function explain(app: App, asker: Asker, answer: Answer, plan: Plan, throw
     void audit(app, asker, error, plan.typed);
   } else if (isNobodyThere(error)) return app.log.warn({ ...about, err: error }, 'nobody to answer');
   else app.log.error({ ...about, err: error }, 'interaction failed');
-  const told = presentError(error, { locale: asker.locale, typed: plan.typed, errorId });
+  const told = presentError(error, {
+    locale: asker.locale,
+    typed: plan.typed,
+    command: plan.command,
+    errorId,
+  });
   try {
     await pRetry(() => answer.tell(told), TELL_AGAIN);
   } catch (failure) {
@@ -158,6 +165,7 @@ function planCommand(app: App, asker: Asker, interaction: ChatInputCommandIntera
   return {
     kind: command.kind,
     typed: interaction.options.getString('prompt') ?? undefined,
+    command: interaction.commandName,
     run: (answer) => command.run({ app, asker, answer, interaction }),
   };
 }

@@ -151,11 +151,13 @@ const labelOf = ({ name, sampler, lora }: Pair, byModel: boolean, bySampler: boo
   return words.join(' ');
 };
 
-/** A weight out of range is the usual one: a comparison is of the LoRAs. */
-const readLoras = (text: string, models: ReadonlyMap<string, ModelCard>): LoraWish[] =>
-  readLoraList(text, usableLoras(models)).map((wish) =>
-    Number.isFinite(wish.weight) && Math.abs(wish.weight) <= MAX_LORA_WEIGHT ? wish : { ...wish, weight: 1 },
-  );
+/** @throws UserError('out-of-range') */
+function readLoras(text: string, models: ReadonlyMap<string, ModelCard>): LoraWish[] {
+  const wishes = readLoraList(text, usableLoras(models));
+  if (wishes.some(({ weight }) => !(Math.abs(weight) <= MAX_LORA_WEIGHT)))
+    throw new UserError('out-of-range', { parameter: '--lora', min: -MAX_LORA_WEIGHT, max: MAX_LORA_WEIGHT });
+  return wishes;
+}
 
 /** @throws UserError where the server does not allow it, or the model does not take it */
 function checkLora(

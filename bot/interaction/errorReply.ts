@@ -18,11 +18,13 @@ export interface ErrorContext {
   locale: string;
   /** What was typed after the command, where there is something to copy. */
   typed?: string | undefined;
+  /** The command that it was typed after; /imagine's where left out. */
+  command?: string | undefined;
   /** Names the line in the log; shown for errors that are ours. */
   errorId: string;
 }
 
-export function presentError(error: unknown, { locale, typed, errorId }: ErrorContext): Payload {
+export function presentError(error: unknown, { locale, typed, command, errorId }: ErrorContext): Payload {
   const ours = !(error instanceof UserError);
   const { title, text } = ours
     ? sayError(locale, 'broke', {}, 'broke')
@@ -30,7 +32,7 @@ export function presentError(error: unknown, { locale, typed, errorId }: ErrorCo
   const footer = ours
     ? say(locale, 'footer.error', { id: errorId })
     : typed
-      ? say(locale, 'footer.command', { prompt: typed })
+      ? lineOf(locale, command, typed)
       : undefined;
   const embed: APIEmbed = {
     title,
@@ -60,6 +62,18 @@ export function presentError(error: unknown, { locale, typed, errorId }: ErrorCo
           ],
     allowed_mentions: { parse: [] },
   };
+}
+
+/** Commands that take a prompt. */
+const PROMPTED = ['imagine', 'compare', 'shorten'] as const;
+
+function lineOf(locale: string, command: string | undefined, prompt: string): string {
+  const known = PROMPTED.find((name) => name === command) ?? 'imagine';
+  return say(locale, 'footer.command', {
+    command: say(locale, `command.${known}.name`),
+    option: say(locale, `command.${known}.prompt.name`),
+    prompt,
+  });
 }
 
 /** Without halving a surrogate pair. */

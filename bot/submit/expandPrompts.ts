@@ -73,7 +73,7 @@ export async function readPrompts(
 
 /**
  * For a wish without a prompt to name it: chosen here > in /settings > the server's > the operator's.
- * @throws UserError no-worker; no-model where the one that is named here is not there
+ * @throws UserError no-worker; unknown-model where the one that is named here is not there
  */
 export async function paintingModel(
   app: App,
@@ -85,7 +85,10 @@ export async function paintingModel(
   );
   if (models.size === 0) throw new UserError('no-worker');
   const named = typed?.trim();
-  if (named && !models.has(named)) throw new UserError('no-model', { model: named });
+  if (named && !models.has(named)) {
+    const names = [...models.keys()].slice(0, 25).join(', ');
+    throw new UserError('unknown-model', { parameter: '--model', value: named, models: names });
+  }
   const chosen = settings.model !== undefined && models.has(settings.model) ? settings.model : undefined;
   return { models, model: named || (chosen ?? serversModel(app, models, server)) };
 }

@@ -173,7 +173,7 @@ export const en = {
   'blend.prompt': 'a blend of {n} pictures',
   'region.title': 'Vary (Region)',
   'zoom.title': 'Custom Zoom',
-  'footer.command': '/imagine prompt: {prompt}',
+  'footer.command': '/{command} {option}: {prompt}',
   'footer.error': 'Error {id}',
   'info.title': 'Dreamgrid',
   'info.mine': 'Your open jobs',
@@ -684,7 +684,7 @@ export const en = {
     'Give one number above 0 for each of the {n} pictures, such as 70 30; what came was {typed}.',
   'error.compare-one.title': 'Nothing to compare',
   'error.compare-one.text':
-    'Name at least two models, or two samplers. Without names, one model of each way of painting is taken: here there is only one way.',
+    'Name at least two models, samplers or LoRAs. Without names, one model of each way of painting is taken: here there is only one way.',
   'error.no-reword.title': 'No model here can reword a picture',
   'error.no-reword.text':
     'That takes a model that reads pictures as what they are about (one with a picture embedding and an image encoder); {model} does not. Vary with Remix on changes the words, too.',

@@ -157,7 +157,7 @@ export const vi = {
   'blend.prompt': 'trộn {n} ảnh',
   'region.title': 'Biến thể (Vùng chọn)',
   'zoom.title': 'Thu nhỏ tùy chọn',
-  'footer.command': '/vẽ mô-tả: {prompt}',
+  'footer.command': '/{command} {option}: {prompt}',
   'footer.error': 'Lỗi {id}',
   'info.title': 'Dreamgrid',
   'info.mine': 'Việc đang mở của bạn',
@@ -649,7 +649,7 @@ export const vi = {
   'error.blend-weights.text': 'Mỗi bức trong {n} bức cần một số lớn hơn 0, ví dụ 70 30; đã nhận: {typed}.',
   'error.compare-one.title': 'Không có gì để so sánh',
   'error.compare-one.text':
-    'Hãy nêu ít nhất hai mô hình hoặc hai bộ lấy mẫu. Nếu không nêu tên, mỗi cách vẽ sẽ có một mô hình được chọn; ở đây chỉ có một cách.',
+    'Hãy nêu ít nhất hai mô hình, hai bộ lấy mẫu hoặc hai LoRA. Nếu không nêu tên, mỗi cách vẽ sẽ có một mô hình được chọn; ở đây chỉ có một cách.',
   'error.no-reword.title': 'Ở đây chưa có mô hình nào đổi ảnh bằng lời được',
   'error.no-reword.text':
     'Cần một mô hình đọc được ý nghĩa của ảnh (có ảnh nhúng và bộ mã hóa ảnh); {model} thì không. Bật Remix rồi bấm Biến thể cũng đổi được lời.',

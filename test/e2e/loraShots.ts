@@ -35,5 +35,5 @@ export async function takeLoras(browser: Browser, url: string): Promise<void> {
   await mai.run(`/compare prompt: a castle on a hill, blueprint --seed 7 loras: ${weights}`);
   const sheet = mai.page.getByTestId('message').filter({ hasText: 'Compare by' }).last();
   await sheet.locator('.picture img').waitFor();
-  await mai.shotOf('lora-compare.webp', sheet);
+  await mai.shotOf('lora-compare.webp', sheet, 640);
 }

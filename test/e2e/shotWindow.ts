@@ -64,11 +64,11 @@ export class Window {
     await save(name, await this.page.screenshot());
   }
   /** The message, as wide as a phone in landscape: two stand side by side in the README. */
-  async shotOf(name: string, message: Locator): Promise<void> {
+  async shotOf(name: string, message: Locator, width = 600): Promise<void> {
     await message.scrollIntoViewIfNeeded();
     await this.settle();
     const box = (await message.boundingBox())!;
-    const clip = { x: box.x, y: Math.max(48, box.y - 12), width: 600, height: box.height + 24 };
+    const clip = { x: box.x, y: Math.max(48, box.y - 12), width, height: box.height + 24 };
     await save(name, await this.page.screenshot({ clip }));
   }
 }

@@ -89,7 +89,7 @@ describe('Reword, and one model of each way of painting', { timeout: 120_000 }, 
       'Invalid prompt',
       'Words are missing',
       'No model here can reword a picture',
-      'Model missing',
+      'Invalid prompt',
     ]);
   });
 

@@ -57,9 +57,11 @@ describe('LoRAs, as a server allows them', { timeout: 120_000 }, () => {
     expect(wordsOf(await run('imagine', { prompt: 'a fox <lora:bluprint:0.5>' }))).toMatch(
       /Did you mean `<lora:blueprint:0.5>`/,
     );
-    expect(wordsOf(await run('compare', { prompt: 'a fox', loras: 'gore, blueprint' }))).toMatch(
-      /may not be used/,
-    );
+    const compared = wordsOf(await run('compare', { prompt: 'a fox', loras: 'gore, blueprint' }));
+    expect(compared).toMatch(/may not be used/);
+    expect(compared).toContain('/compare prompt: a fox');
+    const heavy = wordsOf(await run('compare', { prompt: 'a fox', loras: 'blueprint:5, blueprint' }));
+    expect(heavy).toMatch(/`--lora` must be between -2 and 2/);
   });
 
   it('a button asks again: what was allowed when it was painted may be denied by now', async () => {
