@@ -17,13 +17,13 @@ export interface App {
   readonly store: Store;
   readonly rest: REST;
   readonly metrics: BotMetrics;
-  /** For what Redis may forget when it is killed. */
+  /** Hands jobs over again that a killed Redis may have lost. */
   readonly again: Requeue;
-  /** Models that somebody paints with, or did a moment ago. */
+  /** Models that workers announce, or announced a moment ago. */
   models(): Promise<ReadonlyMap<string, ModelCard>>;
 }
 
-/** Who asks, from where: the part of an interaction that outlives it. */
+/** The asking member and place of an interaction, as kept after its handler ends. */
 export interface Asker {
   readonly interactionId: string;
   readonly applicationId: string;
@@ -32,15 +32,15 @@ export interface Asker {
   readonly locale: string;
   readonly channelId: string;
   readonly guildId?: string | undefined;
-  /** Of a thread: the channel it hangs on. */
+  /** Of a thread: the id of its channel. */
   readonly parentId?: string | undefined;
   /** The channel, or a thread's channel, is age-restricted. */
   readonly nsfw: boolean;
   /** Ids of the member's roles; none in a direct message. */
   readonly roles: readonly string[];
-  /** What a server's own messages are written in. */
+  /** Locale of messages to the server itself. */
   readonly guildLocale: string;
-  /** Bytes of one file, here. */
+  /** Bytes that Discord allows one file here. */
   readonly attachmentLimit: number;
   /** May manage messages in this channel, so may stop anyone's job in it. */
   readonly moderator: boolean;

@@ -12,10 +12,10 @@ import type { Env } from '../shared/service/env.ts';
 import { ConfigError, messageOf } from '../shared/service/errors.ts';
 import type { Log } from '../shared/service/log.ts';
 
-/** discord.js, told to remember little: interactions carry what handlers need. */
+/** A discord.js client with almost no caches: interactions carry what handlers need. */
 export function openClient(env: Env, log: Log): Client {
   const client = new Client({
-    // As many as Discord asks for; one, up to some thousand servers.
+    // As many shards as Discord asks for; one for up to some thousand servers.
     shards: 'auto',
     intents: [
       GatewayIntentBits.Guilds,
@@ -46,7 +46,7 @@ export function openClient(env: Env, log: Log): Client {
   return client;
 }
 
-/** discord.js repeats what ECONNRESET broke off; undici has a word of its own for a connection that Discord closed. */
+/** discord.js retries a request on ECONNRESET; undici reports a closed connection as UND_ERR_SOCKET. */
 const makeRequest: RESTOptions['makeRequest'] = async (url, init) => {
   try {
     return await DefaultRestOptions.makeRequest(url, init);
@@ -60,7 +60,7 @@ interface Packets {
   handlePacket(packet: { t?: unknown } | undefined, shard: unknown): boolean;
 }
 
-/** discord.js throws on an event that is not as it expects; that one is lost then, and not the bot. */
+/** discord.js throws on a gateway event of unexpected form; the event is logged and dropped, the bot stays. */
 function surviveEvents(client: Client, log: Log): void {
   const ws = client.ws as unknown as Packets;
   const handle = ws.handlePacket.bind(ws);
@@ -74,7 +74,7 @@ function surviveEvents(client: Client, log: Log): void {
   };
 }
 
-/** Connects all shards. @throws ConfigError in one line where that cannot be. */
+/** Connects all shards. @throws ConfigError in one line where the gateway refuses. */
 export async function connect(client: Client, env: Env): Promise<Client<true>> {
   const token = env.DISCORD_TOKEN;
   if (token === undefined) throw new ConfigError('DISCORD_TOKEN is not set: the bot needs a bot token.');
@@ -82,7 +82,7 @@ export async function connect(client: Client, env: Env): Promise<Client<true>> {
     client.once(Events.ClientReady, resolve);
     client.once(Events.ShardDisconnect, ({ code }) => reject(new ConfigError(describeClose(code))));
   });
-  ready.catch(() => undefined); // awaited below; a failed login comes first
+  ready.catch(() => undefined); // `ready` is awaited below; a failed login rejects earlier
   await client.login(token).catch((error: unknown) => {
     const { code, status } = error as { code?: unknown; status?: unknown };
     if (code === 'TokenInvalid' || status === 401) throw new ConfigError(describeClose(4004));
@@ -91,7 +91,7 @@ export async function connect(client: Client, env: Env): Promise<Client<true>> {
   return ready;
 }
 
-/** Why clicks of some servers are not heard now; empty when every shard is connected. */
+/** One line for each shard that is not connected; empty when every shard is connected. */
 export function gatewayProblems({ ws }: Client): string[] {
   const { size } = ws.shards;
   const away = [...ws.shards.values()].filter(({ status }) => status !== Status.Ready);

@@ -27,23 +27,23 @@ import { kindOf, touchPanel } from './server/panelActions.ts';
 import { type Control, parseControl } from './server/panelControls.ts';
 import { audit } from './submit/audit.ts';
 
-/** Discord gives 3 s; what is not answered by then is deferred, with time for the deferral to travel. */
+/** Discord allows 3 s; an unanswered interaction is deferred at this age, with time for the way. */
 const DEFER_AFTER_MS = 1800;
 
-/** Acknowledgement that came too late, or of a message that is gone: nobody is left to be told. */
+/** Discord's codes for an expired or acknowledged interaction or a deleted message: no reply is possible. */
 const NOBODY_THERE = new Set<number | string>([10062, 10015, 10008, 10003, 40060, 50027]);
 
-/** What one interaction leads to. */
+/** How one interaction is answered. */
 interface Plan {
   kind: AnswerKind;
   /** What the person typed, for the footer of an error. */
   typed?: string | undefined;
-  /** After which command. */
+  /** The command that it was typed after. */
   command?: string | undefined;
   run(answer: Answer): Promise<void>;
 }
 
-/** From an interaction to its handler. The only catch: whatever goes wrong ends as one private reply. */
+/** Hands an interaction to its handler. The only catch: every error ends as one private reply. */
 export async function dispatch(app: App, interaction: Interaction): Promise<void> {
   if (interaction.isAutocomplete()) return complete(app, interaction);
   if (!interaction.isRepliable()) return;
@@ -53,7 +53,7 @@ export async function dispatch(app: App, interaction: Interaction): Promise<void
   const plan = open ? planOf(app, asker, interaction) : refuse(closed);
   if (!plan) return;
   const answer = openAnswer(app.rest, asker, plan.kind);
-  // A clock that runs ahead of Discord's makes us defer early, one that lags makes no wait longer than planned.
+  // With a clock ahead of Discord's the deferral comes early; with a late one no later than planned.
   const age = Math.max(0, Date.now() - interaction.createdTimestamp);
   const defer = (): Promise<void> =>
     answer.defer().catch((error) => {
@@ -61,12 +61,12 @@ export async function dispatch(app: App, interaction: Interaction): Promise<void
       app.log.warn({ err: error, id: interaction.id }, 'not deferred');
     });
   const timer = setTimeout(
-    () => void defer().catch(() => undefined), // the answer itself will meet the same
+    () => void defer().catch(() => undefined), // the answer will fail with the same error
     Math.max(1, DEFER_AFTER_MS - age),
   );
   try {
-    // So late that Discord may have told the person that we do not respond: nothing is begun for nobody, or a
-    // bot that fell behind would work on what nobody waits for and never catch up.
+    // An interaction this old may have expired: the deferral finds out before work begins. Without this a
+    // bot that fell behind would work on expired interactions and never catch up.
     if (age >= DEFER_AFTER_MS) await defer();
     await plan.run(answer);
   } catch (error) {
@@ -76,14 +76,14 @@ export async function dispatch(app: App, interaction: Interaction): Promise<void
   }
 }
 
-/** What is remembered of somebody stays theirs to have and to erase, whatever they did. */
+/** /mydata and its buttons: a member whom the operator blocked may still export and erase their data. */
 const isOwnData = (interaction: Interaction): boolean => {
   if (interaction.isChatInputCommand()) return interaction.commandName === 'mydata';
   const parsed = interaction.isButton() ? parseCustomId(interaction.customId) : undefined;
   return parsed?.ok === true && /^my-/.test(parsed.id.action);
 };
 
-/** Suggestions are a courtesy: where they cannot be made, there are none. */
+/** Answers an autocomplete; an error gives no suggestions. */
 async function complete(app: App, interaction: AutocompleteInteraction): Promise<void> {
   const { user, guildId } = interaction;
   const closed = refusedUse(app.env, { user, guildId: guildId ?? undefined });
@@ -97,7 +97,7 @@ async function complete(app: App, interaction: AutocompleteInteraction): Promise
   }
 }
 
-/** Where Discord has trouble of its own, and not what it says no with: after 2, 8 and 32 s. */
+/** Retries telling an error after 2, 8 and 32 s where Discord fails; not where Discord refuses. */
 const TELL_AGAIN: Options = {
   retries: 3,
   minTimeout: 2000,
@@ -128,7 +128,7 @@ async function explain(app: App, asker: Asker, answer: Answer, plan: Plan, throw
   }
 }
 
-/** What passes by itself is no failure of ours; its message may name the same trouble of the network. */
+/** A store or Redis that is away becomes a UserError, not an error of ours. */
 function whatToTell(thrown: unknown): unknown {
   if (thrown instanceof StoreAwayError) return new UserError('store');
   return isRedisAway(thrown) ? new UserError('redis') : thrown;
@@ -193,7 +193,7 @@ function planPanel(
   };
 }
 
-/** A custom id can be forged, and outlives the version that made it. */
+/** Parses a custom id, which can be forged or of an older version. */
 function readCustomId(text: string): CustomId | UserError {
   const parsed = parseCustomId(text);
   return parsed.ok ? parsed.id : new UserError(parsed.why);

@@ -29,7 +29,7 @@ async function main(): Promise<void> {
   const log = openLog('bot', env.LOG_LEVEL);
   const registry = openRegistry();
 
-  // what it stands on
+  // Redis, queues, store
   const redis = await connectRedis(producerConnection(env, undefined, tellWrongServer(log)));
   await probeRedis(redis);
   const production = env.NODE_ENV === 'production';
@@ -41,7 +41,7 @@ async function main(): Promise<void> {
   );
   const store = await openStore(env);
 
-  // who it answers
+  // Discord
   const client = openClient(env, log);
   watchDiscord(registry, client);
   const models = openModels(redis);
@@ -70,7 +70,7 @@ async function main(): Promise<void> {
     if (stopped > 0) log.info({ userId, stopped }, 'blocked by the operator; stopped what waited');
   }
 
-  // who looks after it
+  // readiness, metrics, shutdown
   let stopping = false;
   // A full Redis still answers PING: only a write tells.
   const write = () => redis.set(`${PREFIX}:ready`, '1', 'EX', 60);
@@ -82,7 +82,7 @@ async function main(): Promise<void> {
       (error) => [`Redis: ${messageOf(error)}`],
     )),
   ];
-  // So that an old primary is left before somebody clicks.
+  // Regular writes find out that a primary became read-only before a click does.
   const beat = setInterval(() => void write().catch(() => undefined), WRITE_EVERY_MS);
   watchReady(registry, ready);
   watchRedis(registry, redis);
@@ -92,7 +92,7 @@ async function main(): Promise<void> {
     if (!stopping) fail(new ConfigError(describeClose(code)));
   });
   const shutdown = async (): Promise<void> => {
-    if (stopping) return process.exit(1); // asked twice: now
+    if (stopping) return process.exit(1); // second signal: exit now
     stopping = true;
     clearInterval(beat);
     log.info({ busy: busy.size }, 'stopping');
@@ -109,7 +109,7 @@ async function main(): Promise<void> {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void shutdown());
 
   const ms = Math.round(performance.now() - began);
-  // One process has all shards, and the servers of all of them.
+  // One process runs all shards, so the client's cache has every server.
   log.info(
     { guilds: connected.guilds.cache.size, shards: connected.ws.shards.size, health: health.port, ms },
     'bot ready',

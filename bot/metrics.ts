@@ -3,9 +3,9 @@ import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import { countDiscord } from '../shared/service/metrics.ts';
 import { gatewayProblems } from './client.ts';
 
-/** What only the bot knows: what was accepted and what was refused. */
+/** Metrics that only the bot knows: accepted and refused interactions. */
 export interface BotMetrics {
-  /** @param code of a UserError, `broke` for a failure of ours, `late` where nobody was left to tell */
+  /** @param code of a UserError, `broke` for any other error, `late` for an expired interaction */
   refused(code: string): void;
   queued(action: string): void;
 }
@@ -33,7 +33,7 @@ export function openBotMetrics(registry: Registry): BotMetrics {
 /** An interaction's id tells when it was made: discord.com/developers/docs/reference#snowflakes */
 const CALLBACK = /^\/interactions\/(\d+)\/[^/]+\/callback/;
 
-/** Discord as this process sees it. */
+/** Metrics of the gateway and of REST answers as this process sees them. */
 export function watchDiscord(registry: Registry, client: Client): void {
   const answered = countDiscord(registry);
   const acknowledged = new Histogram({

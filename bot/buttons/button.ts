@@ -10,14 +10,14 @@ export interface Click {
   id: CustomId;
   /** Addresses of the files on the message with the button. */
   files: readonly string[];
-  /** What was picked, where it is a menu. */
+  /** Values picked in a menu; empty for a button. */
   values: readonly string[];
 }
 
 export interface Button {
   kind: AnswerKind;
   press(click: Click): Promise<void>;
-  /** What its form does when it is sent; the form carries the custom id of the button. */
+  /** The form that this button opens; the form carries the custom id of the button. */
   form?: Form;
 }
 

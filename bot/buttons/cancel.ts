@@ -7,8 +7,8 @@ import type { App, Asker } from '../app.ts';
 import { onRedis } from '../interaction/redisAway.ts';
 
 /**
- * Stops a waiting or running job; the worker then says so on its message. For its owner, and for those who manage
- * messages in the very channel that the job is of: an id can be forged, so the click may come from anywhere.
+ * Stops a waiting or running job; the worker says so on its message. For its owner, and members who manage
+ * messages in the job's own channel: a custom id can be forged, so the click may come from any channel.
  * @throws UserError not-yours, already-done
  */
 export async function cancel(
@@ -33,7 +33,7 @@ async function moderates(
   return job?.guildId === guildId && job.channelId === channelId;
 }
 
-/** What somebody who was blocked still has in line, on one server or everywhere. @returns how many were stopped */
+/** Stops the waiting jobs of a blocked member, on one server or everywhere. @returns how many were stopped */
 export async function stopJobs(
   { redis, queues }: Pick<App, 'redis' | 'queues'>,
   userId: string,

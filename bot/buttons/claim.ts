@@ -13,13 +13,13 @@ import { submit } from '../submit/submit.ts';
 import type { Click } from './button.ts';
 
 /**
- * A model that nobody paints with any more, or a LoRA that is gone, is said at once, not after an hour in the queue. What came of a
- * picture that its owner alone saw is for its owner alone too.
+ * A missing model or LoRA is refused at once, not after an hour in the queue. A job made from a
+ * stealth picture is stealth too.
  */
 export async function queue({ app, asker, answer, id }: Click, draft: Draft): Promise<void> {
   const [models, [from]] = await onRedis(Promise.all([app.models(), readJobs(app.redis, [id.jobId])]));
   if (models.size > 0 && !models.has(draft.model)) throw new UserError('no-model', { model: draft.model });
-  // What has no room to grow is said at once too.
+  // A pan that has no room to grow is refused at once too.
   const card = models.get(draft.model);
   if (card) {
     mayRepaint(draft, card);
@@ -31,7 +31,7 @@ export async function queue({ app, asker, answer, id }: Click, draft: Draft): Pr
   await submit(app, asker, answer, [{ ...draft, params }]);
 }
 
-/** Asked before a form or a picker is opened, too. @throws UserError('no-repaint') */
+/** Refuses edits of a region, also before a form or a picker opens. @throws UserError('no-repaint') */
 export function mayRepaint({ action }: Pick<Draft, 'action'>, { name, family }: ModelCard): void {
   if (isEdit(action) && !repaintsParts(family)) throw new UserError('no-repaint', { model: name });
 }
@@ -39,8 +39,8 @@ export function mayRepaint({ action }: Pick<Draft, 'action'>, { name, family }: 
 const PRESSED_MS = 2000;
 
 /**
- * One job for ten clicks a second. The claim names the interaction, so that the same click delivered twice is
- * not taken for a second one.
+ * Clicks of a member on one button within 2 s make one job. The claim holds the interaction's id, so a click
+ * that Discord delivers twice is not taken for a second click.
  */
 export async function claim(app: App, asker: Asker, { action, index, jobId }: CustomId): Promise<void> {
   const key = `${PREFIX}:clicked:${asker.user.id}:${action}:${index}:${jobId}`;

@@ -12,7 +12,7 @@ import { claim, mayRepaint, queue } from './claim.ts';
 import { FIX_INPUT, keepFix, promptModal } from './fix.ts';
 import { remix } from './remix.ts';
 
-/** Vary (Region) and Custom Zoom: edits that must be told more than a click can say. */
+/** Vary (Region) and Custom Zoom: edits that need cells, a zoom or a prompt besides the click. */
 async function draft(
   { app, id, files }: Click,
   wish: { action: Edit; cells?: number; zoom?: number },
@@ -25,8 +25,8 @@ async function draft(
 }
 
 /**
- * The picture as 4 × 4 buttons, seen by whoever pressed. What is chosen is in the ids of the buttons, so nothing
- * is remembered and nothing can be forgotten.
+ * The picture as 4 × 4 buttons, seen by the presser alone. The chosen cells stand in the buttons' custom ids;
+ * nothing is stored.
  */
 export const region: Button = {
   kind: 'private',
@@ -115,7 +115,7 @@ export const zoomCustom: Button = {
       const otherwise = (filled.id.value ?? USUAL_ZOOM * 100) / 100;
       const { zoom, text } = takeZoom(filled.field(FIX_INPUT), otherwise);
       if (!(zoom >= 1 && zoom <= 2)) throw await wrongZoom(filled, zoom, text);
-      // A mended prompt comes back with this id, and then its text has no zoom any more.
+      // The Fix it form comes back with this custom id, and its prompt then has no --zoom any more.
       const id = { ...filled.id, value: Math.round(zoom * 100) };
       await send({ ...filled, id }, await draft(filled, { action: 'zoom-out', zoom }), text);
     },
@@ -131,7 +131,7 @@ function takeZoom(typed: string, otherwise: number): { zoom: number; text: strin
   return { zoom, text };
 }
 
-/** With the nearest zoom that there is, behind Fix it. */
+/** The error for a zoom out of range; Fix it proposes the nearest allowed zoom. */
 async function wrongZoom({ app, asker, id }: Filled, zoom: number, text: string): Promise<UserError> {
   const nearest = Number.isNaN(zoom) ? USUAL_ZOOM : Math.min(2, Math.max(1, zoom));
   const pending = { text: `${text} --zoom ${nearest}`, button: printCustomId(id) };
@@ -142,7 +142,7 @@ async function wrongZoom({ app, asker, id }: Filled, zoom: number, text: string)
 
 async function send(filled: Filled, wish: Draft, typed: string): Promise<void> {
   const { app, asker, id } = filled;
-  // First what is wrong with the prompt: mending it is not a second click.
+  // The prompt is checked before the claim: sending a mended prompt is not a second click.
   const wanted = await remix(app, asker, id, typed, wish);
   await claim(app, asker, id);
   await queue(filled, wanted);

@@ -3,7 +3,7 @@ import { say } from '../../shared/messages/index.ts';
 import { onRedis } from '../interaction/redisAway.ts';
 import type { Button } from './button.ts';
 
-/** ❤️: anyone may keep anyone's picture; a second press takes it out again. */
+/** ❤️: any member may keep any picture as a favourite; a second press removes the favourite. */
 export const favourite: Button = {
   kind: 'private',
   async press({ app, asker: { user, locale }, answer, id }) {

@@ -7,27 +7,27 @@ import type { App, Asker } from '../app.ts';
 import { onRedis } from '../interaction/redisAway.ts';
 
 /**
- * A prompt waits here for its Fix it button, or for the Yes to a permutation: a custom id has room for a job id
+ * Prompts kept in Redis for a Fix it button or the Yes to a permutation: a custom id has room for a job id
  * and nothing else.
  */
 const TTL_S = 15 * 60;
 const INPUT_MAX = 4000;
 export const FIX_INPUT = 'prompt';
 
-/** Whoever was not asked finds nothing under the same id. */
+/** The key holds the user's id: another user finds nothing under the same interaction id. */
 const keyOf = (userId: string, interactionId: string): string => `${PREFIX}:fix:${userId}:${interactionId}`;
 
 const pendingSchema = z.object({
   text: z.string(),
   image: z.object({ url: z.string(), size: z.number() }).optional(),
-  /** Of the question that waits for a Yes, so that it can be taken off the screen. */
+  /** Interaction token of the question that waits for a Yes; used to delete that message. */
   token: z.string().optional(),
-  /** Of the button whose form had it: the mended prompt goes back there. */
+  /** Custom id of the button whose form had the prompt: the mended prompt goes back to that button. */
   button: z.string().max(100).optional(),
 });
 export type Pending = z.infer<typeof pendingSchema>;
 
-/** Gives false where there is nothing to offer; the error then goes without a button. */
+/** Keeps a prompt for 15 min. False where it is too long or Redis is away: the error then has no button. */
 export async function keepFix(
   { redis }: App,
   { user, interactionId }: Asker,
@@ -47,7 +47,7 @@ export async function findFix({ redis }: App, { user }: Asker, interactionId: st
   return pendingSchema.parse(JSON.parse(kept));
 }
 
-/** Takes it, so that a second click finds nothing; `putBack` for when nothing came of it. */
+/** Takes the kept prompt, so that a second click finds none; `putBack` restores it where no job was made. */
 export async function takeFix(
   { redis }: App,
   { user }: Asker,

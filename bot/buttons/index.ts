@@ -24,7 +24,7 @@ import { suggest, suggestAll } from './suggestions.ts';
 
 type DraftOf = (click: Click, settings: Settings) => Promise<Draft>;
 
-/** From one picture of a job. */
+/** A draft from one picture of a job. */
 const fromPicture =
   (draftOf: (jobId: string, index: number, recipe: Recipe, settings: Settings) => Draft): DraftOf =>
   async ({ app, id, files }, settings) => {
@@ -33,7 +33,7 @@ const fromPicture =
     return draftOf(id.jobId, id.index, recipe, settings);
   };
 
-/** A new job, at once. */
+/** A button that makes a new job at once. */
 const paint = (draftOf: DraftOf): Button => ({
   kind: 'message',
   async press(click) {
@@ -43,14 +43,14 @@ const paint = (draftOf: DraftOf): Button => ({
   },
 });
 
-/** A new job; with Remix on, its prompt is asked for first. */
+/** A button that makes a new job; with Remix on, a form asks for the prompt first. */
 const remixable = (draftOf: DraftOf): Button => ({
   kind: 'message',
   async press(click) {
     const { app, asker, answer, id } = click;
     const settings = await onRedis(readSettings(app.redis, asker.user.id));
     const draft = await draftOf(click, settings);
-    // A form can only come first: who waited so long that the answer is under way gets the picture as it was.
+    // Discord takes a form only as the first answer: after a deferral the job keeps the recipe's prompt.
     if (settings.remix && answer.state === 'open')
       return answer.openModal(remixModal(asker.locale, id, draft.prompt));
     await claim(app, asker, id);
@@ -63,7 +63,7 @@ const remixable = (draftOf: DraftOf): Button => ({
       const { app, asker, id } = filled;
       const settings = await onRedis(readSettings(app.redis, asker.user.id));
       const draft = await draftOf(filled, settings);
-      // First what is wrong with the prompt: mending it is not a second click.
+      // The prompt is checked before the claim: sending a mended prompt is not a second click.
       const wanted = await remix(app, asker, id, filled.field(FIX_INPUT), draft);
       await claim(app, asker, id);
       await queue(filled, wanted);
@@ -71,7 +71,7 @@ const remixable = (draftOf: DraftOf): Button => ({
   },
 });
 
-/** The same wish again: from the recipe, or for a job that failed, from its request. */
+/** 🔄: the same job with another seed, from the recipe, or for a failed job from its request. */
 const reroll = remixable(({ app, id, files }) =>
   findRecipe(app, id.jobId, files).then(rerollOf, async (error: unknown) => {
     const request = await findRequest(app, id.jobId);
@@ -91,7 +91,7 @@ const fix: Button = {
     prompt: FIX_INPUT,
     async submit(filled) {
       const { app, asker, answer, id, field } = filled;
-      // What belonged to the first try; when it is forgotten, the words alone still work.
+      // Image and button kept with the first prompt; where Redis forgot them, the prompt alone serves.
       const kept = await findFix(app, asker, id.jobId).catch((error: unknown) => {
         if (error instanceof UserError && error.code === 'fix-gone') return undefined;
         throw error;
@@ -104,11 +104,11 @@ const fix: Button = {
   },
 };
 
-/** Nothing came of it for certain. */
+/** Whether this error means for certain that no job was queued. */
 const isRefused = (error: unknown): boolean =>
   error instanceof UserError && error.code !== 'partly' && error.code !== 'redis-unknown';
 
-/** Yes to a permutation. The question goes off the screen. */
+/** Yes to a permutation: queues the jobs and removes the question's message. */
 const confirm: Button = {
   kind: 'message',
   async press({ app, asker, answer, id }) {
@@ -148,7 +148,7 @@ const edited = (action: Edit, zoom?: number): Button =>
   );
 
 /**
- * The table of buttons. Anyone may press U, V and 🔄, and the result belongs to whoever pressed; stopping a
+ * The table of buttons. Any member may press U, V and 🔄 and owns the resulting job; stopping a
  * job is for its owner and for moderators. A new button starts in `customId.ts`; the compiler asks for its row.
  */
 export const buttons = {

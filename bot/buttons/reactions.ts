@@ -42,7 +42,7 @@ export async function onReaction(
   if (jobId !== undefined) await pRetry(() => act(app, { channelId, messageId, message, jobId, user }), AWAY);
 }
 
-/** Nobody can be told to react once more: again after 1, 3 and 9 s where Redis is away. */
+/** A reaction gets no error message: where Redis is away it is handled again after 1, 3 and 9 s. */
 const AWAY: Options = {
   retries: 3,
   minTimeout: 1000,
@@ -50,21 +50,21 @@ const AWAY: Options = {
   shouldRetry: ({ error }) => isRedisAway(error) || (error instanceof UserError && error.code === 'redis'),
 };
 
-/** By the owner: stops a job; on a picture that is finished it takes the message away. */
+/** ❌ by the owner: stops a job; on a finished picture it deletes the message. */
 async function stopOrDelete(app: App, { channelId, messageId, jobId, user }: Reacted): Promise<void> {
   if ((await app.redis.get(keys.owner(jobId))) !== user.id) return;
   try {
     await cancel(app, jobId, { user: { id: user.id, name: '' }, moderator: false, channelId });
   } catch (error) {
     if (!(error instanceof UserError) || error.code !== 'already-done') throw error;
-    // Just stopped, perhaps by a twin of ours that heard of it first: the worker says so on the message.
+    // Already cancelled, perhaps by another bot process: the worker says so on the job's message.
     if ((await app.redis.exists(keys.cancelled(jobId))) === 1) return;
     await app.rest.delete(Routes.channelMessage(channelId, messageId));
     app.log.info({ jobId }, 'deleted');
   }
 }
 
-/** By anyone who sees it: the pictures and their seeds by direct message. There is nowhere to say why not. */
+/** ✉️ by any member: sends the pictures and seeds by direct message. A refusal is not told. */
 async function sendByDm(app: App, { message, jobId, user }: Reacted): Promise<void> {
   const [record] = await readJobs(app.redis, [jobId]);
   const locale = record?.locale ?? 'en-US';

@@ -13,7 +13,7 @@ import { remix } from './remix.ts';
 
 /**
  * Reword: "it shows … / it should show …". The picture is moved from one text to the other, by four strengths, on a
- * model that reads pictures as what they are about: the picture's own, or where that cannot, another one.
+ * model with a picture embedding: the picture's own model, or where that has none, another installed one.
  */
 const FROM = 'from';
 const TEXT_MAX = 1000;
@@ -35,7 +35,7 @@ export const reword: Button = {
       const typed = filled.field(FIX_INPUT);
       const words = { from, to: typed.slice(0, TEXT_MAX) };
       const draft = rewordOf(id.jobId, id.index, recipe, model, words);
-      // First what is wrong with the prompt: mending it is not a second click.
+      // The prompt is checked before the claim: sending a mended prompt is not a second click.
       const wanted = await remix(app, asker, id, typed, draft);
       const to = wanted.parts
         .map(({ text }) => text)
@@ -56,9 +56,9 @@ async function pictureOf({ app, id, files }: Click): Promise<{ recipe: Recipe; m
 }
 
 /**
- * The wished model, or where it cannot, another one that can.
- * @param alone whether it must be the wished one
- * @throws UserError('no-reword') where none of the installed models reads pictures so
+ * The wished model where it has a picture embedding, else another one that has.
+ * @param alone no other model than the wished one is taken
+ * @throws UserError('no-reword') where no installed model has a picture embedding
  */
 export function rewordingModel(models: ReadonlyMap<string, ModelCard>, own: string, alone = false): string {
   const reads = (card: ModelCard | undefined): boolean => card?.pictureEmbedding === true;
@@ -77,7 +77,7 @@ const shownBy = ({ parts }: Recipe): string =>
     .trim()
     .slice(0, TEXT_MAX);
 
-/** A prompt that was mended comes back without the other field. */
+/** The value of a form's field; `otherwise` where there is none, as in the Fix it form. */
 function fieldOr(filled: Filled, name: string, otherwise: string): string {
   try {
     return filled.field(name);
@@ -90,7 +90,7 @@ const rewordModal = (locale: string, id: CustomId, shown: string): object => ({
   custom_id: printCustomId(id),
   title: say(locale, 'reword.title'),
   components: [
-    // Where nobody said what it shows, the model looks.
+    // An empty "it shows" field: the model describes the picture itself.
     input(FROM, say(locale, 'reword.from'), shown, false),
     input(FIX_INPUT, say(locale, 'reword.to'), shown),
   ],

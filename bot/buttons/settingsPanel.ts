@@ -34,14 +34,14 @@ import type { Button, Click } from './button.ts';
  */
 export const STYLIZE = { low: 50, medium: 100, high: 250, 'very-high': 750 } as const;
 const QUALITIES = [0.25, 0.5, 1, 2, 4] as const;
-/** What a menu calls "the server's own". */
+/** The menu value that stands for the server's default. */
 const DEFAULT = 'default';
-/** Choices of one menu. */
+/** Discord's limit of choices in one menu. */
 const MOST = 25;
 
 type Row = APIActionRowComponent<APIButtonComponent | APIStringSelectComponent>;
 
-/** Pure: settings in, message out. */
+/** The panel as a message payload. Pure: settings in, message out. */
 export function presentSettings(
   { locale, user }: Asker,
   settings: Settings,

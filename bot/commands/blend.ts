@@ -67,7 +67,7 @@ export const blendCommand: Command = {
       prompt: promptOf(asker.locale, attached.length, shares),
       parts: [{ text: '', weight: 1 }],
       negative: '',
-      // A model of one shape takes none.
+      // A model with one shape takes no --ar.
       params: parameterFor(parameterOf('aspect')!, models.get(model)).supported
         ? { aspect: SHAPES[shape] }
         : {},
@@ -86,7 +86,7 @@ export const blendCommand: Command = {
 };
 
 /**
- * `2, 1` or `70 30`: one number a picture, above 0; what counts is how they stand to each other.
+ * `2, 1` or `70 30`: one number a picture, above 0; only their ratio counts.
  * @returns the share of each; undefined where none was typed
  * @throws UserError('blend-weights')
  */

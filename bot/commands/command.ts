@@ -24,7 +24,7 @@ export interface Command {
   definition: RESTPostAPIChatInputApplicationCommandsJSONBody;
   kind: AnswerKind;
   run(call: Call): Promise<void>;
-  /** What Discord offers while an option is typed: 25 at most. */
+  /** Choices that Discord offers while an option is typed, 25 at most. */
   complete?(typing: Typing): Promise<Choice[]>;
 }
 

@@ -15,7 +15,7 @@ import { completeLoras, mayUse, permitted, readLoraList, usableLoras } from '../
 import { submit } from '../submit/submit.ts';
 import { type Choice, type Command, EVERYWHERE, named } from './command.ts';
 
-/** One prompt and one seed on several models or samplers, one picture each, so that only those differ. */
+/** /compare: one prompt and one seed on several models, samplers or LoRAs, one picture each; at most 6. */
 const MOST = 6;
 
 export const compareCommand: Command = {
@@ -101,7 +101,7 @@ export const compareCommand: Command = {
     const drafts = draftsOf(wishes, defaultModel).map((draft) => ({ ...draft, count: 1, compare }));
     await submit(app, asker, answer, drafts);
   },
-  /** What is typed so far, with one more name behind it. */
+  /** Suggests the typed list with one more name appended. */
   async complete({ app, interaction }) {
     const { name, value } = interaction.options.getFocused(true);
     if (name === 'loras') {
@@ -121,7 +121,7 @@ export const compareCommand: Command = {
   },
 };
 
-/** The model that would have painted, and the first of every other way. */
+/** The default model, and the first model of every other way of painting. */
 function waysFrom(
   first: string,
   installed: ReadonlyMap<string, ModelCard>,
@@ -141,7 +141,7 @@ interface Pair {
   readonly lora: LoraWish | undefined;
 }
 
-/** What differs: the model, the sampler, the LoRA, or several of them. */
+/** The label of one picture: its model, sampler or LoRA, whichever differ. */
 const labelOf = ({ name, sampler, lora }: Pair, byModel: boolean, bySampler: boolean): string => {
   const words = [
     ...(byModel || (sampler === undefined && !lora) ? [name] : []),
@@ -159,7 +159,7 @@ function readLoras(text: string, models: ReadonlyMap<string, ModelCard>): LoraWi
   return wishes;
 }
 
-/** @throws UserError where the server does not allow it, or the model does not take it */
+/** @throws UserError where the server does not allow the LoRA, or the model does not take it */
 function checkLora(
   card: ModelCard | undefined,
   lora: LoraWish | undefined,

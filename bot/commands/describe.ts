@@ -9,7 +9,7 @@ import { takeImageFile } from '../submit/imagePrompt.ts';
 import { lorasHere } from '../submit/loras.ts';
 import { type Command, EVERYWHERE, named } from './command.ts';
 
-/** Four prompts for a picture; seen by the asker, until one of them is painted. */
+/** /describe: four prompts for a picture, in a message for the asker alone. */
 export const describeCommand: Command = {
   kind: 'private',
   definition: {
@@ -44,7 +44,7 @@ async function lorasOf(app: App, asker: Asker, bytes: Buffer): Promise<readonly 
   return (await lorasHere(app, asker.guildId, foreign, new Map([[model, own]]))).loras;
 }
 
-/** What a question has room for behind each description. */
+/** Longest `suffix` of a describe question, as `askSchema` limits it. */
 const SUFFIX_MAX = 100;
 
 const withLoras = (shape: string, loras: readonly LoraWish[]): string =>

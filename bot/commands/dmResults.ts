@@ -3,7 +3,7 @@ import { sendResults } from '../history/dmResults.ts';
 import { appNamed, EVERYWHERE, type MessageApp } from './command.ts';
 import { filesOfTarget, jobOfTarget } from './targetMessage.ts';
 
-/** Right click → DM Results: as ✉️ does. */
+/** Right click → DM Results: sends the pictures by direct message, as the ✉️ reaction does. */
 export const dmResultsApp: MessageApp = {
   kind: 'private',
   definition: { ...appNamed('dm-results'), ...EVERYWHERE },

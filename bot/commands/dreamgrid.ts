@@ -8,7 +8,7 @@ import { BLOCKED_MAX, blockMember, unblockMember } from '../server/settings.ts';
 import { type Call, type Command, named } from './command.ts';
 
 /**
- * For those who run a server. Discord shows it to who may manage the server, and lets them show it to others
+ * /dreamgrid. Discord shows it to members who may manage the server, and lets them open it to others
  * in the integration's settings; so the permission is asked for again here, at each use.
  */
 const member = {

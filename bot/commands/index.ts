@@ -47,11 +47,11 @@ export const commands: ReadonlyMap<string, Command> = new Map(
   table.map((command) => [command.definition.name, command]),
 );
 
-/** What a right click on a message offers, by its English name. */
+/** Message apps (right click on a message) by English name. */
 export const messageApps: ReadonlyMap<string, MessageApp> = new Map(
   apps.map((app) => [app.definition.name, app]),
 );
 
-/** What Discord is told at start. */
+/** Definitions of all commands and apps, as registered at start. */
 export const definitions = () =>
   [...commands.values(), ...messageApps.values()].map(({ definition }) => definition);

@@ -58,7 +58,7 @@ const again = (locale: string, jobId: string) => ({
   ],
 });
 
-/** The prompt with the seed that it had; a variation's seed means nothing without its parent. */
+/** The prompt with the recipe's seed; a variation's seed is left out: it means nothing without the parent. */
 function textOfRecipe({ action, prompt, seed }: Recipe): string {
   const parsed = parsePrompt(prompt);
   const only = parsed.ok && parsed.prompts.length === 1 ? parsed.prompts[0] : undefined;
@@ -73,7 +73,7 @@ function textOfForeign(
   { prompt: words, negative, seed, sampler, width = 0, height = 0 }: Foreign,
   loras: readonly LoraWish[],
 ): string {
-  // LoRAs stand behind it, as far as they are here.
+  // Installed LoRAs are appended to the prompt.
   const prompt = words
     .replace(/<(?:lora|lyco):[^<>]*>/gi, ' ')
     .replace(/\s+/g, ' ')

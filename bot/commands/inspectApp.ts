@@ -3,7 +3,7 @@ import { presentRecipe } from '../history/inspectView.ts';
 import { appNamed, EVERYWHERE, type MessageApp } from './command.ts';
 import { filesOfTarget, jobOfTarget } from './targetMessage.ts';
 
-/** Right click → Inspect: how this was painted. */
+/** Right click → Inspect: how the message's picture was painted. */
 export const inspectApp: MessageApp = {
   kind: 'private',
   definition: { ...appNamed('inspect'), ...EVERYWHERE },

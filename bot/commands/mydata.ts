@@ -38,7 +38,7 @@ async function handOut({ app, asker, answer }: Call): Promise<void> {
   );
 }
 
-/** As it is, or packed where it is too large for this place. */
+/** The JSON as a file, gzipped where it is over the channel's file limit. */
 const fileOf = (json: Buffer, limit: number): RawFile & { data: Buffer } =>
   json.length <= limit
     ? { name: 'dreamgrid.json', data: json, contentType: 'application/json' }

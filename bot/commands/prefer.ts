@@ -67,7 +67,7 @@ export const preferCommand: Command = {
     const content = await subcommands[name](call);
     await answer.send({ content: content.slice(0, 2000), allowed_mentions: { parse: [] } });
   },
-  /** The member's own options, by what was typed so far. */
+  /** Suggests the member's own options that match the typed text. */
   async complete({ app, interaction }) {
     const typed = interaction.options
       .getFocused()
@@ -80,7 +80,7 @@ export const preferCommand: Command = {
   },
 };
 
-/** Each does its work and says what is now. */
+/** The subcommands by name; each makes its change and returns the new state as text. */
 const subcommands = {
   set: async ({ app, asker: { user, locale }, interaction }: Call) => {
     const typed = interaction.options.getString('option', true);
@@ -125,7 +125,7 @@ const subcommands = {
   },
 };
 
-/** Parameters only: words behind every prompt would be a surprise. @throws UserError suffix-words, prompt */
+/** A suffix may hold parameters only, no words. @throws UserError suffix-words, prompt */
 async function checkSuffix({ app, asker }: Call, suffix: string): Promise<void> {
   if (!/^(?:--|[–—])/.test(suffix)) throw new UserError('suffix-words');
   const [models, customOptions] = await onRedis(

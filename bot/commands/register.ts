@@ -6,7 +6,7 @@ import { ConfigError, messageOf } from '../../shared/service/errors.ts';
 import type { Log } from '../../shared/service/log.ts';
 import { definitions } from './index.ts';
 
-/** Servers that are looked at where nobody remembers where commands were registered before. */
+/** Most servers cleared of old commands where Redis does not hold the scope registered before. */
 const MOST_GUILDS = 50;
 const EVERYWHERE = 'everywhere';
 

@@ -12,7 +12,7 @@ import { type Command, completeModel, EVERYWHERE, named } from './command.ts';
 
 const TEXT_MAX = 1000;
 
-/** What the button of that name does, on any picture: it shows …, it should show …; four strengths. */
+/** /reword: the Reword button for an uploaded picture: it shows …, it should show …; four strengths. */
 export const rewordCommand: Command = {
   kind: 'message',
   definition: {

@@ -5,7 +5,7 @@ import { ask } from '../submit/ask.ts';
 import { readPrompts } from '../submit/expandPrompts.ts';
 import { type Command, EVERYWHERE, named } from './command.ts';
 
-/** Which words of a prompt the model hears; seen by the asker, until a shorter one is painted. */
+/** /shorten: which words of a prompt matter to the model, in a message for the asker alone. */
 export const shortenCommand: Command = {
   kind: 'private',
   definition: {

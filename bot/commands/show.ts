@@ -4,7 +4,7 @@ import { languageOf } from '../../shared/messages/index.ts';
 import { show } from '../history/show.ts';
 import { type Command, EVERYWHERE, named } from './command.ts';
 
-/** How far back suggestions look. */
+/** Latest jobs that suggestions search. */
 const RECENT = 200;
 const SUGGESTED = 25;
 
@@ -25,7 +25,7 @@ export const showCommand: Command = {
   },
   run: ({ app, asker, answer, interaction }) =>
     show(app, asker, answer, interaction.options.getString('job_id', true)),
-  /** One's favourites, then one's latest jobs, by words of the prompt or by the start of the id. */
+  /** Suggests the member's favourites, then latest jobs, by words of the prompt or the start of the job id. */
   async complete({ app: { redis }, interaction }) {
     const typed = interaction.options.getFocused().trim().toLowerCase();
     const { id } = interaction.user;

@@ -5,7 +5,7 @@ import { checkShown } from '../history/ownership.ts';
 import type { AppCall } from './command.ts';
 
 /**
- * The job that the clicked message carries. Another bot may give its buttons any id, so the message must be ours,
+ * Id of the clicked message's job. Another bot may give its buttons any id, so the message must be ours,
  * and a picture in stealth its owner's. @throws UserError no-job, forged
  */
 export async function jobOfTarget({ app, asker, interaction }: AppCall): Promise<string> {

@@ -3,7 +3,7 @@ import { say } from '../../shared/messages/index.ts';
 import { chooseVisibility } from '../submit/preferences.ts';
 import { type Command, EVERYWHERE, named } from './command.ts';
 
-/** /public, /stealth: who sees a member's pictures from now on. */
+/** /public, /stealth: visibility of a member's pictures from now on. */
 const visibilityCommand = (visibility: Visibility): Command => ({
   kind: 'private',
   definition: { ...named(visibility), ...EVERYWHERE },

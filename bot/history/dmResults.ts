@@ -14,8 +14,8 @@ const LIMIT = 10 * 1024 * 1024;
 const CANNOT_DM = 50007;
 
 /**
- * ✉️ and "DM Results": the pictures of a job one by one, with their seeds, to whoever asked. Where the store lost
- * them, the file of the message goes. @throws UserError no-dm, no-picture
+ * ✉️ and "DM Results": sends the asker a job's pictures one by one, with their seeds. Where the store lost
+ * the pictures, the message's file is sent. @throws UserError no-dm, no-picture
  */
 export async function sendResults(
   app: App,
@@ -38,7 +38,7 @@ export async function sendResults(
   await sendDm(app, to.userId, content, sent, `${jobId}m`);
 }
 
-/** All of them, or none. */
+/** All named pictures from the store; undefined where one is missing. */
 async function fromStore({ store }: App, names: readonly string[]): Promise<Buffer[] | undefined> {
   const found = (await Promise.all(names.map((key) => store.get(key)))).filter(
     (bytes) => bytes !== undefined,
@@ -56,7 +56,7 @@ async function fromMessage({ env }: App, files: readonly string[]): Promise<Buff
   return pictures;
 }
 
-/** The nonce keeps a click that is delivered twice from sending twice. */
+/** The nonce keeps a click that Discord delivers twice from sending two messages. */
 async function sendDm({ rest }: App, userId: string, content: string, files: RawFile[], nonce: string) {
   try {
     const channel = (await rest.post(Routes.userChannels(), { body: { recipient_id: userId } })) as {

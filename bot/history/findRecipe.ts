@@ -27,7 +27,7 @@ export async function findRecipe(app: App, jobId: string, files: readonly string
   throw new UserError('recipe-gone');
 }
 
-/** What was asked for, of a job that never got as far as a recipe; the queue keeps it for a day. */
+/** The request of a job that has no recipe, from the queue, which keeps it for a day. */
 export async function findRequest(app: App, jobId: string): Promise<RenderRequest | undefined> {
   const job = await onRedis(app.queues.deliver.getJob(deliverId(jobId)));
   return job?.data.render;

@@ -4,10 +4,10 @@ import { keys, RECIPE_TTL_S } from '../../shared/queue/redis.ts';
 import type { App } from '../app.ts';
 import { onRedis } from '../interaction/redisAway.ts';
 
-/** Messages of ours, as Discord has them. */
+/** The fields of a Discord message that tell whose it is and which job it shows. */
 export type OurMessage = Pick<APIMessage, 'author' | 'components' | 'attachments' | 'application_id'>;
 
-/** undefined where it is gone, or not ours to read. */
+/** A message; undefined where it is deleted or the bot may not read it. */
 export const readMessage = async (
   rest: REST,
   channelId: string,
@@ -17,7 +17,7 @@ export const readMessage = async (
     | OurMessage
     | undefined;
 
-/** Every button of a message names its job. */
+/** Job id of a message, from the custom id of any of its buttons. */
 export function jobOf({ components = [] }: Pick<OurMessage, 'components'>): string | undefined {
   for (const row of components)
     for (const part of 'components' in row ? row.components : []) {
@@ -37,7 +37,7 @@ const placeOf = (at: string | null | undefined): Place | undefined => {
   return channelId && messageId ? { channelId, messageId } : undefined;
 };
 
-/** So that /mydata erase finds it; not worth failing for. */
+/** Notes where /show put a job, for /mydata erase; a failure is only logged. */
 export async function rememberShown({ redis, log }: App, jobId: string, place: Place): Promise<void> {
   await redis
     .multi()
@@ -51,7 +51,7 @@ export async function rememberShown({ redis, log }: App, jobId: string, place: P
 export const shownAt = async ({ redis }: App, jobId: string): Promise<Place[]> =>
   (await onRedis(redis.smembers(keys.shown(jobId)))).flatMap((at) => placeOf(at) ?? []);
 
-/** Where a job's message is, of those whose place is known. */
+/** Channel and message of each job, for jobs whose message is known. */
 export async function placesOf({ redis }: App, jobIds: readonly string[]): Promise<Map<string, Place>> {
   if (jobIds.length === 0) return new Map();
   const found = await onRedis(redis.mget(jobIds.map(keys.message)));

@@ -5,7 +5,7 @@ import type { App } from '../app.ts';
 import { onRedis } from '../interaction/redisAway.ts';
 import { linkTo, type Place, placesOf } from './jobMessages.ts';
 
-/** Where a picture comes from and what came of it. */
+/** Ancestors and children of a picture's job. */
 export interface Family {
   /** From the first picture down to the parent. */
   ancestors: JobRecord[];
@@ -20,7 +20,7 @@ const CHILDREN = 12;
 /** An embed's description takes 4,096 characters. */
 const TEXT_MAX = 3500;
 
-/** What others made in stealth is not told. */
+/** Ancestors and children of a job; other members' stealth jobs are left out. */
 export async function readFamily(app: App, self: JobRecord, viewer: string): Promise<Family> {
   const { redis } = app;
   const visible = (job: JobRecord | undefined): job is JobRecord =>
@@ -37,7 +37,7 @@ export async function readFamily(app: App, self: JobRecord, viewer: string): Pro
   return { ancestors, self, children, places: await placesOf(app, all) };
 }
 
-/** The tree in one line a job, each a link to its message. Pure; undefined where there is nobody else. */
+/** The tree in one line a job, each a link to its message. Pure; undefined where the job has no relatives. */
 export function drawFamily(
   locale: string,
   { ancestors, self, children, places }: Family,

@@ -23,7 +23,7 @@ export async function sayMyJobs(app: App, { user, locale }: Asker): Promise<stri
   ]);
   const lines = open.flatMap((jobId, i) => {
     const record = records[i];
-    // Of several jobs from one prompt, the last ones hold their places before they are queued.
+    // Later jobs of one prompt have a place before they have a record.
     if (!record) return [];
     const prompt = escapeMarkdown([...record.prompt].slice(0, PROMPT_MAX).join(''));
     const at = messages.get(jobId);

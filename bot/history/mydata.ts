@@ -21,12 +21,12 @@ import type { Button } from '../buttons/button.ts';
 import { onRedis } from '../interaction/redisAway.ts';
 import { linkTo, placesOf, shownAt } from './jobMessages.ts';
 
-/** Everything that is remembered of one member, to take along or to be rid of. */
+/** Export and erasure of everything that is stored about one member. */
 const AT_ONCE = 100;
 
 type Exported = Partial<JobRecord> & { jobId: string; link?: string; recipe?: Omit<Recipe, 'parent'> };
 
-/** What /mydata export hands out. Ancestors' recipes are left out: they are jobs of their own. */
+/** The data of /mydata export. Ancestors' recipes are left out: they are jobs of their own. */
 export async function exportData(app: App, userId: string): Promise<object> {
   const { redis } = app;
   const [settings, options, favourites, history, uploads] = await onRedis(
@@ -67,7 +67,7 @@ async function exportJobs(app: App, jobIds: string[]): Promise<Exported[]> {
 
 /**
  * Jobs in the queue are stopped; pictures, recipes, messages and all that was chosen are removed. Job by job, and
- * each leaves the history last: what a stop interrupts is continued by asking again. What others made of these
+ * each leaves the history last, so asking again continues an interrupted erasure. What others made of these
  * pictures is theirs. @returns how many jobs
  */
 export async function eraseData(app: App, userId: string): Promise<number> {
@@ -88,10 +88,10 @@ export async function eraseData(app: App, userId: string): Promise<number> {
   return history.length;
 }
 
-/** What /describe and /shorten were asked, and the prompts that wait behind buttons. */
+/** Removes questions of /describe and /shorten, and the prompts kept for buttons. */
 async function forgetQuestions({ redis, queues }: App, userId: string): Promise<void> {
   const asked = await onRedis(queues.ask.getJobs(['completed', 'failed', 'waiting', 'delayed']));
-  // One that a worker holds just now is removed by the queue itself when it has ended.
+  // A job that a worker holds locked is removed by the queue itself when it has ended.
   for (const job of asked) if (job?.data.userId === userId) await job.remove().catch(() => undefined);
   const patterns = [keys.offered(userId, '*'), `${PREFIX}:fix:${userId}:*`];
   let cursor = '0';
@@ -128,7 +128,7 @@ async function eraseJob(app: App, userId: string, jobId: string): Promise<void> 
     [queues.deliver, deliverId(jobId)],
     [queues.render, renderId(jobId)],
   ] as const) {
-    // One that a worker holds just now is removed by the queue itself when it has ended.
+    // A job that a worker holds locked is removed by the queue itself when it has ended.
     const job = await onRedis(Job.fromId(queue, id));
     await job?.remove().catch((error) => app.log.debug({ err: error, jobId }, 'still held'));
   }

@@ -5,9 +5,9 @@ import type { App, Asker } from '../app.ts';
 import { onRedis } from '../interaction/redisAway.ts';
 
 /**
- * Some buttons were shown to one person alone: those of a picture in stealth, of a settings
+ * Buttons that only one member sees: those of a picture in stealth, of a settings
  * panel, and of the question before everything is erased.
- * Anybody else who presses one has written its id themselves. @throws UserError('forged')
+ * A click on one by another member has a forged custom id. @throws UserError('forged')
  */
 export async function checkShown(app: App, { user }: Asker, { action, jobId }: CustomId): Promise<void> {
   if (/^(?:set|my)-/.test(action)) {

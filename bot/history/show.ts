@@ -19,7 +19,7 @@ import { jobOf, type Place, placesOf, readLink, readMessage, rememberShown } fro
 import { drawFamily, readFamily } from './lineage.ts';
 
 /**
- * /show: a job of one's own again, with live buttons and its family. From the store at once; what the store lost
+ * /show: a member's own job again, with live buttons and its family. From the store; what the store lost
  * is painted again from its recipe, with the same seed. @throws UserError no-job, not-your-job, recipe-gone
  */
 export async function show(app: App, asker: Asker, answer: Answer, typed: string): Promise<void> {
@@ -39,7 +39,7 @@ export async function show(app: App, asker: Asker, answer: Answer, typed: string
       const messageId = await answer.send(payload, [file]);
       if (messageId && !shy) await rememberShown(app, jobId, { channelId: asker.channelId, messageId });
     } else {
-      await answer.retract(); // "thinking…", on everyone's screen
+      await answer.retract(); // removes the public "thinking…" message
       await answer.whisper(payload, [file]);
     }
     return;
@@ -68,7 +68,7 @@ async function findJob(
   return { jobId, at };
 }
 
-/** Who is not known to have asked for it may still link to it in the channel where it stands. */
+/** Only the job's owner passes; where no owner is known, any member with a link to this channel. */
 async function checkOwner(app: App, asker: Asker, jobId: string, at: Place | undefined): Promise<void> {
   const owner = await onRedis(app.redis.get(keys.owner(jobId)));
   if (owner === asker.user.id) return;
@@ -76,7 +76,7 @@ async function checkOwner(app: App, asker: Asker, jobId: string, at: Place | und
   throw new UserError(owner === null ? 'no-job' : 'not-your-job');
 }
 
-/** Pure. */
+/** The job's message as /show posts it. Pure. */
 function presentAgain(
   { locale, user }: Asker,
   result: RenderResult,
@@ -92,7 +92,7 @@ function presentAgain(
   return { payload: { ...payload, embeds }, file: { name, data: bytes, contentType: 'image/png' } };
 }
 
-/** As much of the request as its message shows. */
+/** The fields of a render request that the job's message shows, from a recipe. */
 const requestOf = (jobId: string, recipe: Recipe, user: Asker['user']): RenderRequest => ({
   v: 1,
   jobId,

@@ -2,8 +2,8 @@ import { DiscordAPIError, type RawFile, type REST, Routes } from 'discord.js';
 import type { Asker } from '../app.ts';
 
 /**
- * One interaction's acknowledgement. Discord wants it within 3 s and takes it once, so whoever is first, the
- * handler or the clock, acknowledges, and the other one edits. Requests go out as plain REST without the
+ * One interaction's acknowledgement. Discord wants it within 3 s and takes it once, so the first of two, the
+ * handler or the defer timer, acknowledges, and the other edits. Requests go out as plain REST without the
  * bot's token: an expired interaction then cannot make the client drop it.
  *
  * - `message`: the answer is a new message that everyone sees
@@ -19,23 +19,23 @@ const LOADING = 1 << 7;
 const ALREADY_ACKNOWLEDGED = 40060;
 const UNKNOWN_MESSAGE = 10008;
 
-/** `taken`: acknowledged by a twin of ours, or by us with the answer lost on the way. */
+/** `taken`: acknowledged by another bot process, or by this one with Discord's response lost. */
 type State = 'open' | 'deferred' | 'sent' | 'taken';
 
 export interface Answer {
   readonly state: State;
-  /** Acknowledges without content, if nothing did yet. */
+  /** Acknowledges without content; does nothing where the interaction is acknowledged already. */
   defer(): Promise<void>;
-  /** Turns a public answer into one for the asker alone; gives false where a public one is on the screen. */
+  /** Makes a public answer private to the asker; gives false where a public one is sent or deferred. */
   hide(): Promise<boolean>;
   /** Shows the answer; gives the id of the message that carries it. */
   send(payload: object, files?: readonly RawFile[]): Promise<string | undefined>;
-  /** As `send`, but a deferral that came first is left alone: someone else edits it by now. */
+  /** As `send`, but a deferral that came first is not edited: the worker edits it. */
   sendUnlessDeferred(payload: object): Promise<string | undefined>;
-  /** Takes the answer back. */
+  /** Deletes the answer's message. */
   retract(): Promise<void>;
   openModal(modal: object): Promise<void>;
-  /** Tells the asker alone, whatever was shown before. */
+  /** Shows a message to the asker alone, in any state of the answer. */
   tell(payload: object): Promise<void>;
   /** One more message for the asker alone, after the answer; gives its id. */
   whisper(payload: object, files?: readonly RawFile[]): Promise<string>;
@@ -71,7 +71,7 @@ export function openAnswer(rest: REST, asker: Asker, planned: AnswerKind): Answe
     }
   }
 
-  /** One at a time: a deferral under way ends before the answer decides how to go out. */
+  /** Requests go one at a time: a deferral under way ends before the answer chooses reply or edit. */
   function inTurn<T>(work: () => Promise<T>): Promise<T> {
     const turn = busy.then(work, work);
     busy = turn.catch(() => undefined);
@@ -86,7 +86,7 @@ export function openAnswer(rest: REST, asker: Asker, planned: AnswerKind): Answe
   const idOfOriginal = async (): Promise<string | undefined> =>
     ((await rest.get(original, { auth: false }).catch(() => undefined)) as { id: string } | undefined)?.id;
 
-  /** Ours, or a twin's: "thinking…" is on the screen, and whoever fails must not leave it there. */
+  /** Whether "thinking…" is shown, by this process or another bot's; a failure must replace it. */
   const isThinking = async (): Promise<boolean> => {
     const shown = (await rest.get(original, { auth: false }).catch(() => undefined)) as
       | { flags?: number }
@@ -107,7 +107,7 @@ export function openAnswer(rest: REST, asker: Asker, planned: AnswerKind): Answe
     return ((await rest.post(route, { body, auth: false, ...sent })) as { id: string }).id;
   };
 
-  /** Once: what is told again finds nothing to take back. It may be gone where Discord's answer to that was lost. */
+  /** Deletes the answer's message; one that is gone already (a repeated or lost deletion) is no error. */
   const takeBack = async (): Promise<void> => {
     await rest.delete(original, { auth: false }).catch((error: unknown) => {
       if (!isCode(error, UNKNOWN_MESSAGE)) throw error;
@@ -153,7 +153,7 @@ export function openAnswer(rest: REST, asker: Asker, planned: AnswerKind): Answe
           await edit(payload);
           return;
         }
-        // A public "thinking…" must go first: the first follow-up would take its place, for all to see.
+        // A public "thinking…" is deleted first: the first follow-up would replace it and be public.
         if (deferred && kind === 'message') await takeBack();
         await whisper(payload);
       }),

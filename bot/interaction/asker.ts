@@ -20,7 +20,7 @@ export const askerOf = (interaction: RepliableInteraction): Asker => ({
   manager: interaction.memberPermissions?.has(PermissionFlagsBits.ManageGuild) ?? false,
 });
 
-/** A thread is as old as the channel it hangs on. A channel we know nothing of is for everybody. */
+/** A thread is age-restricted as its channel is. A channel missing from the cache counts as not restricted. */
 function placeOf({ channel }: RepliableInteraction): Pick<Asker, 'parentId' | 'nsfw'> {
   if (channel?.isThread())
     return { parentId: channel.parentId ?? undefined, nsfw: channel.parent?.nsfw ?? false };

@@ -1,9 +1,9 @@
-/** Twins come within moments of each other. */
+/** Interaction ids that are remembered; a repeated delivery comes moments after the first. */
 const KEPT = 5_000;
 
 /**
- * Tells an interaction that this process has not seen from one that Discord delivers again. Two handlers of the same
- * interaction share its one acknowledgement: when one of them fails, it cannot know what the other has promised.
+ * True for an interaction id new to this process, false for a repeated delivery. Two handlers of the same
+ * interaction share its one acknowledgement: one that fails cannot know what the other answered.
  */
 export function openDeduplicator(kept = KEPT): (id: string) => boolean {
   const seen = new Set<string>();

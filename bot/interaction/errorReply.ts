@@ -5,8 +5,8 @@ import type { Payload } from '../../shared/picture/jobMessage.ts';
 import { UserError } from '../../shared/service/errors.ts';
 
 /**
- * What one person sees when something cannot be: an embed of their own with the command in its footer, so
- * that it can be copied. Pure; a test holds on to codes.
+ * The embed that the asker alone sees after an error, with the typed command in its footer, so
+ * that it can be copied. Pure; tests check the code.
  */
 const YELLOW = 0xfee75c;
 const RED = 0xed4245;
@@ -20,7 +20,7 @@ export interface ErrorContext {
   typed?: string | undefined;
   /** The command that it was typed after; /imagine's where left out. */
   command?: string | undefined;
-  /** Names the line in the log; shown for errors that are ours. */
+  /** Id of the error's log line; shown for errors that are no UserError. */
   errorId: string;
 }
 
@@ -76,6 +76,6 @@ function lineOf(locale: string, command: string | undefined, prompt: string): st
   });
 }
 
-/** Without halving a surrogate pair. */
+/** Cuts to `max` UTF-16 units without halving a surrogate pair. */
 const cut = (text: string, max: number): string =>
   text.length <= max ? text : `${text.slice(0, max - 1).replace(/[\ud800-\udbff]$/, '')}…`;

@@ -5,7 +5,7 @@ import type { Asker } from '../app.ts';
 type Rules = Pick<Env, 'ALLOWED_GUILDS' | 'BLOCKED_USERS' | 'DIRECT_MESSAGES'>;
 
 /**
- * Whom, and where, the operator lets use this bot at all; asked before anything looks at what they want. A server
+ * Which users, and where, the operator lets use this bot; checked before an interaction is read. A server
  * has rules of its own (`admission.ts`). Pure.
  * @returns blocked-operator, wrong-server, no-direct
  */

@@ -1,7 +1,7 @@
 import type { PromptPart } from '../../shared/picture/recipe.ts';
 import { brokenRules, type Rule } from './match.ts';
 
-/** What of a wish is read: the words as they are shown, and what they ask for. */
+/** What moderation reads of a request: the text as shown, the words asked for and the words left out. */
 export interface Wish {
   /** The whole text as it stands in the message. */
   prompt: string;
@@ -22,7 +22,7 @@ const ORDER: readonly Rule[] = ['minors', 'slurs', 'own', 'sexual', 'gore'];
 
 /**
  * The rule that a wish breaks. What it asks for must keep all of them; what it wants left out (`--no nudity`,
- * a negative weight) may name sexual things and gore, but is read by everybody, so slurs and the server's own
+ * a negative weight) may name sexual things and gore, but stands in the message, so slurs and the server's own
  * words count there too. Leaving out clothes is asking for nudity.
  */
 export function refusedBy(wish: Wish, policy: Policy): Rule | undefined {

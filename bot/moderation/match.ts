@@ -13,10 +13,10 @@ import {
   wordList,
 } from './words.ts';
 
-/** Which rules a text breaks. Pure; the lists are compiled at the first question. */
+/** Which rules a text breaks. Pure; the word lists are compiled at the first call. */
 export type Rule = WordRule | 'own';
 
-/** A word that was set apart is found from its start, and may end like any other: -s, -ed, -ing. */
+/** A word spelt with gaps must match from its start; up to 3 more letters may follow: -s, -ed, -ing. */
 const SUFFIX = 3;
 
 interface Lists {
@@ -77,7 +77,7 @@ export function brokenRules(text: string, own: readonly string[] = [], unwanted 
   return broken;
 }
 
-/** As typed, with digits read as letters, or put together again. */
+/** Whether words occur in a text as typed, with digits read as letters, or with its split letters rejoined. */
 const has = ({ texts, joined }: Normalised, words: RegExp): boolean =>
   texts.some((read) => words.test(read)) || words.test(joined);
 
@@ -90,7 +90,7 @@ const undresses = (form: Normalised, out: Normalised): boolean =>
 
 const isYoung = (form: Normalised): boolean => has(form, CHILD) || CHILD_VI.test(form.marked);
 
-/** What may be said of an adult, and not of a child. */
+/** Whether a text has words that are allowed of an adult and not of a child. */
 const isUnfit = (form: Normalised, out: Normalised): boolean =>
   has(form, WITH_CHILD) ||
   has(form, without.piece) ||
@@ -107,7 +107,7 @@ function* apart(matcher: RegExpMatcher, joined: string): Generator<number> {
 }
 
 /**
- * A server's own word: whole, with `*` for "and what follows" at either end. One with marks is looked for
+ * A server's own word, whole; `*` at either end stands for any letters. A word with marks is looked for
  * with its marks, a plain one also behind look-alikes, digits and spaces.
  */
 function hasOwnWord(form: Normalised, word: string): boolean {

@@ -7,7 +7,7 @@ import { resolveConfusablesTransformer } from 'obscenity';
 export interface Normalised {
   /** Plain a-z and digits, one space between words; once as typed and once with digits read as letters. */
   texts: string[];
-  /** Words that were set apart or hidden with punctuation, each put together again, joined by `GAP`. */
+  /** Words typed with gaps or punctuation between letters, each rejoined, separated by `GAP`. */
   joined: string;
   /** Lower case with every mark, for words of a language that needs its marks. */
   marked: string;
@@ -64,7 +64,7 @@ const SYLLABLE =
 const TONES = /[\u0300\u0301\u0303\u0309\u0323]/g;
 
 /**
- * "cụm hoa" is a cluster of flowers and "cúm" the flu: with its marks a Vietnamese syllable is that and no
+ * "cụm hoa" is a cluster of flowers and "cúm" the flu: a Vietnamese syllable with its marks is no
  * English word in disguise.
  */
 function isVietnamese(run: string): boolean {

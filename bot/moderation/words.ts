@@ -1,9 +1,9 @@
 import { DataSet, type EnglishProfaneWord, englishDataset, parseRawPattern } from 'obscenity';
 
 /**
- * What is refused, by rule. The English list is that of `obscenity` (MIT, words of the `cuss` project), sorted
+ * Refused words by rule. The English list is that of `obscenity` (MIT, words of the `cuss` project), sorted
  * by what a word would make of a picture; where its pattern also meets birds, towns or levees, ours stands
- * instead. Swearing paints nothing and is nobody's rule here; a server may add its own words.
+ * instead. Swear words paint nothing and are allowed; a server may add its own words.
  */
 export type WordRule = 'slurs' | 'sexual' | 'gore' | 'minors';
 
@@ -156,7 +156,7 @@ export const vietnamese: Record<WordRule, readonly string[]> = {
 
 const anyOf = (text: string): string => split(text).join('|');
 
-/** Clothes: left out, they undress whoever is asked for. Each is a piece of a regular expression. */
+/** Clothes: leaving them out undresses the person of the picture. Each is a piece of a regular expression. */
 const CLOTHES = anyOf(`
   cloth(?:es|ing|ed), dressed, garments?, attire, apparel, outfits?, under(?:wear|garments?|pants), undies,
   pant(?:y|ies), knickers, lingerie, bras?, bikinis?, swim(?:suits?|wear), thongs?, quan ao, do lot
@@ -166,7 +166,7 @@ const PIECES = anyOf(`
   dress(?:es)?(?! codes?), t?[ -]?shirts?, pants, trousers, skirts?, shorts, jeans, blouses?, leggings, tights,
   pyjamas, pajamas, diapers?, briefs
 `);
-/** Says which clothes are meant, and so that there are others: `--no modern clothing`. */
+/** Adjectives that leave out some clothes and keep others: `--no modern clothing`. */
 const WHICH = anyOf(`
   modern, contemporary, western, eastern, traditional, historical, medieval, formal, casual, fancy, dirty,
   ragged, torn, ripped, wrinkled, wet, winter, summer, heavy, baggy, colou?rful, bright, dark, extra, floating,
@@ -174,13 +174,13 @@ const WHICH = anyOf(`
 `);
 const VI_CLOTHES = 'quần áo|áo quần|y phục|trang phục|đồ lót|quần lót|áo lót|áo ngực|áo tắm|đồ bơi';
 
-/** What stands behind `--no` or has a negative weight. */
+/** Patterns for words behind `--no` or with a negative weight. */
 export const leftOut = {
   clothes: new RegExp(`(?<!\\b(?:${WHICH}) )\\b(?:${CLOTHES})\\b`),
   anyClothes: new RegExp(`\\b(?:${CLOTHES}|${PIECES})\\b`),
   clothesVi: new RegExp(`(?<![\\p{L}\\p{M}])(?:${VI_CLOTHES})(?![\\p{L}\\p{M}])`, 'u'),
   anyClothesVi: new RegExp(`(?<![\\p{L}\\p{M}])(?:${VI_CLOTHES}|quần|váy|áo)(?![\\p{L}\\p{M}])`, 'u'),
-  /** Left out of something sexual, these leave children. */
+  /** Words for adults: leaving them out of something sexual leaves children. */
   adults:
     /\b(?:adults?(?! (?:content|themes?|material|films?|videos?))|grown[\s-]?(?:up|wom[ae]n|m[ae]n)s?)\b/,
 };
@@ -189,12 +189,12 @@ const WITHOUT =
   '\\b(?:no|without|zero|minus|lacking|not(?: wearing| in)?|barely|half|remov(?:es?|ed|ing)(?: off)?|' +
   '(?:tak|tear|rip|slip|peel|pull|strip)(?:s|es|ing|ping|ped) (?:off|of)|(?:took|tore) off|khong(?: mac)?)' +
   '[\\s-]+(?:(?:any|a|all|her|his|their|the|my|your|its|more|wearing|single)\\s+){0,3}';
-/** A washing line, a floor or a shop without clothes undresses nobody. */
+/** Contexts in which missing clothes undress nobody: a washing line, a floor, a shop. */
 const ELSEWHERE =
   '(?! ?(?:lines?|pegs?|pins?|racks?|shops?|stores?|moths?)\\b)' +
   '(?! (?:(?:hanging|drying|left|lying) )?(?:on|in) (?:the |a )?(?:(?:washing |clothes )?line|floor|bed|rack|' +
   'hangers?|shel(?:f|ves)|wardrobe|closet|shop|store)\\b)';
-/** The same in words: "without clothes". */
+/** Patterns for clothes left out in words: "without clothes". */
 export const without = {
   clothes: new RegExp(`${WITHOUT}(?:${CLOTHES})\\b${ELSEWHERE}`),
   piece: new RegExp(`${WITHOUT}(?:${PIECES})\\b`),
@@ -204,11 +204,11 @@ export const without = {
   ),
 };
 
-/** Of an adult nobody's rule; beside a child they are as bad as `sexual`. */
+/** Words allowed of an adult; beside a child they count as `sexual`. */
 export const WITH_CHILD =
   /\b(?:lingerie|panty|panties|g-strings?|fishnet (?:stockings?|tights)|seductive\w*|sensual\w*|cleavage|busty|voluptuous|horny(?! (?:toad|lizard|goat))|spread legs|legs spread|sexuali[sz]ed)\b/;
 
-/** Unmistakable also in two halves: "nu de". Of "pen is" or "hen tai chi" nobody can tell. */
+/** Words that are refused also in two halves ("nu de"); "pen is" or "hen tai chi" is ambiguous. */
 const HALVED = split('nude, nudes, nudity, naked, porn, nsfw, fuck, pussy, vagina, nipples, unclothed');
 const halves = (word: string): string[] =>
   Array.from({ length: word.length - 1 }, (_, i) => `${word.slice(0, i + 1)} ${word.slice(i + 1)}`);

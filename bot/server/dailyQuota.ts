@@ -32,7 +32,7 @@ export interface Quota {
 /** `2026-11-23`: the day that a count belongs to. */
 export const dayOf = (now: number): string => new Date(now).toISOString().slice(0, 10);
 
-/** Counts all of the jobs or none. @returns the quota that is used up, and how many of it were used */
+/** Counts all of the jobs or none. @returns the quota that is used up, and how many jobs it had counted */
 export async function takeQuota(
   redis: Redis,
   userId: string,
@@ -52,7 +52,7 @@ export async function takeQuota(
   return index === 0 ? undefined : { over: quotas[index - 1] as Quota, used };
 }
 
-/** For jobs that were counted and then not queued. */
+/** Uncounts jobs that were counted and then not queued. */
 export async function giveBackQuota(
   redis: Redis,
   userId: string,

@@ -7,7 +7,7 @@ import { OWN_WORD_LENGTH, OWN_WORDS_MAX, SAFETY_CHOICES, type ServerSettings } f
 
 /**
  * The panel of `/dreamgrid setup`: two pages of menus, each click saved at once, and what is in force above
- * them. Pure: settings in, message out.
+ * the menus. Pure: settings in, message out.
  */
 export type Page = 'people' | 'safety';
 
@@ -16,9 +16,9 @@ export interface Shown {
   server: ServerSettings;
   blocked: readonly string[];
   models: readonly string[];
-  /** Some model brings a safety checker. */
+  /** Whether some installed model has a safety checker. */
   checked: boolean;
-  /** The operator's, which a server can only tighten. */
+  /** The operator's settings, which a server can only tighten. */
   operator: { model: string; daily: number; safety: string; moderation: string };
 }
 
@@ -90,7 +90,7 @@ function summary({ locale, server, blocked, operator, checked }: Shown): APIEmbe
   };
 }
 
-/** Where a message can be posted, and whatever has messages or threads in it. */
+/** Channel types where a message can be posted, and those that have messages or threads. */
 const WRITTEN = [ChannelType.GuildText, ChannelType.GuildAnnouncement];
 const PAINTED = [...WRITTEN, ChannelType.GuildVoice, ChannelType.GuildStageVoice, ChannelType.GuildForum];
 
@@ -224,7 +224,7 @@ export const limitsForm = (locale: string, server: ServerSettings): object => ({
   ],
 });
 
-/** What fits into one field of a form. */
+/** Discord's limit of characters in one field of a form. */
 const WORDS_TEXT_MAX = 4000;
 
 export const wordsForm = (locale: string, server: ServerSettings): object => ({

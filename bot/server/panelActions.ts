@@ -32,15 +32,15 @@ import {
   type ServerSettings,
 } from './settings.ts';
 
-/** What a click on the panel does. Whoever opened it may have lost the permission since: each click is checked. */
+/** What a click on the panel does. Each click checks the permission: the member may have lost it since. */
 export interface Touch {
   app: App;
   asker: Asker;
   answer: Answer;
   control: Control;
-  /** What was chosen in a menu. */
+  /** Values chosen in a menu. */
   values: readonly string[];
-  /** Of the form that the control opened, where one was sent. */
+  /** Reads a field of the form that the control opened; absent for a click. */
   field?: ((name: string) => string) | undefined;
 }
 
@@ -70,7 +70,7 @@ const PAGES: Readonly<Record<Control, Page>> = {
   reset: 'people',
 };
 
-/** A button that opens a form must not be deferred; everything else changes the panel it stands on. */
+/** A button that opens a form must not be deferred; every other control updates the panel's message. */
 export const kindOf = (control: Control, sent: boolean): AnswerKind =>
   FORMS.has(control) && !sent ? 'modal' : 'update';
 
@@ -96,7 +96,7 @@ export async function touchPanel(touch: Touch): Promise<void> {
   await showPanel(app, asker, answer, PAGES[control]);
 }
 
-/** Names are kept as they are written; a default must be there, and its weight in range. */
+/** LoRA names are kept as typed; a default LoRA must be installed, and its weight in range. */
 async function changeLoras({ app, asker, field }: Touch, guildId: string): Promise<void> {
   const [server, models] = await onRedis(Promise.all([readServer(app.redis, guildId), app.models()]));
   const known = usableLoras(models);
@@ -122,7 +122,7 @@ async function changeLoras({ app, asker, field }: Touch, guildId: string): Promi
   await onRedis(changeServer(app.redis, guildId, { loras: [...new Set(rules)].slice(0, 100), channelLoras }));
 }
 
-/** @throws UserError for what a form or a forger got wrong */
+/** @throws UserError for a value that is out of range or forged */
 function changesOf({ control, values, field }: Touch): Partial<ServerSettings> {
   switch (control) {
     case 'channels':
@@ -147,7 +147,7 @@ function changesOf({ control, values, field }: Touch): Partial<ServerSettings> {
       if (daily === undefined) throw new UserError('setup-daily', { max: DAILY_MAX });
       const slowSeconds = readCount(field?.(LIMIT_FIELDS.slow) ?? '', SLOW_MAX);
       if (slowSeconds === undefined) throw new UserError('setup-slow', { max: SLOW_MAX });
-      // A form that was opened before there was this field has none.
+      // A form opened in a version without this field lacks it.
       const count = readCount(field?.(LIMIT_FIELDS.count) || String(GRID), GRID);
       if (count === undefined || count === 0) throw new UserError('setup-count', { max: GRID });
       return { daily, slowSeconds, count };

@@ -26,7 +26,7 @@ const PREFIX = 'server1|';
 
 export const printControl = (control: Control): string => `${PREFIX}${control}`;
 
-/** Undefined where the id is of something else; `expired` where it is a panel's, but not one of today's. */
+/** Undefined where the custom id is no panel's; `expired` where it is of a panel of another version. */
 export function parseControl(customId: string): Control | 'expired' | undefined {
   if (!/^server\d{1,3}\|/.test(customId)) return undefined;
   const name = customId.startsWith(PREFIX) ? customId.slice(PREFIX.length) : '';

@@ -2,8 +2,8 @@ import type { Redis } from 'ioredis';
 import { keys } from '../../shared/queue/redis.ts';
 
 /**
- * How many jobs of one server may be open, so that a crowded one leaves room for the others. The set needs no
- * release of its own: a job that is no longer among all open ones is dropped when next looked at, and all of
+ * How many jobs of one server may be open, so that a crowded server leaves room for others. The set needs no
+ * release of its own: a job that is no longer open is dropped at the next count, and all of
  * them are forgotten a day after the last.
  */
 const SWEEP = `
@@ -21,7 +21,7 @@ redis.call('EXPIRE', KEYS[1], 86400)
 return -1
 `;
 
-/** Of one server; takes no place. */
+/** Counts the open jobs of one server; takes no place. */
 export const countServerOpen = async (redis: Redis, guildId: string): Promise<number> =>
   (await redis.eval(
     `${SWEEP} return redis.call('SCARD', KEYS[1])`,

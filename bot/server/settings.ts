@@ -4,8 +4,8 @@ import { loraWishSchema, MAX_LORAS } from '../../shared/picture/lora.ts';
 import { keys } from '../../shared/queue/redis.ts';
 
 /**
- * What the people who run a server chose for it; everything has a sensible default, so that nothing needs
- * choosing. One field of a Redis hash each, so that two of them who click at the same time both win.
+ * A server's settings, chosen by its managers; everything has a sensible default, so that nothing needs
+ * choosing. Each setting is one field of a Redis hash, so two managers' clicks at the same time are both kept.
  */
 const ids = z.array(z.string().regex(/^\d{15,20}$/)).max(25);
 
@@ -15,13 +15,13 @@ export const BLOCKED_MAX = 1000;
 export const SAFETY_CHOICES = ['operator', 'spoiler', 'blur', 'block'] as const;
 
 export const serverSchema = z.object({
-  /** Where one may paint; none = everywhere. Threads go with their channel. */
+  /** Channels where members may paint; none = all. A thread counts as its channel. */
   channels: ids,
-  /** Who may paint; none = everybody. */
+  /** Roles that may paint; none = everybody. */
   roles: ids,
-  /** Who may use the turbo lane; none = everybody. */
+  /** Roles that may use the turbo lane; none = everybody. */
   turboRoles: ids,
-  /** Of a prompt without --model; '' = the operator's. */
+  /** Model of a prompt without --model; '' = the operator's. */
   model: z.string().max(64),
   /** Jobs a day for one member here; 0 = the operator's limit alone. */
   daily: z.int().min(0).max(10_000),
@@ -40,9 +40,9 @@ export const serverSchema = z.object({
   loras: z.array(z.string().min(1).max(81)).max(100),
   /** LoRAs of a prompt that names none, by channel. */
   channelLoras: z.record(z.string().regex(/^\d{15,20}$/), z.array(loraWishSchema).min(1).max(MAX_LORAS)),
-  /** A finished picture pings whoever asked for it. */
+  /** A finished picture pings the member who asked for it. */
   pings: z.boolean(),
-  /** Channel that is told of refusals; '' = none. */
+  /** Channel that gets a line for each refusal; '' = none. */
   audit: z.union([z.literal(''), z.string().regex(/^\d{15,20}$/)]),
 });
 export type ServerSettings = z.infer<typeof serverSchema>;
@@ -66,7 +66,7 @@ export const SERVER_DEFAULTS: ServerSettings = {
   audit: '',
 };
 
-/** A field that cannot be read, of another version or edited by hand, counts as not chosen. */
+/** A server's settings; a field that cannot be read (another version, edited by hand) counts as not chosen. */
 export async function readServer(redis: Redis, guildId: string | undefined): Promise<ServerSettings> {
   if (guildId === undefined) return SERVER_DEFAULTS;
   const stored = await redis.hgetall(keys.server(guildId));
@@ -97,7 +97,7 @@ export async function changeServer(
   if (fields.length > 0) await redis.hset(keys.server(guildId), Object.fromEntries(fields));
 }
 
-/** Everything but the block list as it was before anybody chose. */
+/** Removes all of a server's settings; the block list stays. */
 export const resetServer = (redis: Redis, guildId: string): Promise<number> =>
   redis.del(keys.server(guildId));
 

@@ -20,16 +20,16 @@ import type { Draft } from './drafts.ts';
 import { mayUse, usableLoras } from './loras.ts';
 
 /**
- * Who may paint what, where and how much: the one place that every wish passes, typed or clicked, before it
+ * Who may paint what, where and how much: every request passes here, typed or clicked, before it
  * takes a place in the queue. A rule is a function below; the first that refuses throws its UserError.
  */
 export interface Admitted {
-  /** What the server chose for the picture, on its way to the worker. */
+  /** Fields of the render job that the server's settings decide. */
   render: Pick<RenderRequest, 'safety'>;
   deliver: Pick<DeliverRequest, 'quiet'>;
-  /** After the jobs have their places. @throws UserError('queue-server') */
+  /** Takes the server's places, after the jobs have places in the queue. @throws UserError('queue-server') */
   takePlaces(): Promise<void>;
-  /** The jobs from this place on were not queued after all: what was counted is counted no more. */
+  /** Uncounts the jobs from this position on, which were not queued. */
   giveBack(from?: number): Promise<void>;
 }
 
@@ -71,8 +71,8 @@ export async function admit(
 }
 
 /**
- * What `admit` and the queue would say now, without taking anything: asked before a picture is fetched, decoded and
- * kept for a wish that is refused all the same.
+ * What `admit` and the queue would say now, counting nothing: asked before a picture is fetched, decoded and
+ * kept for a request that would be refused.
  * @throws UserError as `admit` does, queue-user, queue-all, queue-server
  */
 export async function foresee(app: App, asker: Asker, drafts: readonly Draft[]): Promise<void> {
@@ -98,19 +98,19 @@ export async function foresee(app: App, asker: Asker, drafts: readonly Draft[]):
   for (const [code, n, max] of places) if (n + drafts.length > max) throw new UserError(code, { n, max });
 }
 
-/** For what takes a worker's time and paints nothing. @throws UserError blocked, wrong-channel, wrong-role */
+/** Admits a question, which paints nothing. @throws UserError blocked, wrong-channel, wrong-role */
 export async function mayAsk(app: App, asker: Asker): Promise<void> {
   await mayPaint(app, asker, await onRedis(readServer(app.redis, asker.guildId)));
 }
 
-/** For what takes this process a while, and neither a worker nor a place for all to see. @throws UserError blocked */
+/** Admits work of this process alone, with no worker and no public message. @throws UserError blocked */
 export async function mayInspect({ redis }: App, { guildId, user }: Asker): Promise<void> {
   if (guildId !== undefined && (await onRedis(isBlocked(redis, guildId, user.id))))
     throw new UserError('blocked');
 }
 
 /**
- * For a picture that is shown again, perhaps in another place than it was painted for.
+ * Admits a finished picture that is shown again, perhaps in another place than it was painted for.
  * @returns false where it must be painted again first, because this place is stricter with flagged pictures
  * @throws UserError as `admit` does for who, where and words
  */
@@ -129,7 +129,7 @@ export async function mayShow(
   return SAFETIES.indexOf(safety) >= SAFETIES.indexOf(wanted);
 }
 
-/** Who, where, which words and how soon: what takes nothing. */
+/** The rules that count nothing: who, where, which words and how soon. */
 async function mayWish(
   app: App,
   asker: Asker,
@@ -162,11 +162,11 @@ const mention = (sign: '#' | '@&', ids: readonly string[]): string =>
     .map((id) => `<${sign}${id}>`)
     .join(' ');
 
-/** Age-restricted by Discord, and left so by the server and the operator. */
+/** Whether adult words are allowed: an age-restricted channel, with leave of server and operator. */
 const isAdult = ({ env }: App, { nsfw }: Asker, { adults }: ServerSettings): boolean =>
   nsfw && adults && env.MODERATION !== 'strict';
 
-/** What the worker does where nobody chooses is the operator's affair; where adults paint, nothing is added. */
+/** The safety that the server adds to the worker's own SAFETY; none in a channel for adults. */
 const safetyOf = (app: App, asker: Asker, server: ServerSettings): Pick<RenderRequest, 'safety'> =>
   server.safety === 'operator' || isAdult(app, asker, server) ? {} : { safety: server.safety };
 
@@ -180,7 +180,7 @@ function moderate(app: App, asker: Asker, server: ServerSettings, wish: Wish): v
   if (rule) throw new UserError(`banned-${rule}`);
 }
 
-/** A text that a picture is moved away from is left out of it, as `--no` is. */
+/** The request as moderation reads it; Reword's `from` text counts as left out, as `--no` does. */
 const wishOf = ({ prompt, parts, negative, reword }: Draft): Wish => ({
   prompt,
   parts,
@@ -188,7 +188,7 @@ const wishOf = ({ prompt, parts, negative, reword }: Draft): Wish => ({
 });
 
 /**
- * Asked for every wish: a button repeats what was allowed when its picture was painted.
+ * Checked for every request, since a button may repeat a LoRA that was allowed when its picture was painted.
  * @throws UserError('lora-denied')
  */
 async function mayUseLoras(
@@ -215,7 +215,7 @@ export function mayUseTurbo({ roles }: Pick<Asker, 'roles'>, { turboRoles }: Ser
     throw new UserError('turbo-role', { roles: mention('@&', turboRoles) });
 }
 
-/** When the line is longer than anybody likes to wait, everybody has one job in it. */
+/** While the expected wait is over SLOW_MODE_WAIT_S, each member may have one open job. */
 async function keepSlow({ redis, env }: App, asker: Asker, drafts: readonly Draft[]): Promise<void> {
   const [first] = drafts;
   if (env.SLOW_MODE_WAIT_S === 0 || !first) return;
@@ -228,7 +228,7 @@ async function keepSlow({ redis, env }: App, asker: Asker, drafts: readonly Draf
   throw new UserError('slow-wait', { n: mine, time: sayDuration(asker.locale, wait) });
 }
 
-/** The key that holds a member's pause; none where nobody has to wait. */
+/** The key that holds a member's pause; undefined where the server has none or the member is a moderator. */
 const pauseOf = ({ guildId, user, moderator }: Asker, { slowSeconds }: ServerSettings): string | undefined =>
   slowSeconds === 0 || guildId === undefined || moderator ? undefined : keys.slow(guildId, user.id);
 
@@ -258,7 +258,7 @@ const ALL = 'all';
 const enough = ({ scope, max }: Quota, used: number): UserError =>
   new UserError(scope === ALL ? 'quota' : 'quota-server', { n: used, max });
 
-/** The operator's limit counts wherever somebody paints, a server's in that server. */
+/** Daily quotas of a member: the operator's in all places together, a server's in that server. */
 export const quotasOf = (
   { env }: Pick<App, 'env'>,
   { guildId }: Pick<Asker, 'guildId'>,

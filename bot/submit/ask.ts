@@ -9,12 +9,12 @@ import { onRedis } from '../interaction/redisAway.ts';
 import { mayAsk } from './admission.ts';
 import { modelFor } from './expandPrompts.ts';
 
-/** A worker that died answers nothing; after this the next question is taken. */
+/** A question without an answer (a worker died) blocks the member's next one for this long. */
 const ASKING_S = 120;
 
 /**
- * Hands a question to a worker; "thinking…" stands until it edits that.
- * @param prepare what the question takes (a picture), once it is sure that it may be asked
+ * Hands a question to a worker; "thinking…" stays until the worker edits the message.
+ * @param prepare makes the question (fetches a picture) after it was admitted
  * @throws UserError no-worker, ask-busy, what `mayAsk` refuses and `prepare` throws
  */
 export async function ask(

@@ -8,12 +8,12 @@ import { readServer } from '../server/settings.ts';
 
 /**
  * One line for each refusal by a rule: in the log without the prompt, and in the channel that a server named
- * for it with the prompt behind a spoiler. What somebody merely mistyped is nobody's business.
+ * for it with the prompt behind a spoiler. Mistyped prompts are not told.
  */
 const RULES =
   /^(?:blocked(?:-operator)?|wrong-server|no-direct|wrong-channel|wrong-role|turbo-role|not-manager|not-yours|quota(?:-server)?|slow-.+|queue-.+|banned-.+)$/;
 
-/** Somebody who tries the same again and again is one line in the channel for this long. */
+/** Repeated refusals of one member by one rule are one line in the channel for this long. */
 const SAME_S = 20;
 const PROMPT_MAX = 300;
 
@@ -52,7 +52,7 @@ export async function audit(
   }
 }
 
-/** The choice in a menu can be forged: no server has its refusals written into another one's channel. */
+/** Whether the channel is this server's: a menu's value can be forged to name another server's channel. */
 async function isOf(app: App, channelId: string, guildId: string): Promise<boolean> {
   const channel = (await app.rest.get(Routes.channel(channelId))) as { guild_id?: string };
   if (channel.guild_id === guildId) return true;

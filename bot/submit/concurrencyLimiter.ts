@@ -1,20 +1,20 @@
 import pLimit from 'p-limit';
 import { UserError } from '../../shared/service/errors.ts';
 
-/** How much there may be of something that is costly; what is beyond is refused rather than kept waiting. */
+/** Limits of costly work; work beyond them is refused rather than kept waiting. */
 export interface LimiterOptions {
-  /** Done at the same time. */
+  /** Pieces of work that run at the same time. */
   atOnce: number;
-  /** Waiting for their turn. */
+  /** Pieces of work that wait for their turn. */
   waiting: number;
-  /** Of one member, waiting or being done. */
+  /** Pieces of work of one member, waiting or running. */
   perUser: number;
 }
 
 /** @throws UserError image-line-user, image-line, and whatever the work throws */
 export type Limiter = <T>(userId: string, work: () => Promise<T>) => Promise<T>;
 
-/** Work in the order it came. */
+/** A limiter that runs work in the order it came. */
 export function openLimiter({ atOnce, waiting, perUser }: LimiterOptions): Limiter {
   const limit = pLimit(atOnce);
   const of = new Map<string, number>();
@@ -22,7 +22,7 @@ export function openLimiter({ atOnce, waiting, perUser }: LimiterOptions): Limit
   return async (userId, work) => {
     const mine = of.get(userId) ?? 0;
     if (mine >= perUser) throw new UserError('image-line-user', { n: mine });
-    // Counted here: the library begins its work a moment after it was asked.
+    // Open work is counted here: the library starts it a moment later.
     if (open >= atOnce + waiting) throw new UserError('image-line', { n: open - atOnce });
     of.set(userId, mine + 1);
     open++;

@@ -3,16 +3,16 @@ import { lineage, MAX_LINEAGE, type Recipe, type Reword, seedOf } from '../../sh
 import { type ParsedPrompt, parsePrompt, printPrompt } from '../../shared/prompt/index.ts';
 import type { Params, RenderRequest } from '../../shared/queue/job.ts';
 
-/** A wish that has everything but its place in the queue. Without a seed it gets one of its own. */
+/** A render request without job id, user and time. Without a seed it gets one derived from the job id. */
 export type Draft = Omit<RenderRequest, 'v' | 'jobId' | 'user' | 'createdAt' | 'seed'> & {
   seed?: number | undefined;
 };
 
-/** Wishes out of prompts, and out of pictures that exist: pure. A grid has this many where nobody says. */
+/** Drafts from prompts and from finished pictures; all pure. GRID is the default count of pictures. */
 export const GRID = 4;
 const countOf = ({ count = GRID }: Params): number => count;
 
-/** Every prompt as often as its `--repeat` says; each is a job of its own. */
+/** Drafts of all prompts, each repeated as its `--repeat` says; every draft becomes one job. */
 export function draftsOf(
   prompts: readonly ParsedPrompt[],
   defaultModel: string,
@@ -30,7 +30,7 @@ export function draftsOf(
   });
 }
 
-/** What one parsed prompt asks for. Its text says nothing of repeats, lane and visibility: those are not the picture's. */
+/** The draft of one parsed prompt. Its text is printed without repeat, lane and visibility. */
 function wishOf(
   parsed: ParsedPrompt,
   defaultModel: string,
@@ -47,7 +47,7 @@ function wishOf(
   };
 }
 
-/** The same wish in other words. */
+/** The same draft with another prompt (Remix). */
 export const remixOf = (draft: Draft, parsed: ParsedPrompt): Draft => {
   const { seed: _, ...old } = draft;
   const { count = draft.count } = parsed.params;
@@ -69,7 +69,7 @@ export const variationOf = (
   return { ...wish, action, count: countOf(wish.params), parent: parentOf(jobId, index, recipe) };
 };
 
-/** One picture, larger. It keeps the picture's seed, so that the same U gives the same bytes. */
+/** One picture, enlarged. The draft keeps the picture's seed, so that the same U gives the same bytes. */
 export const upscaleOf = (
   jobId: string,
   index: number,
@@ -84,8 +84,8 @@ export const upscaleOf = (
 });
 
 /**
- * A region, a wider frame, a new side. The parent's shape is its own and not the prompt's any more, so `--ar`
- * goes; one that is typed for this very edit stays.
+ * A region, a zoom, a pan or Make Square. The new shape comes from the parent, not the prompt, so `--ar`
+ * is dropped; one typed for this edit stays.
  */
 export const editOf = (
   jobId: string,
@@ -108,9 +108,9 @@ const withoutDice = ({ seed: _seed, repeat: _repeat, ...params }: Params): Param
 const withoutShape = ({ aspect: _aspect, ...params }: Params): Params => withoutDice(params);
 
 /**
- * One picture, moved from one text to another, four strengths of it. The words of the picture it comes from stay in the
- * recipe's line; what is painted is told in the new ones.
- * @param model one with a picture embedding: the picture's own, or another where it has none
+ * One picture, moved from one text to another in four strengths. The parent's words stay in the
+ * ancestor's recipe; this draft's prompt is the new text.
+ * @param model a model with a picture embedding: the picture's own, or another where that has none
  */
 export const rewordOf = (
   jobId: string,
@@ -130,7 +130,7 @@ export const rewordOf = (
   parent: parentOf(jobId, index, recipe),
 });
 
-/** The same wish with another seed; an upscale has nothing to throw the dice for and keeps its own. */
+/** The same draft with another seed; an upscale keeps its own. */
 export function rerollOf(recipe: Recipe): Draft {
   const { action, count, image, parent, seed, cells, zoom, blend, meaning } = recipe;
   const reword = meaning?.reword;
@@ -148,7 +148,7 @@ export function rerollOf(recipe: Recipe): Draft {
   };
 }
 
-/** The very same picture once more. */
+/** The recipe's job once more, with the same seed. */
 export const repaintOf = (recipe: Recipe): Draft => ({
   ...rerollOf(recipe),
   ...again(recipe, ({ repeat: _, ...params }) => params),
@@ -162,14 +162,14 @@ export const enhanceOf = (recipe: Recipe): Draft => ({
   seed: recipe.seed,
 });
 
-/** A job that failed left no recipe, but its request is still known. */
+/** The draft of a failed job, from its request: a failed job has no recipe. */
 export function retryOf(request: RenderRequest): Draft {
   const { v: _v, jobId: _jobId, user: _user, createdAt: _at, compare: _compare, seed, ...rest } = request;
   const fixed = request.params.seed !== undefined || request.action.startsWith('upscale');
   return { ...rest, ...(fixed ? { seed } : {}) };
 }
 
-/** The prompt as it is typed for the next picture: without its seed, which belongs to the last one. */
+/** Prompt and parameters of a recipe for a new picture; by default without the seed. */
 function again(
   recipe: Recipe,
   kept: (params: Params) => Params = withoutDice,
@@ -182,7 +182,7 @@ function again(
   return { prompt: printPrompt({ ...prompt, params }), parts, negative, params, model };
 }
 
-/** What a recipe still tells of the parameters where its text cannot be read any more. */
+/** The parameters that a recipe's fields give where its prompt no longer parses. */
 const paramsOf = ({ width, height, tile, model }: Recipe): Params => {
   const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));
   const by = gcd(width, height);
@@ -191,7 +191,7 @@ const paramsOf = ({ width, height, tile, model }: Recipe): Params => {
 };
 
 /**
- * A recipe carries its ancestors; the oldest are forgotten, so that it cannot grow without end: it is kept half a
+ * A recipe carries its ancestors; the oldest are cut off, so that recipes stay small: each is kept half a
  * dozen times in Redis, and prompts can be long.
  */
 function parentOf(jobId: string, index: number, recipe: Recipe): NonNullable<Draft['parent']> {

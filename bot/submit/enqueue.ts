@@ -7,20 +7,20 @@ import { UserError } from '../../shared/service/errors.ts';
 import type { App, Asker } from '../app.ts';
 import { isRedisAway, isUnknown, onRedis } from '../interaction/redisAway.ts';
 
-/** From the bot's hands into Redis: surely, once, and once more where a killed Redis forgot it. */
+/** Queues a job exactly once, also over a broken connection, and again where a killed Redis lost it. */
 
-/** Where in the queue: smaller priorities are sooner. */
+/** BullMQ priority; smaller is served sooner. */
 export interface Turn {
   priority: number;
-  /** Jobs that are served before it. */
+  /** Jobs that are served before this one. */
   ahead: number;
 }
 
-/** How long a hand-over to the queue that broke off half-way is tried again. */
+/** Milliseconds for which an interrupted addition to the queue is tried again. */
 export const SETTLE_MS = 20_000;
 export const AGAIN_MS = 250;
 
-/** What is remembered of a job when its recipe does not exist yet. */
+/** The record of a job, made when it is queued, before its recipe exists. */
 export const recordOf = ({ render, deliver }: DeliverJob): JobRecord => ({
   jobId: render.jobId,
   userId: render.user.id,
@@ -35,7 +35,7 @@ export const recordOf = ({ render, deliver }: DeliverJob): JobRecord => ({
   at: render.createdAt,
 });
 
-/** The token edits what the interaction answered with and what only the asker sees; other messages go by their id. */
+/** Keeps a job's owner, record and token. The token edits the interaction's own messages, an id the others. */
 export async function remember(app: App, asker: Asker, job: DeliverJob): Promise<void> {
   const { jobId } = job.render;
   const both = app.redis.multi().set(keys.owner(jobId), asker.user.id, 'EX', RECIPE_TTL_S);
@@ -54,7 +54,7 @@ export async function enqueue(app: App, asker: Asker, job: DeliverJob, place: Tu
   app.log.info({ jobId: job.render.jobId, action: job.render.action, ahead: place.ahead }, 'queued');
 }
 
-/** For a Redis that was killed and forgot it; not what was erased meanwhile. */
+/** Queues a job again that a killed Redis lost; not a job that its member erased meanwhile. */
 async function queueAgain(app: App, asker: Asker, job: DeliverJob, place: Turn): Promise<void> {
   const { jobId } = job.render;
   if ((await app.redis.exists(app.queues.deliver.toKey(deliverId(jobId)), keys.erased(jobId))) > 0) return;
@@ -65,7 +65,7 @@ async function queueAgain(app: App, asker: Asker, job: DeliverJob, place: Turn):
 
 /**
  * Where the connection breaks before Redis answers, the job may be queued or not. Adding it again settles that, as
- * its id is its own; telling "nothing was queued" would be a guess.
+ * a job's id is unique; "nothing was queued" would be a guess.
  * @throws UserError('redis-unknown') where Redis stays away meanwhile
  */
 async function addSurely(app: App, job: DeliverJob, { priority }: Turn): Promise<void> {

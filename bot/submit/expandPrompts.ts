@@ -12,18 +12,18 @@ import { GRID } from './drafts.ts';
 import { mayUse } from './loras.ts';
 import { describeProblems } from './promptProblems.ts';
 
-/** Jobs out of one prompt, by `{a, b}` and `--repeat`. */
+/** Most jobs that one prompt may become, by `{a, b}` and `--repeat`. */
 export const MAX_JOBS = 10;
 
 export interface Prompts {
   prompts: ParsedPrompt[];
-  /** Of a prompt that names none. */
+  /** Model of a prompt that names none. */
   defaultModel: string;
 }
 
 /**
- * What one member typed, with their options, suffix and settings: typed > suffix > settings > the server's
- * model > the operator's. What is kept beside the mended text comes back with the Fix it form.
+ * Parses a prompt with the member's options, suffix and settings: typed > suffix > settings > the server's
+ * model > the operator's. `keep` is stored with the mended text for the Fix it form.
  * @throws UserError empty, prompt
  */
 export async function readPrompts(
@@ -44,7 +44,7 @@ export async function readPrompts(
   const defaultModel = serversModel(app, models, server);
   const channelLoras = server.channelLoras[asker.channelId];
   const parsed = parsePrompt(typed, {
-    // While nobody has said what there is, every name may be right; the worker that comes will know.
+    // While no worker has announced models, every model name is accepted; the worker checks it later.
     models: models.size === 0 ? undefined : models,
     defaultModel,
     customOptions,
@@ -72,8 +72,8 @@ export async function readPrompts(
 }
 
 /**
- * For a wish without a prompt to name it: chosen here > in /settings > the server's > the operator's.
- * @throws UserError no-worker; unknown-model where the one that is named here is not there
+ * The model of a command without a prompt: its option > /settings > the server's > the operator's.
+ * @throws UserError no-worker; unknown-model where the named model is not installed
  */
 export async function paintingModel(
   app: App,
@@ -93,7 +93,7 @@ export async function paintingModel(
   return { models, model: named || (chosen ?? serversModel(app, models, server)) };
 }
 
-/** Of a member who chose none. */
+/** The server's model, for a member who chose none. */
 export const serversModel = (
   { env }: Pick<App, 'env'>,
   models: ReadonlyMap<string, ModelCard>,
@@ -103,7 +103,7 @@ export const serversModel = (
 export const modelFor = (models: ReadonlyMap<string, ModelCard>, wanted: string): string =>
   models.has(wanted) ? wanted : ([...models.keys()][0] ?? wanted);
 
-/** A chosen model that nobody paints with any more is passed over. */
+/** Defaults from a member's settings; a chosen model that no worker has is skipped. */
 function defaultsOf(
   { model, stylize, quality, raw, count }: Settings,
   models: ReadonlyMap<string, ModelCard>,
@@ -115,7 +115,7 @@ function defaultsOf(
     ...(stylize === undefined ? {} : { stylize }),
     ...(quality === undefined ? {} : { quality }),
     ...(raw ? { raw } : {}),
-    // Nobody needs to be told what everybody has.
+    // The default count is left out of the printed prompt.
     ...(wanted === GRID ? {} : { count: wanted }),
   };
 }

@@ -13,7 +13,7 @@ import type { App, Asker } from '../app.ts';
 import { onRedis } from '../interaction/redisAway.ts';
 import { openLimiter } from './concurrencyLimiter.ts';
 
-/** Where pictures may come from: the named hosts, and the operator's own CDN. */
+/** Hosts that pictures may be fetched from: the named ones, and the operator's own CDN. */
 export const fetchRules = (env: Env): FetchRules => ({ hosts: env.IMAGE_HOSTS, trusted: env.DISCORD_CDN });
 
 export interface Attached {
@@ -21,12 +21,12 @@ export interface Attached {
   size: number;
 }
 
-/** A stranger's picture may cost 20 MiB of network and 64 megapixels of memory and processor. */
+/** Limits fetching and decoding: one picture may cost 20 MiB of network and 64 megapixels of memory and CPU. */
 export const limited = openLimiter({ atOnce: 2, waiting: 16, perUser: 4 });
 
 /**
  * The picture that a prompt starts from, attached or linked in front, in the store as a PNG of ours, and noted as
- * its member's. The key is the hash of what was sent: the same file is kept once. Costly: who and how much is asked
+ * its member's. The key is the hash of the sent file: the same file is kept once. Costly: admission is checked
  * first. @throws UserError image-*
  */
 export async function takeImagePrompt(
@@ -38,7 +38,7 @@ export async function takeImagePrompt(
   return (await takeImageFile(app, asker, attached, links))?.image;
 }
 
-/** The same, with the file as it was sent. @throws UserError image-* */
+/** The same, also returning the file as it was sent. @throws UserError image-* */
 export async function takeImageFile(
   app: App,
   { user }: Pick<Asker, 'user'>,

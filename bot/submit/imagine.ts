@@ -15,12 +15,12 @@ import { MAX_JOBS, readPrompts } from './expandPrompts.ts';
 import { type Attached, takeImagePrompt } from './imagePrompt.ts';
 import { begin, submit } from './submit.ts';
 
-/** Prompts that the question before a permutation shows. */
+/** Most prompts shown in the question before a permutation. */
 const SHOWN = 10;
 
 /**
- * From the typed text to jobs in the queue; the command, the Fix it form and the Yes to a permutation end here.
- * @param confirmed `{a, b}` was asked about
+ * Turns the typed text into queued jobs; for the command, the Fix it form and the Yes to a permutation.
+ * @param confirmed the member said Yes to `{a, b}`
  */
 export async function imagine(
   app: App,
@@ -47,7 +47,7 @@ export async function imagine(
   await after();
 }
 
-/** Signs of other programs: how they were read, for whoever typed them. Only where this process answered. */
+/** Tells the asker how other programs' syntax in the prompt was read. Only where this process answered. */
 async function tellNotes(
   app: App,
   { locale, interactionId }: Asker,
@@ -66,7 +66,7 @@ async function tellNotes(
     .catch((error) => app.log.warn({ err: error, jobId: interactionId }, 'a note was not told'));
 }
 
-/** A permutation asks first: how many, which, and how long they take. */
+/** Shows the question before a permutation: how many jobs, which prompts, how long they take. */
 async function ask(
   app: App,
   asker: Asker,

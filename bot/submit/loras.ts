@@ -26,12 +26,12 @@ export function usableLoras(models: ReadonlyMap<string, ModelCard>): LoraCard[] 
 export const describeLora = ({ name, words }: LoraCard): string =>
   words.length === 0 ? name : `${name} · ${words.join(', ')}`;
 
-/** Longest value that Discord takes back from a choice. */
+/** Discord's limit of characters in a choice's value. */
 const CHOICE_MAX = 100;
 
 /**
- * A list of LoRAs with commas, its last name completed: whole values, as Discord takes them. A weight that is typed
- * stays; those that are not in the list yet come first.
+ * Completes the last name of a comma-separated list of LoRAs; each choice is the whole list. A typed weight
+ * stays; LoRAs that are not in the list yet come first.
  */
 export function completeLoras(typed: string, cards: readonly LoraCard[]): { name: string; value: string }[] {
   const parts = typed.split(',').map((part) => part.trim());
@@ -55,7 +55,7 @@ export const loraLine = (lora: LoraCard): string => {
   return `\`${lora.name}:${lora.weight}\`${words}`;
 };
 
-/** `a, b:0.5` as wishes; the weight of its card where none is typed. */
+/** Reads `a, b:0.5`; a LoRA without a typed weight gets its card's. */
 export const readLoraList = (text: string, cards: readonly LoraCard[]): LoraWish[] =>
   text.split(',').flatMap((part) => {
     const [, name = '', weight] = /^\s*([^:]*?)\s*(?::\s*([-+\d.]+)\s*)?$/.exec(part) ?? [];
@@ -68,15 +68,15 @@ export const readLoraList = (text: string, cards: readonly LoraCard[]): LoraWish
 
 export interface KnownLoras {
   loras: LoraWish[];
-  /** Not installed, or made for models that are not. */
+  /** LoRAs that are not installed, or made for models that are not installed. */
   missing: string[];
-  /** Installed, and not to be used on this server. */
+  /** Installed LoRAs that this server does not allow. */
   denied: string[];
 }
 
 /**
- * The LoRAs that another program's file names: those that are here as wishes, the others by name. The hash says which
- * file it was, whatever either of us calls it.
+ * The LoRAs that another program's file names: installed ones as wishes, others by name. The hash says which
+ * file it was, whatever its name there and here.
  */
 export function installedLoras(
   named: NonNullable<Foreign['loras']>,
@@ -116,7 +116,7 @@ export async function lorasHere(
   return installedLoras(foreign.loras, usableLoras(models), mayUse(rules));
 }
 
-/** What a server's rules say of a LoRA's name: `-name` may never be used, others only where they are named. */
+/** Whether a server's rules allow a LoRA: `-name` forbids it; plain names allow only themselves. */
 export function mayUse(rules: readonly string[]): (name: string) => boolean {
   const lower = rules.map((rule) => rule.toLowerCase());
   const denied = new Set(lower.filter((rule) => rule.startsWith('-')).map((rule) => rule.slice(1).trim()));
@@ -124,7 +124,7 @@ export function mayUse(rules: readonly string[]): (name: string) => boolean {
   return (name) => !denied.has(name.toLowerCase()) && (allowed.size === 0 || allowed.has(name.toLowerCase()));
 }
 
-/** The models with the LoRAs that a server lets be used. */
+/** The models, with only the LoRAs that a server allows. */
 export function permitted(
   models: ReadonlyMap<string, ModelCard>,
   rules: readonly string[],

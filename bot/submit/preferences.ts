@@ -17,7 +17,7 @@ export const settingsOf = ({ redis }: App, { user }: Asker): Promise<Settings> =
 export const choose = (app: App, asker: Asker, change: Parameters<typeof changeSettings>[2]): Promise<void> =>
   onRedis(changeSettings(app.redis, asker.user.id, change));
 
-/** @throws UserError('turbo-role') where this server keeps turbo for others */
+/** @throws UserError('turbo-role') where this server keeps turbo for other roles */
 export async function chooseLane(app: App, asker: Asker, lane: Lane): Promise<void> {
   if (lane === 'turbo') mayUseTurbo(asker, await onRedis(readServer(app.redis, asker.guildId)));
   await choose(app, asker, { lane });
@@ -28,14 +28,14 @@ export const chooseVisibility = (app: App, asker: Asker, visibility: Visibility)
 
 export type Toggle = 'raw' | 'remix' | 'autoDm';
 
-/** @returns how it is now */
+/** @returns the new value */
 export async function toggle(app: App, asker: Asker, name: Toggle): Promise<boolean> {
   const on = !(await settingsOf(app, asker))[name];
   await choose(app, asker, { [name]: on });
   return on;
 }
 
-/** @returns how it is now */
+/** @returns the new value */
 export async function toggleVariability(app: App, asker: Asker): Promise<'high' | 'low'> {
   const variability = (await settingsOf(app, asker)).variability === 'low' ? 'high' : 'low';
   await choose(app, asker, { variability });

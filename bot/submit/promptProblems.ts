@@ -1,10 +1,10 @@
 import { type MessageKey, say, withInstead } from '../../shared/messages/index.ts';
 import { caretLines, type Problem } from '../../shared/prompt/index.ts';
 
-/** Above this many, the rest is found by whoever mends the first ones. */
+/** Most problems shown at once. */
 const SHOWN = 10;
 
-/** Everything that is wrong with a prompt, with a caret at each place and what was probably meant. Pure. */
+/** A prompt's problems as text, with a caret at each place and the suggestion. Pure. */
 export function describeProblems(locale: string, input: string, problems: readonly Problem[]): string {
   const lines = problems.slice(0, SHOWN).map((problem) => describe(locale, problem));
   const carets = caretLines(input, problems.slice(0, SHOWN));

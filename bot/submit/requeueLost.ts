@@ -3,16 +3,16 @@ import type { Log } from '../../shared/service/log.ts';
 
 /**
  * Redis writes its log to the disk once a second, and later where the disk is busy (`appendfsync everysec`,
- * redis.io/docs/latest/operate/oss_and_stack/management/persistence): one that is killed comes back without what
- * it took last. So what was handed to it a moment before the connection broke is handed over once more when it is
- * back. Ids are the interaction's own: where nothing was lost, nothing changes.
+ * redis.io/docs/latest/operate/oss_and_stack/management/persistence): a killed Redis comes back without its
+ * last writes. So jobs added a moment before the connection broke are added once more when Redis is
+ * back. Job ids derive from the interaction's id: where nothing was lost, nothing changes.
  */
 export interface Requeue {
-  /** @param redo looks whether it is there still; may reject */
+  /** @param redo adds the job again where Redis lacks it; may reject */
   keep(redo: () => Promise<void>): void;
 }
 
-/** More than Redis ever holds back, and a silence of the connection (10 s) before it counts as broken. */
+/** Covers Redis' longest delay of a write to disk plus 10 s until a silent connection counts as broken. */
 const KEPT_MS = 30_000;
 
 export function openRequeue(redis: Redis, log: Log): Requeue {

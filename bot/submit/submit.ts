@@ -18,17 +18,17 @@ import { type Admitted, admit, foresee } from './admission.ts';
 import type { Draft } from './drafts.ts';
 import { AGAIN_MS, enqueue, recordOf, remember, SETTLE_MS, type Turn } from './enqueue.ts';
 
-/** This process, among all bots that get the same interaction. */
+/** Id of this process, among all bots that get the same interaction. */
 const ME = randomUUID();
 
 interface Place extends Turn {
   waitMs: number | undefined;
-  /** No worker is there just now. */
+  /** No worker announces itself. */
   nobody: boolean;
 }
 
 /**
- * Asked before work is done for a wish: whether it would be taken at all.
+ * Checks, before costly work, whether drafts would be admitted.
  * @returns false where another bot has this interaction. @throws UserError as `foresee`
  */
 export async function begin(app: App, asker: Asker, wanted: readonly Draft[]): Promise<boolean> {
@@ -42,7 +42,7 @@ export async function begin(app: App, asker: Asker, wanted: readonly Draft[]): P
 /**
  * Admission. The first job's id is the interaction's own, further ones are `<interaction>.n`; so an interaction
  * that is delivered twice, or to two bots, makes the same jobs and the same messages. Of two bots the one that
- * is first goes on: or the one would tell that nothing came of it while the other has queued it.
+ * claims it first goes on: else one could report a failure while the other has queued the job.
  */
 export async function submit(
   app: App,
@@ -72,7 +72,7 @@ export async function submit(
       if (job.deliver.original) await queueOriginal(app, asker, answer, job, places[i] as Place);
       else await queueFurther(app, asker, answer, job, places[i] as Place);
     } catch (error) {
-      // What may be queued keeps its place; it is swept where no job came of it.
+      // A job that may be queued (redis-unknown) keeps its place; the sweep drops a place without a job.
       const undone = error instanceof UserError && error.code === 'redis-unknown' ? i + 1 : i;
       void undo(app, asker, jobs.slice(undone), () => admitted.giveBack(undone));
       if (i === 0) throw error;
@@ -82,10 +82,10 @@ export async function submit(
   }
 }
 
-/** @returns whether the answer itself can carry the picture */
+/** Makes the answer private for a stealth job. @returns whether the answer itself can carry the picture */
 async function hide(answer: Answer, draft: Draft | undefined): Promise<boolean> {
   if (!isStealth(draft) || (await answer.hide())) return true;
-  // "Thinking…" is on everyone's screen already: it goes, and the picture comes as a message for the asker alone.
+  // A public "thinking…" is deleted; the picture comes as a message for the asker alone.
   await answer.retract();
   return false;
 }
@@ -105,7 +105,7 @@ const jobIdOf = ({ interactionId }: Asker, position: number): string =>
 /** Lane and visibility: typed for this picture, or chosen in /settings. */
 function withSettings(asker: Asker, draft: Draft, settings: Settings): Draft {
   const { lane = draft.lane ?? settings.lane ?? DEFAULT_LANE, ...params } = draft.params;
-  // In a direct message there is nobody to hide from.
+  // A direct message is always public: its only reader is the asker.
   const visibility =
     asker.guildId === undefined ? 'public' : (params.visibility ?? settings.visibility ?? 'public');
   return { ...draft, lane, params: { ...params, visibility } };
@@ -149,7 +149,7 @@ function jobOf(
   };
 }
 
-/** A seed nobody chose, but the same one for the same job. */
+/** The seed of a job without a typed one: always the same for the same job id. */
 export const seedFrom = (jobId: string): number =>
   createHash('sha256').update(`seed ${jobId}`).digest().readUInt32BE(0);
 
@@ -165,13 +165,13 @@ async function takePlaces(
     return places;
   } catch (error) {
     const undone = undo(app, asker, jobs, () => admitted.giveBack());
-    // Whoever waits for an answer does not wait for a Redis that is away.
+    // Where Redis is away, the error is told without waiting for the undo.
     if (!(error instanceof UserError && error.code === 'redis')) await undone;
     throw error;
   }
 }
 
-/** All or none: a prompt that asks for four jobs is not half done. */
+/** Reserves places for all jobs of a prompt or throws. */
 async function reserveAll(app: App, asker: Asker, jobs: readonly DeliverJob[]): Promise<Place[]> {
   const { redis, env } = app;
   const places: Place[] = [];
@@ -199,7 +199,7 @@ async function reserveAll(app: App, asker: Asker, jobs: readonly DeliverJob[]): 
   return places;
 }
 
-/** Jobs that are served sooner than one of this priority, and those that are being painted. */
+/** Counts the jobs served before one of this priority, including those being painted. */
 async function countAhead({ queues, redis }: App, priority: number): Promise<number> {
   // BullMQ scores a waiting job priority * 2^32 + counter (getPriorityScore.lua).
   const [sooner, active] = await Promise.all([
@@ -212,7 +212,7 @@ async function countAhead({ queues, redis }: App, priority: number): Promise<num
 const look = (asker: Asker, job: DeliverJob, { priority: _, ...place }: Place) =>
   presentQueued({ render: job.render, locale: asker.locale, ...place });
 
-/** The acknowledgement is the message. */
+/** Queues the job whose message is the interaction's answer. */
 async function queueOriginal(
   app: App,
   asker: Asker,
@@ -222,7 +222,7 @@ async function queueOriginal(
 ): Promise<void> {
   await remember(app, asker, job);
   const payload = look(asker, job, place);
-  // A deferred message can be edited by the worker as soon as the job is queued; ours must come before.
+  // The worker may edit a deferred message as soon as the job is queued, so this edit comes before.
   const edited = answer.state === 'deferred' ? await sendEarly(app, answer, job, payload) : undefined;
   try {
     await enqueue(app, asker, job, place);
@@ -237,12 +237,12 @@ async function queueOriginal(
     const messageId = edited ?? (await answer.sendUnlessDeferred(payload));
     if (messageId) await rememberMessage(app, asker, job, messageId);
   } catch (error) {
-    // It is queued, so it will be painted; the worker posts it where no acknowledgement was taken.
+    // The job is queued and will be painted; the worker posts its message where the acknowledgement failed.
     app.log.warn({ err: error, jobId: job.render.jobId }, 'not acknowledged');
   }
 }
 
-/** Without it the message goes on "thinking" until the worker edits it: nothing to refuse a picture for. */
+/** Edits "thinking…" to the place in line. A failure refuses nothing: the worker edits the message later. */
 async function sendEarly(
   app: App,
   answer: Answer,
@@ -252,13 +252,13 @@ async function sendEarly(
   try {
     return await answer.send(payload);
   } catch (err) {
-    if (err instanceof DiscordAPIError) throw err; // it said no, and will say so again
+    if (err instanceof DiscordAPIError) throw err; // Discord's refusal is final
     app.log.warn({ err, jobId: job.render.jobId }, 'not shown as waiting');
     return undefined;
   }
 }
 
-/** Repeats and permutations are messages of their own; in stealth, for the asker alone. */
+/** Queues a further job (repeat, permutation) with its own message; in stealth, for the asker alone. */
 async function queueFurther(
   app: App,
   asker: Asker,
@@ -267,8 +267,8 @@ async function queueFurther(
   place: Place,
 ): Promise<void> {
   if (job.deliver.stealth) return queueWhispered(app, asker, answer, job, place);
-  // Queued first: a message that waits for a job that a killed bot never queued would wait for ever, while a job
-  // without a message is posted by the worker. Both post with the job's id as nonce, so there is one.
+  // The job is queued before its message is posted: a killed bot may leave a message without a job, but a job
+  // without a message is posted by the worker. Both post with the job's id as nonce, so there is one message.
   await remember(app, asker, job);
   await enqueue(app, asker, job, place);
   try {
@@ -283,7 +283,7 @@ async function queueFurther(
   }
 }
 
-/** Only the token reaches it, so it must be there before the job. */
+/** Posts an ephemeral message, then queues its job: only the interaction's token can edit such a message. */
 async function queueWhispered(
   app: App,
   asker: Asker,
@@ -304,7 +304,7 @@ async function queueWhispered(
   }
 }
 
-/** The nonce keeps a repeated request from making two messages. */
+/** Posts a job's message; the nonce keeps a repeated request from making two. */
 async function post(app: App, asker: Asker, job: DeliverJob, place: Place): Promise<string> {
   const { jobId } = job.render;
   const message = (await app.rest
@@ -318,7 +318,7 @@ async function post(app: App, asker: Asker, job: DeliverJob, place: Place): Prom
   return message.id;
 }
 
-/** Not worth failing for: within 15 minutes the worker finds the message by the token alone. */
+/** Keeps the message's id. A failure is only logged: for 15 minutes the token finds the message. */
 async function rememberMessage(app: App, asker: Asker, job: DeliverJob, messageId: string): Promise<void> {
   const key = keys.message(job.render.jobId);
   await app.redis
@@ -326,7 +326,7 @@ async function rememberMessage(app: App, asker: Asker, job: DeliverJob, messageI
     .catch((error) => app.log.warn({ err: error, jobId: job.render.jobId }, 'message id not remembered'));
 }
 
-/** Never rejects. Redis may be away for the very reason that brought us here, and comes back in a moment. */
+/** Releases places and counts of jobs. Never rejects; waits up to SETTLE_MS for a Redis that is away. */
 async function undo(
   app: App,
   asker: Asker,

@@ -4,10 +4,10 @@ import { keys } from '../queue/redis.ts';
 import { UserError } from '../service/errors.ts';
 import { MEMORY_TTL_S } from './settings.ts';
 
-/** A member's own options: `--mine` stands for what `/prefer option set mine` was given. */
+/** A member's own options: `--mine` stands for the value set by `/prefer option set mine`. */
 export const MAX_OPTIONS = 20;
 export const OPTION_VALUE_MAX = 1000;
-/** As the prompt language finds them: letters, digits, `_` and `-`. */
+/** Option names of the prompt language: letters, digits, `_` and `-`, at most 32. */
 const NAME = /^[\p{L}\p{N}_][\p{L}\p{N}_-]{0,31}$/u;
 
 const SET = `
@@ -17,13 +17,13 @@ redis.call('EXPIRE', KEYS[1], ARGV[4])
 return 1
 `;
 
-/** By name, in the order of the alphabet. */
+/** A member's options by name, in alphabetical order. */
 export async function readOptions(redis: Redis, userId: string): Promise<Map<string, string>> {
   const stored = await redis.hgetall(keys.options(userId));
   return new Map(Object.entries(stored).sort(([a], [b]) => a.localeCompare(b)));
 }
 
-/** `--Mine` and `mine` are the same option. @throws UserError option-name, option-reserved */
+/** The name of a typed option, lower case, without dashes. @throws UserError option-name, option-reserved */
 export function optionName(typed: string): string {
   const name = typed
     .trim()
@@ -34,7 +34,7 @@ export function optionName(typed: string): string {
   return name;
 }
 
-/** @throws UserError option-name, option-reserved, option-long, option-many */
+/** Sets an option; gives its name. @throws UserError option-name, option-reserved, option-long, option-many */
 export async function setOption(redis: Redis, userId: string, typed: string, value: string): Promise<string> {
   const name = optionName(typed);
   if (value.length > OPTION_VALUE_MAX) throw new UserError('option-long', { max: OPTION_VALUE_MAX });
@@ -43,7 +43,7 @@ export async function setOption(redis: Redis, userId: string, typed: string, val
   return name;
 }
 
-/** @returns false where there was none of that name */
+/** @returns false where there was no option of that name */
 export async function removeOption(redis: Redis, userId: string, name: string): Promise<boolean> {
   return (await redis.hdel(keys.options(userId), name)) === 1;
 }

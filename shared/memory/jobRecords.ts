@@ -5,9 +5,9 @@ import { keys, RECIPE_TTL_S } from '../queue/redis.ts';
 import { MEMORY_TTL_S } from './settings.ts';
 
 /**
- * What is remembered of each job beside its recipe: whose it was, what it came from, what came from it, and
- * where its message is. Every list has an end: a member's history and favourites keep the newest. What leaves the
- * history cannot be erased by its member any more, so it is long: 200 jobs a day for a hundred days.
+ * What Redis keeps of each job beside its recipe: its owner, its parent, its children, and
+ * where its message is. Every list has a limit: history and favourites keep the newest. A job that leaves the
+ * history cannot be erased by its member any more, so the limit is high: 200 jobs a day for a hundred days.
  */
 export const HISTORY_MAX = 20_000;
 export const FAVOURITES_MAX = 500;
@@ -17,7 +17,7 @@ export const jobRecordSchema = z.object({
   jobId: jobIdSchema,
   userId: z.string().regex(/^\d{15,20}$/),
   action: actionSchema,
-  /** The picture of another job that it started from. */
+  /** The picture of another job that this job started from. */
   parent: z.object({ jobId: jobIdSchema, index: z.int().min(0).max(3) }).optional(),
   prompt: z.string().max(6000),
   /** The image prompt, where it has one. */
@@ -25,14 +25,14 @@ export const jobRecordSchema = z.object({
   channelId: z.string(),
   guildId: z.string().optional(),
   locale: z.string(),
-  /** Shown to its owner alone. */
+  /** The job's message is shown to its owner alone. */
   stealth: z.boolean(),
   /** ms since 1970 */
   at: z.number(),
 });
 export type JobRecord = z.infer<typeof jobRecordSchema>;
 
-/** Noted when it is queued; noting it again changes nothing. */
+/** Stores a job's record when the job is queued; storing it again changes nothing. */
 export async function recordJob(redis: Redis, record: JobRecord): Promise<void> {
   const { jobId, userId, parent, image, at } = record;
   const history = keys.history(userId);
@@ -55,14 +55,14 @@ export async function recordJob(redis: Redis, record: JobRecord): Promise<void> 
   await all.exec();
 }
 
-/** A job that was noted and then could not be queued. */
+/** Removes the record of a job that could not be queued. */
 export async function forgetJob(redis: Redis, { jobId, userId, parent }: JobRecord): Promise<void> {
   const all = redis.multi().del(keys.job(jobId)).zrem(keys.history(userId), jobId);
   if (parent) all.zrem(keys.children(parent.jobId), jobId);
   await all.exec();
 }
 
-/** In the order of the ids; undefined where nothing is known any more. */
+/** Records in the order of the ids; undefined where Redis has none. */
 export async function readJobs(redis: Redis, jobIds: readonly string[]): Promise<(JobRecord | undefined)[]> {
   if (jobIds.length === 0) return [];
   return (await redis.mget(jobIds.map(keys.job))).map((text) => {
@@ -71,15 +71,15 @@ export async function readJobs(redis: Redis, jobIds: readonly string[]): Promise
   });
 }
 
-/** Newest first. */
+/** A member's job ids, newest first. */
 export const readHistory = (redis: Redis, userId: string, most = HISTORY_MAX): Promise<string[]> =>
   redis.zrevrange(keys.history(userId), 0, most - 1);
 
-/** Oldest first: what was made of a job's pictures. */
+/** Ids of jobs made from a job's pictures, oldest first. */
 export const readChildren = (redis: Redis, jobId: string, most = CHILDREN_MAX): Promise<string[]> =>
   redis.zrange(keys.children(jobId), '0', String(most - 1));
 
-/** A file that a member sent, so that it can be erased with everything else of theirs. */
+/** Notes the store key of a file that a member sent, so that /mydata erase removes it. */
 export async function recordUpload(redis: Redis, userId: string, storeKey: string): Promise<void> {
   await addUpload(redis.multi(), userId, storeKey).exec();
 }
@@ -98,8 +98,8 @@ export interface Favourite {
 }
 
 /**
- * What a ❤️ keeps is forgotten again when nobody keeps a picture of that job any more. The keys of a job are made
- * from prefixes, for they hang on what is found; all keys of ours are in one slot.
+ * Keys that a ❤️ made permanent expire again when no member keeps a picture of the job. Its keys are made
+ * from prefixes, since the script finds the job ids; all keys are in one cluster slot.
  */
 const LET_GO = `
 local user, ttl = ARGV[1], ARGV[2]
@@ -146,7 +146,7 @@ const onFavourites = (redis: Redis, script: string, userId: string, ...args: (st
     ...args,
   );
 
-/** ❤️ on and off; what somebody keeps is not forgotten after 90 days. @returns whether it is one now */
+/** Sets or removes a ❤️; a job with one does not expire after 90 days. @returns whether it is one now */
 export async function toggleFavourite(
   redis: Redis,
   userId: string,
@@ -156,11 +156,12 @@ export async function toggleFavourite(
   return (await onFavourites(redis, TOGGLE, userId, `${jobId}:${index}`, at, FAVOURITES_MAX)) === 1;
 }
 
+/** Removes all favourites of a member. */
 export async function forgetFavourites(redis: Redis, userId: string): Promise<void> {
   await onFavourites(redis, FORGET, userId);
 }
 
-/** Newest first. */
+/** A member's favourites, newest first. */
 export async function readFavourites(redis: Redis, userId: string): Promise<Favourite[]> {
   const members = await redis.zrevrange(keys.favourites(userId), 0, FAVOURITES_MAX - 1);
   return members.map((member) => {

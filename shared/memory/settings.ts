@@ -3,8 +3,8 @@ import { z } from 'zod';
 import { keys } from '../queue/redis.ts';
 
 /**
- * What a member chose once and for all: one hash a member, one field a setting, so that two clicks at the same
- * moment do not undo each other. Forgotten 400 days after the last change or picture.
+ * A member's settings: one hash a member, one field a setting, so that two clicks at the same
+ * moment do not undo each other. They expire 400 days after the last change or picture.
  */
 export const MEMORY_TTL_S = 400 * 24 * 3600;
 
@@ -26,7 +26,7 @@ export const settingsSchema = z.object({
   count: z.int().min(1).max(4).optional(),
   /** V, 🔄 and the like open a form with the prompt first. */
   remix: z.boolean().optional(),
-  /** How far V1-V4 go. */
+  /** How far V1-V4 change the picture. */
   variability: z.enum(['high', 'low']).optional(),
   lane: z.enum(LANES).optional(),
   visibility: z.enum(VISIBILITIES).optional(),
@@ -37,7 +37,7 @@ export const settingsSchema = z.object({
 });
 export type Settings = z.infer<typeof settingsSchema>;
 
-/** A field that cannot be read (written by another version) counts as not set. */
+/** A member's settings; a field that cannot be read (written by another version) counts as not set. */
 export async function readSettings(redis: Redis, userId: string): Promise<Settings> {
   const stored = await redis.hgetall(keys.settings(userId));
   const known: Record<string, unknown> = {};
@@ -48,7 +48,7 @@ export async function readSettings(redis: Redis, userId: string): Promise<Settin
   return known as Settings;
 }
 
-/** A field given as undefined goes back to the server's default. @throws ZodError on a value out of range */
+/** A field given as undefined returns to the server's default. @throws ZodError on a value out of range */
 export async function changeSettings(
   redis: Redis,
   userId: string,
@@ -63,6 +63,7 @@ export async function changeSettings(
   await all.expire(key, MEMORY_TTL_S).exec();
 }
 
+/** Removes all settings of a member. */
 export async function resetSettings(redis: Redis, userId: string): Promise<void> {
   await redis.del(keys.settings(userId));
 }

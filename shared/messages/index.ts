@@ -17,7 +17,7 @@ export function languageOf(locale: string): Language {
   return Object.hasOwn(languages, short) ? (short as Language) : 'en';
 }
 
-/** Numbers are printed the way the language does; strings go in as they are, so the caller escapes them. */
+/** The message's text. Numbers are printed as the language does; strings are not escaped. */
 export function say(locale: string, key: MessageKey, params: MessageParams = {}): string {
   const language = languageOf(locale);
   const message: Message = (languages[language] as Record<MessageKey, Message>)[key];
@@ -33,11 +33,11 @@ export function say(locale: string, key: MessageKey, params: MessageParams = {})
 const pluralForm = (language: Language, forms: Exclude<Message, string>, n: number): string =>
   forms[new Intl.PluralRules(language).select(n)] ?? forms.other;
 
-/** Thousands are not grouped: a seed or a size is copied, not read aloud. */
+/** Thousands are not grouped, so that a seed or a size can be copied. */
 const formatNumber = (language: Language, value: number): string =>
   new Intl.NumberFormat(language, { useGrouping: false, maximumFractionDigits: 2 }).format(value);
 
-/** "8 sec", "3 min", "1 hr 10 min": rounded so that it does not pretend to know more than it does. */
+/** "8 sec", "3 min", "1 hr 10 min": milliseconds rounded coarsely, since waits are estimates. */
 export function sayDuration(locale: string, ms: number): string {
   const unit = (value: number, name: 'second' | 'minute' | 'hour'): string =>
     new Intl.NumberFormat(languageOf(locale), { style: 'unit', unit: name, unitDisplay: 'short' }).format(
@@ -66,7 +66,7 @@ export function sayError(
   params: MessageParams,
   otherwise: 'broke' | 'failed',
 ): { title: string; text: string } {
-  // What the prompt language finds can also come back from a worker whose model differs.
+  // A worker whose model differs can also fail with a prompt problem's code.
   if (Object.hasOwn(en, `problem.${code}`))
     return {
       title: say(locale, 'error.prompt.title'),

@@ -1,7 +1,7 @@
 import type { en } from './en.ts';
 import type { Message } from './message.ts';
 
-/** Vietnamese has one plural form; `other` alone serves. */
+/** Vietnamese messages. The language has one plural form, so `other` alone is given. */
 export const vi = {
   'status.waiting': '(Đang chờ bắt đầu)',
   'status.percent': '({percent}%)',

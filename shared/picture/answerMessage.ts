@@ -3,7 +3,7 @@ import { type MessageParams, say, sayError } from '../messages/index.ts';
 import { printCustomId } from './customId.ts';
 import { escapeMarkdown, type Payload, type Row } from './jobMessage.ts';
 
-/** What `/describe` and `/shorten` answer: pure, data in, message payload out. */
+/** The answers of `/describe` and `/shorten`: pure, data in, message payload out. */
 const NUMBERS = ['1️⃣', '2️⃣', '3️⃣', '4️⃣', '5️⃣'] as const;
 const RED = 0xed4245;
 /** Five of these and the words above them stay below an embed's 4,096. */
@@ -15,6 +15,7 @@ interface Asked {
   locale: string;
 }
 
+/** Answer of /describe: the prompts, each with a button. */
 export const presentDescribed = ({
   id,
   locale,
@@ -26,7 +27,7 @@ export const presentDescribed = ({
   allowed_mentions: { parse: [] },
 });
 
-/** Heavy words are bold, light ones struck through, as Midjourney shows them. */
+/** Answer of /shorten: words of weight ≥ 0.5 bold, ≤ 0.1 struck through, as Midjourney shows them. */
 export function presentShortened({
   id,
   locale,
@@ -60,6 +61,7 @@ export function presentShortened({
 const HEAVY = 0.5;
 const LIGHT = 0.1;
 
+/** Why a question of /describe or /shorten failed. */
 export function presentAskFailure({
   locale,
   code,

@@ -2,11 +2,11 @@ import pLimit from 'p-limit';
 import { ConfigError } from '../service/errors.ts';
 import type { Store, StoredFile } from './store.ts';
 
-/** From one store into another: an installation moves from its folder to a bucket, or back. */
+/** Copying one store into another, as when an installation moves from its folder to a bucket or back. */
 export interface CopyOptions {
-  /** Files at a time. */
+  /** Files copied at the same time. */
   atOnce?: number;
-  /** Also read what is there already, on both sides, and copy anew what differs. */
+  /** Also read files that both stores have, and copy those that differ. */
   compare?: boolean;
   /** Remove from the target what the source no longer has: what members erased since the last copy. */
   mirror?: boolean;
@@ -24,15 +24,15 @@ export interface CopyReport {
   bytes: number;
 }
 
-/** A readiness check's own file is nobody's picture. */
+/** Files of readiness checks (`check/…`) are not copied. */
 const isOurs = ({ key }: StoredFile): boolean => !key.startsWith('check/');
 const isResult = ({ key }: StoredFile): boolean => key.endsWith('/result.json');
 
 /**
- * Copies what the target lacks and reads each file back. Whatever stops it, the next run goes on where it was: a
+ * Copies what the target lacks and reads each file back. After an interruption the next run continues: a
  * file is whole or not there. A job's `result.json` comes after its pictures, as when it was painted, so a target
- * that is in use already shows whole jobs only.
- * @throws ConfigError for a mirror of nothing; Error where a file reads back as something else, and whatever the
+ * store that is in use shows whole jobs only.
+ * @throws ConfigError for `mirror` of an empty source; Error where a file reads back differently, and what the
  * stores throw
  */
 export async function copyStore(from: Store, to: Store, options: CopyOptions = {}): Promise<CopyReport> {
@@ -72,7 +72,7 @@ export async function copyStore(from: Store, to: Store, options: CopyOptions = {
   if (mirror) {
     const had = new Set(files.map(({ key }) => key));
     await each([...there.keys()], atOnce, async (key) => {
-      // Painted or uploaded since the source was listed, by one who uses it still.
+      // The file was painted or uploaded after the source was listed.
       if (had.has(key) || (await from.has(key))) return;
       await to.remove(key);
       report.removed++;
@@ -81,11 +81,11 @@ export async function copyStore(from: Store, to: Store, options: CopyOptions = {
   return report;
 }
 
-/** S3 tells whole seconds. */
+/** Compared in whole seconds, as S3 gives times. */
 const isNoOlder = (one: StoredFile, than: StoredFile): boolean =>
   Math.floor(one.written / 1000) >= Math.floor(than.written / 1000);
 
-/** The first failure stops what has not begun. */
+/** Runs work on items, `atOnce` at a time; after the first failure no further work starts. */
 async function each<T>(items: readonly T[], atOnce: number, work: (item: T) => Promise<void>): Promise<void> {
   const limit = pLimit(atOnce);
   let failure: { error: unknown } | undefined;

@@ -1,8 +1,8 @@
 import { jobIdSchema } from './recipe.ts';
 
 /**
- * The id inside a button: `v1|action|index|jobId`, with `|value` where there is one more thing to know, at most
- * 100 characters. It is typed by nobody but can be forged by anybody, so it is parsed strictly; an unknown version means "made by another Dreamgrid".
+ * The custom id of a button: `v1|action|index|jobId`, with `|value` where the action needs one, at most
+ * 100 characters. Anybody can forge one, so parsing is strict; an unknown version is another Dreamgrid's.
  */
 export const BUTTON_ACTIONS = [
   'upscale', // U1-U4: one picture of the grid
@@ -25,12 +25,12 @@ export const BUTTON_ACTIONS = [
   'pan-down',
   'make-square',
   'reword', // opens a modal: it shows …, it should show …
-  'suggest', // one of the prompts that /describe or /shorten offers; which, is its value
+  'suggest', // one of the prompts that /describe or /shorten offers; value: which
   'suggest-all',
-  'cancel', // ❌ while it waits or runs
+  'cancel', // ❌ while a job waits or runs
   'fix', // opens a modal with the mended prompt
   'confirm', // Yes to a permutation
-  'dismiss', // and no
+  'dismiss', // No to a permutation
   'favourite', // ❤️
   // the panel of /settings; the id carries the member's own id as its job
   'set-model',
@@ -51,7 +51,7 @@ export type ButtonAction = (typeof BUTTON_ACTIONS)[number];
 
 export interface CustomId {
   action: ButtonAction;
-  /** Which picture, 0-based; 0 where the action concerns the whole. */
+  /** Which picture, 0-based; 0 where the action concerns the whole job. */
   index: number;
   jobId: string;
   /** Up to 0xffff: the chosen cells of a region, as recipes have them; the hundredfold of a zoom. */
@@ -60,9 +60,11 @@ export interface CustomId {
 
 export type CustomIdResult = { ok: true; id: CustomId } | { ok: false; why: 'expired' | 'forged' };
 
+/** The custom id as text, at most 100 characters. */
 export const printCustomId = ({ action, index, jobId, value }: CustomId): string =>
   `v1|${action}|${index}|${jobId}${value === undefined ? '' : `|${value.toString(16)}`}`;
 
+/** Parses a custom id; `expired` for another version, `forged` for all else. Throws nothing. */
 export function parseCustomId(text: string): CustomIdResult {
   if (text.length > 100) return { ok: false, why: 'forged' };
   const [version, action, index, jobId, value, ...rest] = text.split('|');

@@ -15,11 +15,11 @@ export interface Rect extends Size {
   top: number;
 }
 export interface Frame extends Size {
-  /** Here the parent's picture is kept; scaled to this size where it has another. */
+  /** Where the parent's picture is kept, scaled to this size where its own differs. */
   kept: Rect;
-  /** What the model is given: all of the frame where it knows such sizes, else the part around what is new. */
+  /** The part given to the model: the frame where the model knows such sizes, else the area around `fresh`. */
   window: Rect;
-  /** What is painted anew, as rectangles. */
+  /** Rectangles that are painted anew. */
   fresh: Rect[];
 }
 
@@ -35,12 +35,13 @@ const EDITS: readonly Action[] = [
   'pan-down',
   'make-square',
 ];
+/** Whether the action keeps part of the parent's picture and paints the rest. */
 export const isEdit = (action: Action): action is Edit => EDITS.includes(action);
 
-/** Pixels of one latent pixel, in every family: what is kept or painted begins and ends on these. */
+/** Picture pixels a side of one latent pixel, in every family: `kept` and `fresh` lie on multiples of it. */
 const LATENT = 8;
 export const CELLS = 4;
-/** A picture that was panned again and again ends at this many times the model's own size. */
+/** Longest side of a panned picture, in multiples of the model's native size. */
 const MOST_NATIVES = 4;
 
 /** The bucket nearest by ratio: 2:1 is as far from 1:1 as 1:2 is. The first wins a tie, so the order is the model's. */
@@ -58,7 +59,7 @@ export const bucketFor = ([w, h]: readonly [number, number], { native, buckets }
 };
 
 const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));
-/** What all sides of the model's sizes are multiples of. */
+/** Greatest common divisor of all sides of the model's sizes. */
 const unitOf = ({ native, buckets }: Sizes): number =>
   [native.width, native.height, ...buckets.flat()].reduce(gcd);
 const largestArea = ({ native, buckets }: Sizes): number =>
@@ -67,7 +68,7 @@ const largestArea = ({ native, buckets }: Sizes): number =>
 /** How far one pan moves: half of the model's own size. */
 const stepOf = (native: number, unit: number): number => Math.max(unit, Math.floor(native / 2 / unit) * unit);
 
-/** A picture that was panned may be larger than the model paints at once; painted over as a whole it shrinks. */
+/** The size at which a whole picture is painted over: one too large for the model (panned) shrinks. */
 export const paintable = (size: Size, sizes: Sizes): Size =>
   size.width * size.height <= largestArea(sizes) && isWhole(size, unitOf(sizes))
     ? { width: size.width, height: size.height }
@@ -76,7 +77,7 @@ export const paintable = (size: Size, sizes: Sizes): Size =>
 const isWhole = ({ width, height }: Size, unit: number): boolean => width % unit === 0 && height % unit === 0;
 
 /**
- * Size of the new picture. @param painted the parent's, as it was painted
+ * Size of the new picture. @param painted the size at which the parent was painted
  * @throws UserError 'frame-limit' where a pan would grow out of bounds, 'frame-same' where nothing would be new
  */
 export function frameSize(
@@ -204,7 +205,7 @@ function bounds(rects: readonly Rect[]): Rect {
   };
 }
 
-/** The model sees half of its own size beside what it paints, so that the two meet. */
+/** The model's window: `fresh` plus half the model's native size of kept picture, so that the two join. */
 function windowAround(fresh: Rect, frame: Size, sizes: Sizes): Rect {
   const { width, height } = frame;
   if (width * height <= largestArea(sizes)) return { left: 0, top: 0, width, height };

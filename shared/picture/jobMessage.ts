@@ -10,10 +10,10 @@ import type { Compare, RenderRequest, RenderResult } from '../queue/job.ts';
 import { type ButtonAction, printCustomId } from './customId.ts';
 
 /**
- * What a job looks like on Discord: pure, data in, message payload out (Discord's REST JSON). Both sides use
- * it, the bot for the acknowledgement and the worker for every edit after it, so a message has one look.
+ * A job's message on Discord: pure, data in, message payload out (Discord's REST JSON). Bot and worker use
+ * it, the bot for the acknowledgement and the worker for every later edit, so a message has one look.
  *
- * Every payload says `allowed_mentions` again, because an edit without it would ping whoever the prompt names.
+ * Every payload says `allowed_mentions` again, because an edit without it pings users that the prompt names.
  */
 export type Row = APIActionRowComponent<APIButtonComponent>;
 export interface Payload {
@@ -21,7 +21,7 @@ export interface Payload {
   embeds?: APIEmbed[];
   components: Row[];
   allowed_mentions: { parse: []; users?: string[] };
-  /** Everything that stays on the message; absent = leave the files as they are. */
+  /** The files that stay on the message; absent = leave the files as they are. */
   attachments?: { id: number | string; filename?: string; description?: string }[];
   flags?: number;
 }
@@ -34,7 +34,7 @@ interface Subject {
   render: RenderRequest;
   locale: string;
 }
-/** What the first line of a message needs, which is all that is known of a job of another version. */
+/** Fields for a message's first line; of a job of another version no more are known. */
 type Headed = Pick<RenderRequest, 'jobId' | 'prompt' | 'action' | 'parent'> & { user: { id: string } };
 
 /** `**prompt** - <@user> (Waiting to start)`, and under it the place in line and an honest wait. */
@@ -47,7 +47,7 @@ export function presentQueued({
 }: Subject & {
   ahead?: number | undefined;
   waitMs?: number | undefined;
-  /** No worker is there: it waits until one comes. */
+  /** No worker announces itself: the job waits for one. */
   nobody?: boolean | undefined;
 }): Payload {
   const facts = [
@@ -96,7 +96,7 @@ export function presentProgress({
   };
 }
 
-/** The grid with U, V and 🔄, or one picture with its seed and what can be done with it. */
+/** The grid with U, V and 🔄, or one picture with its seed and its buttons. */
 export function presentResult({
   render,
   result,
@@ -153,7 +153,7 @@ export function presentSheet({
   };
 }
 
-/** The message stays where the picture was expected, says why, and offers 🔄. */
+/** A failed job: its message says why and offers 🔄. */
 export function presentFailure({
   render,
   locale,
@@ -177,6 +177,7 @@ export function presentFailure({
   };
 }
 
+/** The message of a cancelled job: no buttons, no files. */
 export function presentCancelled({ render, locale }: Subject): Payload {
   return {
     content: headline(render, locale, say(locale, 'status.cancelled')),
@@ -186,7 +187,7 @@ export function presentCancelled({ render, locale }: Subject): Payload {
   };
 }
 
-/** `user_prompt_slug_cut_at_63_jobid.png`, ASCII only: some systems still trip over anything else. */
+/** `user_prompt_slug_cut_at_63_jobid.png`, ASCII only: some systems fail on other characters. */
 export function fileName(userName: string, promptText: string, jobId: string, extension: string): string {
   const slug = (text: string, max: number): string =>
     text
@@ -201,7 +202,7 @@ export function fileName(userName: string, promptText: string, jobId: string, ex
   return `${name}.${extension}`;
 }
 
-/** Nothing a member typed may format, link, ping or reorder: one line, every mark escaped. */
+/** Typed text as one line with every mark escaped, so that it cannot format, link, ping or reorder. */
 export const escapeMarkdown = (text: string): string =>
   plain(text)
     .replace(/[\\*_~`|[\]<>@]/g, '\\$&')
@@ -213,13 +214,13 @@ const plain = (text: string): string =>
     .replace(/[\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069]/g, '')
     .trim();
 
-/** `**prompt** - title (status)`; the prompt gives way when the message would grow over Discord's limit. */
+/** `**prompt** - title (status)`; the prompt is cut where the message would be over Discord's limit. */
 function headline(render: Headed, locale: string, status: string, below = ''): string {
   const after = `** - ${titleOf(render, locale)}${status ? ` ${status}` : ''}${below}`;
   return `**${cutEscaped(render.prompt, CONTENT_MAX - 2 - after.length)}${after}`;
 }
 
-/** `(31%) (fast)`, as Midjourney has it; jobs of before lanes say none. */
+/** `(31%) (fast)`, as Midjourney has it; a job without a lane shows none. */
 const withLane = (status: string, { lane }: RenderRequest, locale: string): string =>
   [status, lane === undefined ? '' : say(locale, `status.${lane}`)].filter(Boolean).join(' ');
 
@@ -232,7 +233,7 @@ function titleOf(render: Headed, locale: string): string {
   return say(locale, `title.${action}` satisfies MessageKey, { user });
 }
 
-/** Cuts between characters, never inside an escape, so that a cut cannot set a mark free. */
+/** Cuts between characters, never inside an escape, so that no mark loses its backslash. */
 function cutEscaped(text: string, max: number): string {
   const whole = escapeMarkdown(text);
   if (whole.length <= max) return whole;
@@ -275,7 +276,7 @@ const row = (...components: APIButtonComponent[]): Row => ({ type: ComponentType
 const cancelRow = (render: RenderRequest, locale: string): Row =>
   row(button('cancel', 0, render.jobId, { emoji: '❌', label: say(locale, 'button.cancel') }));
 
-/** Under a sketch alone. */
+/** The Enhance button, under a draft only. */
 const enhance = (jobId: string, locale: string, { recipe }: RenderResult): APIButtonComponent[] =>
   recipe.draft === true
     ? [button('enhance', 0, jobId, { emoji: '✨', label: say(locale, 'button.enhance') })]
@@ -295,7 +296,7 @@ type Labelled = Extract<
   `${'upscale' | 'vary'}-${string}` | `zoom-${string}` | 'make-square' | 'reword'
 >;
 
-/** What can be done with one picture, in Midjourney's order. */
+/** The buttons of one picture, in Midjourney's order. */
 function singleRows(jobId: string, locale: string, result: RenderResult): Row[] {
   const { width, height, reword, repaints = true } = result;
   const named = (action: Labelled, emoji: string) =>

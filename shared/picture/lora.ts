@@ -1,10 +1,10 @@
 import { z } from 'zod';
 
-/** LoRAs and textual inversions as bot and worker speak of them; what they do is the engine's. */
+/** LoRAs and textual inversions as bot and worker speak of them; the engine applies them. */
 
-/** Of a file without its ending; what a file's name has beyond these signs becomes `-`. */
+/** Name of a LoRA or embedding: its file's name without ending; other characters become `-`. */
 export const ADAPTER_NAME = /^[\p{L}\p{N}][\p{L}\p{N}._+-]{0,79}$/u;
-/** A file's name as it is typed: without its ending, and without what a prompt could not hold. */
+/** The typed name of a file: without ending, with `-` for characters that a prompt cannot hold. */
 export const adapterNameOf = (file: string): string =>
   file
     .replace(/^.*[/\\]/, '')
@@ -14,7 +14,7 @@ export const adapterNameOf = (file: string): string =>
     .replace(/^[^\p{L}\p{N}]+/u, '')
     .slice(0, 80);
 export const MAX_LORAS = 8;
-/** How strongly a LoRA may be asked for, to either side. */
+/** Largest LoRA weight, positive or negative. */
 export const MAX_LORA_WEIGHT = 2;
 /** Bases that a LoRA can be made for, by the names that model cards give as `base`. */
 export const BASES = { sd1: 'SD 1', sd2: 'SD 2', sdxl: 'SDXL', pocket: 'pocket' } as const;
@@ -30,13 +30,13 @@ export const loraWishSchema = z.strictObject({
 });
 export type LoraWish = z.infer<typeof loraWishSchema>;
 
-/** In a recipe: the very file. */
+/** A LoRA in a recipe, with the sha256 of its file. */
 export const loraUseSchema = loraWishSchema.extend({ sha256 });
 export const embeddingUseSchema = z.strictObject({ name, sha256 });
 export type LoraUse = z.infer<typeof loraUseSchema>;
 export type EmbeddingUse = z.infer<typeof embeddingUseSchema>;
 
-/** What a worker says of an installed LoRA. */
+/** An installed LoRA as a worker announces it. */
 export const loraCardSchema = z.object({
   name,
   sha256,
@@ -45,13 +45,13 @@ export const loraCardSchema = z.object({
    * by, so that a change of its metadata leaves it the same.
    */
   tensors: sha256.optional(),
-  /** Absent where the file does not say: it is then tried on any. */
+  /** Absent where the file does not say: the LoRA is then tried on any model. */
   base: baseSchema.optional(),
-  /** Words that wake it. */
+  /** Words in a prompt that trigger the LoRA. */
   words: z.array(z.string().max(100)).max(20),
-  /** Where none is typed. */
+  /** The weight where none is typed. */
   weight: z.number().min(-MAX_LORA_WEIGHT).max(MAX_LORA_WEIGHT),
-  /** What a LoRA that makes models quick wants instead of the model's own. */
+  /** Steps that a LoRA for few steps wants instead of the model's own. */
   steps: z.int().min(1).max(1000).optional(),
   guidance: z.number().min(0).max(100).optional(),
   scheduler: z.string().max(64).optional(),
@@ -63,7 +63,7 @@ export type LoraCard = z.infer<typeof loraCardSchema>;
 export const embeddingCardSchema = z.object({ name, sha256, base: baseSchema.optional() });
 export type EmbeddingCard = z.infer<typeof embeddingCardSchema>;
 
-/** By any spelling of its letters. */
+/** The card of a name, exact or else in any case. */
 export const findAdapter = <T extends { readonly name: string }>(
   cards: readonly T[] | undefined,
   wanted: string,
@@ -71,6 +71,7 @@ export const findAdapter = <T extends { readonly name: string }>(
   cards?.find((card) => card.name === wanted) ??
   cards?.find((card) => card.name.toLowerCase() === wanted.toLowerCase());
 
+/** Whether a LoRA or embedding fits a model of this base; false for a model without one. */
 export const fits = (card: { readonly base?: BaseName | undefined }, base: BaseName | undefined): boolean =>
   base !== undefined && (card.base === undefined || card.base === base);
 

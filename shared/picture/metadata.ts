@@ -3,8 +3,8 @@ import { crc32, inflate as inflateWithCallback } from 'node:zlib';
 import ExifReader, { type ExpandedTags } from 'exifreader';
 
 /**
- * The words inside a picture's file, wherever programs put them: PNG text chunks (tEXt, zTXt, iTXt, compressed or
- * not), EXIF in PNG, JPEG and WebP, XMP. Strangers' bytes: what cannot be read is left out, never an exception.
+ * Texts inside a picture's file, wherever programs put them: PNG text chunks (tEXt, zTXt, iTXt, compressed or
+ * not), EXIF in PNG, JPEG and WebP, XMP. Bytes are untrusted: unreadable text is left out, never an exception.
  */
 export interface Metadata {
   /** By keyword: PNG text chunks, and EXIF strings of the form `prompt:{…}` that ComfyUI writes into WebP. */
@@ -20,17 +20,18 @@ export interface Metadata {
 }
 
 const inflate = promisify(inflateWithCallback);
-/** Compressed text beyond this is a bomb. The largest workflows are a few megabytes. */
+/** Most bytes of decompressed text. The largest workflows are a few megabytes. */
 const MAX_TEXT = 16 << 20;
-/** A file of more pieces than this is made to be slow: a PNG of 20 MB has 2,500 chunks. */
+/** Most chunks or segments of a file: a PNG of 20 MB has 2,500 chunks. */
 const MAX_CHUNKS = 20_000;
-/** The same of XMP: its parser builds a tree of all elements. Text inside of few elements may be long. */
+/** Limits of XMP: its parser builds a tree of all elements. Text inside of few elements may be long. */
 const MAX_XMP = { bytes: 4 << 20, elements: 4_000 };
 /** The longest keyword that the PNG specification allows. */
 const MAX_KEYWORD = 79;
 /** What the library gives for text that it cannot decompress. */
 const UNREADABLE = '<text using unknown compression>';
 
+/** Metadata of an untrusted file; empty for bytes that are no picture, never an exception. */
 export async function readMetadata(bytes: Uint8Array): Promise<Metadata> {
   if (isCrowded(bytes)) return nothing;
   const file = Buffer.from(bytes);
@@ -43,7 +44,7 @@ export async function readMetadata(bytes: Uint8Array): Promise<Metadata> {
   }
 }
 
-/** The same at once, without compressed text: enough for what we wrote ourselves. */
+/** The same synchronously, without compressed text: enough for files that Dreamgrid wrote. */
 export function readPlainMetadata(bytes: Uint8Array): Metadata {
   if (isCrowded(bytes)) return nothing;
   const file = Buffer.from(bytes);
@@ -128,7 +129,7 @@ const isReadable = (packet: Buffer): boolean => {
 
 const isPng = (file: Buffer): boolean => file.toString('latin1', 1, 4) === 'PNG';
 
-/** Whether a file has so many chunks, or so long a keyword, that looking through it would hold up everybody. */
+/** Whether a file has so many chunks, or so long a keyword, that reading it would block the process. */
 function isCrowded(bytes: Uint8Array): boolean {
   const file = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const png = isPng(file);

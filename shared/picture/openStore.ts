@@ -2,7 +2,7 @@ import { type Env, folder } from '../service/env.ts';
 import { ConfigError, messageOf } from '../service/errors.ts';
 import { openFolderStore, type Store } from './store.ts';
 
-/** Where a store is, as people write it: a folder's path, or `s3://bucket/prefix`. */
+/** A store's place as it is typed: a folder's path, or `s3://bucket/prefix`. */
 export type StorePlace =
   | { kind: 'folder'; path: string }
   | { kind: 'bucket'; bucket: string; prefix: string };
@@ -22,6 +22,7 @@ export function parsePlace(text: string): StorePlace {
   return { kind: 'bucket', bucket: found[1] as string, prefix: (found[2] as string).slice(1) };
 }
 
+/** The place as text: a path, or `s3://bucket/prefix`. */
 export const printPlace = (place: StorePlace): string =>
   place.kind === 'folder' ? place.path : ['s3:/', place.bucket, place.prefix].filter(Boolean).join('/');
 
@@ -41,7 +42,7 @@ export async function openStoreAt(place: StorePlace, env: StoreEnv): Promise<Sto
   const { S3_ACCESS_KEY: accessKeyId, S3_SECRET_KEY: secretAccessKey } = env;
   if ((accessKeyId === undefined) !== (secretAccessKey === undefined))
     throw new ConfigError('S3_ACCESS_KEY and S3_SECRET_KEY: expected both or neither; got one.');
-  // The client is a hundred files: who keeps pictures in a folder starts without.
+  // The S3 client is a hundred files, so it is loaded for buckets only.
   const { openBucketStore } = await import('./s3Store.ts');
   return openBucketStore({
     bucket: place.bucket,

@@ -1,48 +1,48 @@
 import type { MessageKey } from '../messages/index.ts';
 import type { ModelCard, Params } from '../queue/job.ts';
 
-/** Names of the messages `instead.*`: what to do where a parameter is not taken. */
+/** Names of the messages `instead.*`: what to use in place of an unsupported parameter. */
 export type Instead = Extract<MessageKey, `instead.${string}`> extends `instead.${infer Name}` ? Name : never;
 
 /**
  * The one table of parameters. The parser, the error texts, the bot's autocomplete and the table in
- * `docs/prompt.md` all read it; a new parameter starts here, and the compiler asks for the rest.
+ * `docs/prompt.md` all read it; a new parameter starts here, and the compiler reports what else it needs.
  */
 export type ParameterKind =
   | 'ratio' // W:H, whole numbers
   | 'number' // decimal
   | 'integer'
   | 'flag' // takes no value
-  | 'word' // one word, of a parameter that is known and does nothing here
+  | 'word' // one word, for a parameter that is known and has no effect
   | 'list' // words up to the next parameter, separated by commas
   | 'links' // https links, separated by spaces
   | 'styles' // style codes (whole numbers, `random`), or links where the model looks at pictures
   | 'model' // an installed model, by name or by its place in the list
   | 'sampler'
   | 'lora' // an installed LoRA, name:weight
-  | 'style'; // --style raw, kept for Midjourney's sake
+  | 'style'; // --style raw, as Midjourney has it
 
 export interface ParameterSpec {
-  /** As it is typed, without the dashes; also the key of a card's own ranges. */
+  /** The parameter's name without the dashes; also the key of a card's own ranges. */
   readonly name: string;
   readonly aliases: readonly string[];
-  /** How it is printed where that is not its name: what everybody types. */
+  /** The common short form that is printed, where that is not the name. */
   readonly print?: string;
   readonly kind: ParameterKind;
-  /** Where the value goes; absent for those that have a place of their own (no, sref) or none yet. */
+  /** Field of Params that gets the value; absent for parameters stored elsewhere (no, sref) or not at all. */
   readonly field?: keyof Params;
   readonly min?: number;
   readonly max?: number;
   /** A sensible step for a slider or a hint; any value in the range is taken. */
   readonly step?: number;
-  /** As printed in the documentation; absent means "nothing". */
+  /** The default as the documentation prints it; absent = none. */
   readonly default?: number | string;
   readonly unit?: string;
-  /** One line for members. */
+  /** What the parameter does, one line for members. */
   readonly help: string;
   /** What a flag stands for; true where absent. */
   readonly value?: string;
-  /** Present where no model takes it unless its card says so: what to use instead. */
+  /** What to use instead; present where a model supports the parameter only if its card says so. */
   readonly instead?: Instead;
 }
 
@@ -332,14 +332,15 @@ const byName = new Map<string, ParameterSpec>(
 /** The parameter behind a name or an alias, lower case, without dashes. */
 export const parameterOf = (name: string): ParameterSpec | undefined => byName.get(name);
 
-/** Every name and alias: what a misspelt one is compared with. */
+/** Every name and alias, to compare misspelt names with. */
 export const parameterNames = (): string[] => [...byName.keys()];
 
-/** What one model makes of a parameter: the table's words, with the card's own range and default over them. */
+/** A parameter for one model: the table's entry with the card's own range and default. */
 export interface EffectiveParameter extends ParameterSpec {
   readonly supported: boolean;
 }
 
+/** A parameter for one model; without a card as the table has it. */
 export const parameterFor = (spec: ParameterSpec, card?: ModelCard): EffectiveParameter => {
   const own = card?.parameters?.[spec.name];
   return {
@@ -351,7 +352,7 @@ export const parameterFor = (spec: ParameterSpec, card?: ModelCard): EffectivePa
   };
 };
 
-/** `--sampler` as people type it, and the name that recipes carry and the engine knows. */
+/** Samplers by the name typed after `--sampler`, with the scheduler's name in recipes and engine. */
 export const SAMPLERS = {
   ddim: { scheduler: 'DDIMScheduler', help: 'steady: more steps sharpen the same picture' },
   euler: { scheduler: 'EulerDiscreteScheduler', help: 'quick and plain' },
@@ -365,7 +366,7 @@ export const SAMPLERS = {
   lcm: { scheduler: 'LCMScheduler', help: 'for models made for very few steps' },
 } as const satisfies Record<string, { scheduler: string; help: string }>;
 
-/** A sampler by its name here, its class name, or near enough (`Euler a`, `dpm++ 2m karras`). */
+/** A sampler by its name here, its class name, or a variant (`Euler a`, `dpm++ 2m karras`). */
 export const samplerOf = (typed: string): keyof typeof SAMPLERS | undefined => {
   const plain = (name: string) =>
     name

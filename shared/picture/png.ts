@@ -3,16 +3,16 @@ import { readPlainMetadata } from './metadata.ts';
 import { MAX_LINEAGE, type Recipe, recipeSchema, seedOf } from './recipe.ts';
 
 /**
- * The recipe inside the file. PNG carries it in text chunks: `parameters` in the style of AUTOMATIC1111's web
+ * The recipe inside a file. PNG carries it in text chunks: `parameters` in the style of AUTOMATIC1111's web
  * UI, which many tools read, and `dreamgrid`, our own JSON. WebP (sent where a PNG is over the limit) carries
- * the JSON in its XMP. Both say in XMP that a machine painted them. Reading takes any bytes: what is not ours is
- * `undefined`, never an exception. Written by hand, because no library of ours writes text chunks; read by one.
+ * the JSON in its XMP. Both say in XMP that a machine painted them. Reading takes any bytes: other files are
+ * `undefined`, never an exception. Chunks are written by hand: no library in use writes them; one reads them.
  */
 const SIGNATURE = Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a);
 const RECIPE_KEYWORD = 'dreamgrid';
-/** By this keyword an iTXt chunk is XMP (Adobe, XMP Specification Part 3, 1.1.5). */
+/** Keyword of the iTXt chunk that holds XMP (Adobe, XMP Specification Part 3, 1.1.5). */
 const XMP_KEYWORD = 'XML:com.adobe.xmp';
-/** A recipe with 24 ancestors and the longest prompts stays below this. */
+/** Most bytes of a recipe's text; one with 24 ancestors and the longest prompts is smaller. */
 const MAX_TEXT = 1 << 20;
 
 function chunk(type: string, data: Uint8Array): Buffer {
@@ -24,7 +24,7 @@ function chunk(type: string, data: Uint8Array): Buffer {
   return out;
 }
 
-/** tEXt where Latin-1 can say it, iTXt (uncompressed UTF-8) where not. */
+/** A tEXt chunk for text in Latin-1, else iTXt (uncompressed UTF-8). */
 function textChunk(keyword: string, text: string): Buffer {
   const clean = text.replaceAll('\0', '');
   const latin = keyword !== XMP_KEYWORD && [...clean].every((char) => (char.codePointAt(0) as number) < 256);
@@ -42,7 +42,7 @@ export function withText(png: Uint8Array, texts: Readonly<Record<string, string>
 
 const isPng = (bytes: Uint8Array): boolean => SIGNATURE.every((byte, i) => bytes[i] === byte);
 
-/** What AUTOMATIC1111's web UI writes and other tools parse; `index` picks the seed of one picture of a grid. */
+/** Settings as AUTOMATIC1111's web UI writes them, for other tools; `index` picks a grid picture's seed. */
 export function parametersText(recipe: Recipe, index = 0): string {
   const main = recipe.parts
     .map(({ text, weight }) => (weight === 1 ? text : `(${text}:${weight})`))
@@ -51,7 +51,7 @@ export function parametersText(recipe: Recipe, index = 0): string {
   const fields = [
     `Steps: ${recipe.steps}`,
     `Sampler: ${recipe.scheduler}`,
-    // Its name for timesteps that end where training ended.
+    // The web UI's name for trailing timesteps.
     ...(recipe.spacing ? ['Schedule type: SGM Uniform'] : []),
     `CFG scale: ${recipe.guidance}`,
     `Seed: ${seedOf(recipe, index)}`,
@@ -72,6 +72,7 @@ const recipeJson = (recipe: Recipe): string =>
     (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
 
+/** The PNG with recipe, parameters and XMP as text chunks; `index` of a grid's picture, 0-based. */
 export const withRecipe = (png: Uint8Array, recipe: Recipe, index = 0): Buffer =>
   withText(png, {
     parameters: parametersText(recipe, index),
@@ -88,10 +89,10 @@ const SOURCE_TYPE = 'http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgor
 const xmpPacket = (attributes: string, inside = ''): string =>
   `<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"${attributes}><Iptc4xmpExt:DigitalSourceType>${SOURCE_TYPE}</Iptc4xmpExt:DigitalSourceType>${inside}</rdf:Description></rdf:RDF></x:xmpmeta>`;
 
-/** XMP that says that a model painted this, and no more: for every picture that leaves. */
+/** XMP that says only that a model painted the picture; for every picture that is sent. */
 export const paintedXmp = (): string => xmpPacket('');
 
-/** The same with the recipe, for formats without text chunks. */
+/** The same XMP with the recipe, for formats without text chunks. */
 export const recipeXmp = (recipe: Recipe): string =>
   xmpPacket(
     ' xmlns:dreamgrid="https://dreamgrid.invalid/ns/"',

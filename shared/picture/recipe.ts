@@ -3,7 +3,7 @@ import { type EmbeddingUse, embeddingUseSchema, type LoraUse, loraUseSchema, MAX
 
 /**
  * A picture is its recipe: everything needed to paint it again, bit for bit on the same engine.
- * It lives in Redis by job id and inside every PNG that leaves; so it is small, flat and versioned.
+ * Recipes are in Redis by job id and inside every PNG that is sent; so they are small, flat and versioned.
  */
 export const RECIPE_VERSION = 1;
 
@@ -13,7 +13,7 @@ export const promptPartSchema = z.strictObject({
 });
 export type PromptPart = z.infer<typeof promptPartSchema>;
 
-/** A key below the store: `<job id>/…` or `uploads/<sha256>.png`; no dots at the start, no way out. */
+/** A store key: `<job id>/…` or `uploads/<sha256>.png`; no part begins with a dot, so none leads out. */
 export const storeKeySchema = z
   .string()
   .max(200)
@@ -24,7 +24,7 @@ export const jobIdSchema = z.string().regex(/^\d{15,20}(?:\.\d{1,2})?$/, 'a snow
 /**
  * What a job does. `imagine` paints from noise (and an image prompt), `blend` from several pictures; the others
  * start from a parent's picture; those from `vary-region` to `make-square` keep parts of it as they are, and `reword`
- * moves what it is about from one text to another.
+ * moves the picture's subject from one text to another.
  */
 export const actionSchema = z.enum([
   'imagine',
@@ -48,31 +48,31 @@ export type Action = z.infer<typeof actionSchema>;
 export const cellsSchema = z.int().min(1).max(0xffff);
 /** `zoom-out`: how many times smaller the parent stands in the new frame. */
 export const zoomSchema = z.number().min(1).max(2);
-/** `blend`: the pictures, in the order they were given, and each one's share; all have the same where none is told. */
+/** `blend`: the pictures in the given order, with their shares; equal shares where none is given. */
 export const blendSchema = z
   .array(z.strictObject({ key: storeKeySchema, share: z.number().gt(0).lt(1).optional() }))
   .min(2)
   .max(5);
 
 export type Blended = z.infer<typeof blendSchema>[number];
-/** Of each of several blended pictures, the part that it has of the whole. */
+/** Each blended picture's share of the whole; the shares add up to 1. */
 export const sharesOf = (blend: readonly Blended[]): number[] =>
   blend.map(({ share }) => share ?? 1 / blend.length);
 
-/** `reword`: what the picture shows ('' until the model has looked), and what it should show. */
+/** `reword`: what the picture shows ('' until the model describes it), and what it should show. */
 export const rewordSchema = z.strictObject({
   from: z.string().max(1000),
   to: z.string().min(1).max(1000),
 });
 export type Reword = z.infer<typeof rewordSchema>;
 
-/** Of models with a picture embedding: what a picture is about is made of pictures and words. */
+/** For models with a picture embedding: how pictures and words together make the embedding. */
 export const meaningSchema = z.strictObject({
-  /** Share of the prompt, 0..1; the pictures have the rest. */
+  /** Share of the prompt in the embedding, 0..1; the pictures have the rest. */
   text: z.number().min(0).max(1),
-  /** The picture's layout stays: its noise is found again. */
+  /** Keeps the picture's layout: painting starts from the noise that inversion finds. */
   layout: z.boolean().optional(),
-  /** One strength a picture of the grid, 0..1 of the way between the texts. */
+  /** One strength for each picture of the grid, 0..1 of the way between the texts. */
   reword: rewordSchema.extend({ strengths: z.array(z.number().min(0).max(1)).min(1).max(4) }).optional(),
 });
 export type Meaning = z.infer<typeof meaningSchema>;
@@ -95,7 +95,7 @@ export interface Recipe {
   steps: number;
   guidance: number;
   scheduler: string;
-  /** Absent: as the model's own folder says. */
+  /** Timestep spacing; absent: as the model's own folder says. */
   spacing?: 'trailing' | undefined;
   /** 0..1; see docs/prompt.md for what each does on a diffusion model. */
   chaos: number;
@@ -103,9 +103,9 @@ export interface Recipe {
   /** Fraction of the schedule that is painted, (0, 1]. */
   stop: number;
   tile: boolean;
-  /** In the order in which they were asked for. */
+  /** LoRAs in the order in which they were typed. */
   loras?: LoraUse[] | undefined;
-  /** Words of prompt and negative that stand for vectors of their own. */
+  /** Textual inversions named in prompt and negative. */
   embeddings?: EmbeddingUse[] | undefined;
   /** A sketch: fewer steps, and the tiny decoder where the model has one. */
   draft?: true | undefined;
@@ -167,6 +167,7 @@ export const recipeSchema: z.ZodType<Recipe> = z.strictObject({
 /** How many ancestors a recipe carries; the parser of custom ids and the presenter stop at this depth. */
 export const MAX_LINEAGE = 24;
 
+/** The recipe and its ancestors, youngest first; at most MAX_LINEAGE + 1. */
 export const lineage = (recipe: Recipe): Recipe[] => {
   const chain: Recipe[] = [];
   for (let at: Recipe | undefined = recipe; at && chain.length <= MAX_LINEAGE; at = at.parent?.recipe)

@@ -8,7 +8,7 @@ import { styleStrength } from './styleNumber.ts';
 
 /**
  * What each parameter means on a diffusion model. Pure and deterministic: the same request and card give the
- * same recipe, the same recipe the same engine settings. `docs/prompt.md` says the same in words.
+ * same recipe, the same recipe the same engine settings. `docs/prompt.md` describes it in words.
  */
 
 const clamp = (value: number, min: number, max: number): number => Math.min(max, Math.max(min, value));
@@ -18,7 +18,7 @@ const rounded = (value: number, digits = 4): number => Number(value.toFixed(digi
 const MAX_SIDE = 4096;
 const MAX_GUIDANCE = 30;
 
-/** @throws UserError where the model does not take a parameter, or not this much of it. */
+/** @throws UserError where the model does not take a parameter, or not this value. */
 export const resolveRecipe = (request: RenderRequest, card: ModelCard): Recipe => {
   checkParameters(request.params, card);
   const { action } = request;
@@ -63,7 +63,7 @@ export const resolveRecipe = (request: RenderRequest, card: ModelCard): Recipe =
   };
 };
 
-/** The very files that are asked for. @throws UserError for a LoRA that is not there, or for another base */
+/** The wanted LoRAs with their sha256. @throws UserError for a LoRA that is not there, or for another base */
 export const lorasOf = (wanted: Params['loras'] = [], card: ModelCard): LoraUse[] =>
   wanted
     .filter(({ weight }) => weight !== 0)
@@ -81,7 +81,7 @@ export const lorasOf = (wanted: Params['loras'] = [], card: ModelCard): LoraUse[
       return { name: known.name, weight, sha256: known.sha256 };
     });
 
-/** The last LoRA that makes the model paint in few steps. */
+/** The card of the last wanted LoRA for few steps. */
 const quickest = (loras: readonly LoraUse[], card: ModelCard): LoraCard | undefined =>
   loras.map(({ name }) => findAdapter(card.loras, name)).findLast((lora) => lora?.steps !== undefined);
 
@@ -100,7 +100,7 @@ const usualWith = (wish: LoraCard | undefined, card: ModelCard): ModelCard => {
   };
 };
 
-/** Words of prompt and negative that stand for vectors here. */
+/** The installed textual inversions that prompt and negative name. */
 const embeddingsOf = ({ parts, negative }: RenderRequest, card: ModelCard): EmbeddingUse[] => {
   const known =
     (card.exported ? [] : card.embeddings)?.filter((embedding) => fits(embedding, card.base)) ?? [];
@@ -113,14 +113,14 @@ const embeddingsOf = ({ parts, negative }: RenderRequest, card: ModelCard): Embe
 const NUMBERS = ['chaos', 'stylize', 'weird', 'quality', 'stop', 'iw', 'sw'] as const;
 type Complete = Params & Record<(typeof NUMBERS)[number], number>;
 
-/** What is absent has the card's own default, or the table's. */
+/** Parameters with absent ones set to the card's own default, or the table's. */
 const withDefaults = (params: Params, card: ModelCard): Complete => {
   const complete: Record<string, unknown> = { ...params };
   for (const name of NUMBERS) complete[name] ??= parameterFor(parameterOf(name)!, card).default;
   return complete as Complete;
 };
 
-/** A `random` that nobody drew a number for is none. */
+/** The style of --sref; a `random` without a drawn number is dropped. */
 const styleFor = ({ sref = [], sw }: Complete): Pick<Recipe, 'style'> => {
   const codes = sref.filter((code) => code !== 'random');
   return codes.length === 0 || sw === 0 ? {} : { style: { codes, strength: styleStrength(sw) } };
@@ -136,7 +136,7 @@ const checkParameters = (params: Params, card: ModelCard): void => {
     const parameter = `--${spec.print ?? spec.name}`;
     const { supported, min, max, instead = 'leave-out' } = parameterFor(spec, card);
     if (!supported) throw new UserError('unsupported-parameter', { parameter, instead, model: card.name });
-    // A repeat is a job of its own, so the bot may well ask for one.
+    // Every repeat is a job of its own, so its count is not checked here.
     if (typeof value !== 'number' || spec.name === 'repeat' || min === undefined || max === undefined)
       continue;
     if (value < min || value > max)
@@ -173,7 +173,7 @@ const guidanceFor = ({ stylize, raw = false }: Complete, usual: number): number 
   return rounded(clamp(1 + (usual - 1) * f * (raw ? 0.75 : 1), 1, Math.max(MAX_GUIDANCE, usual)));
 };
 
-/** Share of the schedule that an image prompt leaves to paint: 0.6 to the power of iw; 0 leaves no image. One to reword is read, not painted over. */
+/** Share of the schedule painted over an image prompt: 0.6^iw; iw 0 drops the image. 1 for a reword. */
 const imagePrompt = ({ action, image }: RenderRequest, iw: number): Recipe['image'] => {
   if (action === 'reword' && image !== undefined) return { key: image.key, strength: 1 };
   if (action !== 'imagine' || image === undefined || iw === 0) return undefined;
@@ -184,8 +184,8 @@ const imagePrompt = ({ action, image }: RenderRequest, iw: number): Recipe['imag
 export const REWORD_STRENGTHS = [0.15, 0.25, 0.35, 0.5] as const;
 
 /**
- * What a model with a picture embedding makes of pictures: an image prompt and the words share it, iw to 1; an image
- * prompt without words, a variation and a blend are of the pictures alone.
+ * How pictures and words make a picture embedding: an image prompt and the words share it, iw to 1; an image
+ * prompt without words, a variation and a blend use the pictures alone.
  * @throws UserError('no-reword') where the model has none
  */
 const meaningOf = (
@@ -218,7 +218,8 @@ const meaningOf = (
 
 /**
  * A new picture: the model's size whose shape is nearest to the asked one. A variation: as large as its parent
- * was painted, if the model paints that much at once. An edit: see frame.ts. An upscaled picture: the parent's size times two, or four where a model of its own does it.
+ * was painted, if the model paints that much at once. An edit: see editFrame.ts.
+ * An upscale: the parent's size times two, or four with an upscaling model.
  */
 export const sizeFor = (
   request: Pick<RenderRequest, 'action' | 'params' | 'parent' | 'zoom'>,
@@ -240,7 +241,7 @@ export const sizeFor = (
   return isEdit(painted.action) ? paintable(painted, card) : { width, height };
 };
 
-/** A recipe travels inside a PNG and a job: its line of ancestors is cut where it gets too long. */
+/** A parent with at most MAX_LINEAGE ancestors, since recipes travel inside PNGs and jobs. */
 const shortened = (parent: NonNullable<RenderRequest['parent']>): NonNullable<Recipe['parent']> => {
   const cut = (recipe: Recipe, depth: number): Recipe => {
     const { parent: above, ...rest } = recipe;
@@ -250,18 +251,18 @@ const shortened = (parent: NonNullable<RenderRequest['parent']>): NonNullable<Re
   return { jobId: parent.jobId, index: parent.index, recipe: cut(parent.recipe, MAX_LINEAGE - 1) };
 };
 
-/** What the engine is told, picture by picture. */
+/** Settings for the engine; lists have one entry for each picture. */
 export interface EngineSettings {
   /** Picture i is painted exactly as it would be alone: seed S + i, whatever stands beside it. */
   seeds: number[];
   guidances: number[];
   /** 0..1: how much of each picture's noise comes from the first seed. Always 0: a grid has four seeds. */
   sharedNoise: number;
-  /** 0..1, one direction for the whole grid: weird. */
+  /** Weird, 0..1: one direction for the whole grid. */
   perturb: number;
-  /** 0..1, a direction of each picture's own (from its seed): chaos. */
+  /** Chaos, 0..1: a direction of each picture's own, from its seed. */
   perturbs: number[];
-  /** Share of the schedule that is painted over what it starts from; absent where it starts from noise. */
+  /** Share of the schedule painted over the start picture; absent where painting starts from noise. */
   strength?: number;
 }
 
@@ -280,15 +281,16 @@ const STRENGTHS: Readonly<Partial<Record<Action, number>>> = {
   'make-square': 0.95,
 };
 
-/** Chaos at its most doubles and halves guidance, and moves each picture's words by this much. */
+/** The full chaos doubles or halves guidance, and moves each picture's words by this much. */
 const CHAOS_PERTURB = 0.35;
 
 /**
- * In [-1, 1], by the seed alone, so that one picture of a grid can be painted again by itself. Multiples of the
+ * In [-1, 1], from the seed alone, so that a grid's picture can be painted again by itself. Multiples of the
  * golden ratio spread neighbouring seeds evenly (Weyl sequence), so four of them never fall together.
  */
 const offsetOf = (seed: number): number => (Math.imul(seed, 0x9e3779b9) >>> 0) / 0x80000000 - 1;
 
+/** What the engine paints for a recipe. Pure; throws nothing. */
 export const engineSettings = (recipe: Recipe): EngineSettings => {
   const seeds = Array.from({ length: recipe.count }, (_, i) => seedOf(recipe, i));
   const { guidance, chaos } = recipe;

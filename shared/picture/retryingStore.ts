@@ -6,15 +6,15 @@ export interface Patience {
   signal?: AbortSignal | undefined;
   /** How long one call may go on, ms. */
   forMs: number;
-  /** Kinder to tests than half a second, doubling up to five. */
+  /** First wait, ms; 500 by default, doubling up to 5 s. Tests set less. */
   soonestMs?: number;
   latestMs?: number;
-  /** Told once for each call that has to wait. */
+  /** Called once for each call that has to wait. */
   onWait?: (error: StoreAwayError) => void;
 }
 
 /**
- * The same store, whose calls wait for it while it is away: for whoever holds something that costs more than
+ * The same store, whose calls wait while the store is away: for callers that hold something costlier than
  * waiting, such as a painted picture.
  */
 export function waitingFor(store: Store, patience: Patience): Store {

@@ -22,29 +22,29 @@ export interface BucketOptions {
   bucket: string;
   /** Without slashes at its ends; '' = the whole bucket. */
   prefix: string;
-  /** Where it is not AWS; addressed by path, as self-hosted ones are. */
+  /** The server's address where it is not AWS; buckets are then addressed by path. */
   endpoint?: string | undefined;
   region: string;
   /** undefined = the environment's own: AWS_… variables, a profile, a role of the container or machine. */
   credentials?: { accessKeyId: string; secretAccessKey: string } | undefined;
-  /** Tries of one call, and how long one may take (ms); kinder to tests. */
+  /** Tries of one call, and ms that one may take; tests set less. */
   attempts?: number;
   connectMs?: number;
   requestMs?: number;
 }
 
-/** One call of a few megabytes over a slow link ends within this; a link that says nothing is given up. */
+/** One call of a few megabytes over a slow link ends within this; a silent link is given up. */
 const REQUEST_MS = 20_000;
 const CONNECT_MS = 3_000;
 const ATTEMPTS = 3;
-/** Readiness has 3 s in all (`service/health`): the word comes from here and not from there. */
+/** Below readiness' 3 s in all (`service/health`), so that the error names the store. */
 const CHECK_MS = 2_500;
 /** Removals at a time; one object each, since the call for many needs checksums that older servers lack. */
 const AT_ONCE = 8;
 
 /**
- * @throws ConfigError where the bucket or the key is not what it should be. One that does not answer is no reason
- * not to start: `check` says so, and each call throws StoreAwayError until it does.
+ * @throws ConfigError where the bucket or the access key is wrong. A bucket that does not answer does not stop
+ * the start: `check` says so, and each call throws StoreAwayError until it answers.
  */
 export async function openBucketStore(options: BucketOptions): Promise<Store> {
   const { bucket, prefix, endpoint, region, credentials } = options;
@@ -70,7 +70,7 @@ export async function openBucketStore(options: BucketOptions): Promise<Store> {
     Bucket: bucket,
     Key: base + storeKeySchema.parse(key),
   });
-  /** What does not work on a bucket that worked at the start may work again later, whatever the reason. */
+  /** Every failure after the start is StoreAwayError: a bucket that worked may work again. */
   const call = async <T>(work: Promise<T>): Promise<T> => {
     try {
       return await work;
@@ -95,14 +95,14 @@ export async function openBucketStore(options: BucketOptions): Promise<Store> {
         client.send(
           new ListObjectsV2Command({
             Bucket: bucket,
-            Prefix: base + below, // all keys below a folder's, and only they, begin so
+            Prefix: base + below, // exactly the keys below a folder begin so
             ContinuationToken: next,
           }),
         ),
       );
       for (const { Key = '', Size = 0, LastModified } of page.Contents ?? []) {
         const key = Key.slice(base.length);
-        // Others may use the bucket too: what no store wrote is not ours to see.
+        // Other programs may use the bucket: keys that no store writes are skipped.
         if (storeKeySchema.safeParse(key).success)
           yield { key, bytes: Size, written: LastModified?.getTime() ?? 0 };
       }
@@ -161,7 +161,7 @@ export async function openBucketStore(options: BucketOptions): Promise<Store> {
   return store;
 }
 
-/** Everything that will be asked of the bucket, once, so that a missing right shows at the start. */
+/** Makes every kind of call once, so that a missing right shows at the start. */
 async function probe(store: Store, where: string): Promise<void> {
   try {
     await store.check();
@@ -184,12 +184,12 @@ const codeOf = (error: unknown): string => {
 const statusOf = (error: unknown): number =>
   error instanceof S3ServiceException ? (error.$metadata.httpStatusCode ?? 0) : 0;
 
-/** HeadObject's answer has no body, so its 404 has a name of its own; a bucket that is gone is no missing file. */
+/** HeadObject's answer has no body, so its 404 has another name; a missing bucket is no missing file. */
 const isMissing = (error: unknown): boolean =>
   ['NoSuchKey', 'NotFound'].includes((error as Error).name) ||
   (statusOf(error) === 404 && codeOf(error) !== 'NoSuchBucket');
 
-/** What waiting does not mend; undefined where it may. */
+/** Why an error is permanent; undefined where waiting may mend it. */
 function whatIsWrong(error: unknown): string | undefined {
   const name = (error as Error).name;
   if (name === 'NoSuchBucket') return 'does not exist. Create it, or correct STORE.';
@@ -217,6 +217,6 @@ const TYPES: Readonly<Record<string, string>> = {
   json: 'application/json',
   txt: 'text/plain',
 };
-/** Only for people who look into the bucket. */
+/** Content type of a key, for people who look into the bucket. */
 const typeOf = (key: string): string =>
   TYPES[key.slice(key.lastIndexOf('.') + 1)] ?? 'application/octet-stream';

@@ -7,25 +7,25 @@ import { jobIdSchema, storeKeySchema } from './recipe.ts';
 export interface StoredFile {
   key: string;
   bytes: number;
-  /** ms since 1970, by the clock of whoever keeps it. */
+  /** ms since 1970, by the store's clock. */
   written: number;
 }
 
-/** The store does not answer just now, or not as it did; what was asked of it may work in a moment. */
+/** The store does not answer now, or not as at the start; the same call may work later. */
 export class StoreAwayError extends Error {
   override readonly name = 'StoreAwayError';
 }
 
 /**
  * Pictures by key: a folder here, a bucket in `s3Store.ts`. A key is visible only when its bytes are whole
- * and kept. A key that is none (`storeKeySchema`) is refused by all.
+ * and kept. Every method refuses a key that `storeKeySchema` does not allow.
  */
 export interface Store {
   /**
    * @throws StoreAwayError; another Error (transient) when a disk is full or read-only; nothing is left half-written
    */
   put(key: string, bytes: Uint8Array): Promise<void>;
-  /** undefined when there is no such key. */
+  /** A key's bytes; undefined when there is no such key. */
   get(key: string): Promise<Buffer | undefined>;
   has(key: string): Promise<boolean>;
   /** Removes a key or everything below it. */
@@ -34,18 +34,18 @@ export interface Store {
   list(below?: string): AsyncIterable<StoredFile>;
   /** Jobs that have files, and when the last of them was written (ms since 1970); in no order. */
   jobs(): AsyncIterable<{ jobId: string; written: number }>;
-  /** Can it write? For readiness and doctor. */
+  /** Throws where the store cannot be written; for readiness and doctor. */
   check(): Promise<void>;
-  /** Whether what was removed lives on as older versions; only where that can be. */
+  /** Whether removed files live on as older versions; absent for stores without versions. */
   versioned?(): Promise<boolean>;
 }
 
 const isMissing = (error: unknown): boolean =>
   ['ENOENT', 'ENOTDIR', 'EISDIR'].includes((error as NodeJS.ErrnoException).code ?? '');
 
-/** Where files are until they are whole: a name that no key can have, on the store's own file system. */
+/** Folder of files that are not whole yet: no key can have this name; on the store's own file system. */
 const TEMPORARY = '.tmp';
-/** Several processes write: what is younger may still be written. */
+/** ms; a younger temporary file may still be written by another process. */
 const STALE_MS = 3600_000;
 
 /** A folder: temporary file, fsync, rename. Files of a writer that died (in `.tmp`, older than an hour) go at start. */
@@ -125,7 +125,7 @@ export async function openFolderStore(root: string): Promise<Store> {
   };
 }
 
-/** In their own folder, so that a start does not read a store of a hundred thousand jobs. */
+/** Temporaries have their own folder, so that a start does not read a store of a hundred thousand jobs. */
 async function removeStaleTemporaries(base: string): Promise<void> {
   const folder = join(base, TEMPORARY);
   const names = await readdir(folder).catch((error) => {
@@ -143,7 +143,7 @@ export const pictureKeys = {
   picture: (jobId: string, index: number): string => `${jobId}/${index}.png`,
   latents: (jobId: string, index: number): string => `${jobId}/${index}.latents.f32`,
   grid: (jobId: string): string => `${jobId}/grid.png`,
-  /** Written last: where this is, everything is. */
+  /** Written last: where it exists, all files of the job do. */
   result: (jobId: string): string => `${jobId}/result.json`,
   upload: (sha256: string): string => `uploads/${sha256}.png`,
 } as const;

@@ -5,7 +5,7 @@ import type { PromptPart } from './recipe.ts';
  * direction is what a phrase adds to the words: E(words, phrase) − E(words), and the embedding becomes
  * E(words) + s · Σ wₖ · (E(words, phraseₖ) − E(words)), which is a blend of parts with weights that keep their sum.
  *
- * A number that somebody shares must look the same for ever: these lists are only ever added to at their end
+ * A style number must look the same for ever: these lists are only added to at their end,
  * together with a new way to draw from them, never changed.
  */
 const MEDIA = [
@@ -17,7 +17,7 @@ const MEDIA = [
   'cinematic',
   'flat illustration',
 ] as const;
-/** Finer shades, for models that know many words. */
+/** Accents, for models that know many words. */
 const ACCENTS = [
   'pastel colors',
   'vivid colors',
@@ -52,7 +52,7 @@ const ACCENTS = [
 export interface Style {
   /** 0..2^32 − 1 each; several are mixed in equal shares. */
   codes: number[];
-  /** s above; 0 leaves the words alone, beyond 1 the words are pushed past the style. */
+  /** `s` of the formula; 0 leaves the words alone, above 1 they are pushed past the style. */
   strength: number;
 }
 

@@ -6,7 +6,7 @@ import sharp from 'sharp';
 import { UserError } from '../service/errors.ts';
 
 /**
- * Pictures that strangers send: fetched only from hosts that were named, checked before they are decoded, and
+ * Untrusted pictures: fetched only from named hosts, checked before they are decoded, and
  * kept as a PNG of our own making, so that nothing of the original file survives but its pixels.
  */
 export const IMAGE_LIMITS = { bytes: 20 * 1024 * 1024, megapixels: 64, side: 1024, ms: 10_000 } as const;
@@ -19,11 +19,11 @@ export interface FetchRules {
   trusted?: string | undefined;
   maxBytes?: number;
   deadlineMs?: number;
-  /** For tests: how names are resolved. */
+  /** Resolves host names; for tests. */
   lookup?: LookupFunction;
 }
 
-/** Not reachable from the internet: RFC 6890 and its successors. */
+/** Address ranges that the internet does not reach: RFC 6890 and its successors. */
 const inside = { ipv4: new BlockList(), ipv6: new BlockList() }; // apart: one list takes IPv4 for ::ffff:0:0/96
 for (const [net, bits] of [
   ['0.0.0.0', 8],
@@ -58,7 +58,7 @@ for (const [net, bits] of [
 ] as const)
   inside.ipv6.addSubnet(net, bits, 'ipv6');
 
-/** False for every address that could be a neighbour of ours. */
+/** False for every private, local or reserved address. */
 export const isPublicAddress = (address: string): boolean => {
   const kind = isIP(address);
   if (kind === 0) return false;
@@ -66,7 +66,7 @@ export const isPublicAddress = (address: string): boolean => {
   return !inside[family].check(address, family);
 };
 
-/** Resolves once and hands that very address to the socket, so that a second answer cannot differ. */
+/** Resolves a name once and gives the checked address to the socket, so that a second answer cannot differ. */
 const publicOnly =
   (resolve: LookupFunction): LookupFunction =>
   (hostname, options, done) =>
@@ -103,7 +103,7 @@ export async function fetchPicture(link: string, rules: FetchRules): Promise<Buf
   throw new UserError('image-fetch');
 }
 
-/** A literal address never meets the lookup, so it is refused here; the URL parser has undone 0x7f.1 and 2130706433. */
+/** A literal address has no lookup, so it is checked here; the URL parser resolves 0x7f.1 and 2130706433. */
 function parseLink(link: string, { hosts, trusted }: FetchRules): URL {
   const refuse = () => new UserError('image-host', { hosts: hosts.join(', ') });
   if (!URL.canParse(link)) throw refuse();
@@ -154,7 +154,7 @@ async function readAll(response: IncomingMessage, maxBytes: number): Promise<Buf
   return Buffer.concat(chunks);
 }
 
-/** Loaders that this process will ever need; whatever else libvips can read (SVG, GIF, PDF, TIFF…) is off. */
+/** Only the needed libvips loaders are on; all others (SVG, GIF, PDF, TIFF…) are blocked. */
 let blocked = false;
 function blockOtherLoaders(): void {
   if (blocked) return;

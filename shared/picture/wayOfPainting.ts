@@ -1,7 +1,7 @@
-/** How a family of models comes from words to a picture; what /compare sets side by side. */
+/** How a family of models paints; /compare without names takes one model of each way. */
 export type WayOfPainting = 'latent-diffusion' | 'unclip' | 'kandinsky';
 
-/** Whether a part of a picture can be painted anew, beside what stays. */
+/** Whether a family's models can paint a part of a picture anew and keep the rest. */
 export const repaintsParts = (family: string): boolean => wayOfPainting(family) === 'latent-diffusion';
 
 /** @param family as a model's card has it */

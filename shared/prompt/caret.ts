@@ -1,10 +1,10 @@
 import type { Problem } from './problems.ts';
 
-/** An embed's code block is narrow, on a phone above all: a longer line would be broken, and its carets with it. */
+/** Columns of an embed's code block on a phone: a longer line would be broken, and its carets with it. */
 const COLUMNS = 44;
-/** A prompt of more rows is shown where its problems are. */
+/** Of a prompt of more rows only the rows with problems are shown. */
 const MAX_ROWS = 5;
-/** More than a prompt may have; of a longer text a stretch around its first problem is looked at. */
+/** Above the limit of a prompt; of a longer text only a stretch around the first problem is shown. */
 const MAX_TEXT = 8_000;
 const LEAD = 500;
 const MAX_PROBLEMS = 50;
@@ -23,14 +23,14 @@ const HIDDEN = /^[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]+$/u;
 
 const cellsOf = (text: string): Cell[] =>
   Array.from(segmenter.segment(text), ({ segment, index }) => ({
-    // What cannot be seen gets a place of its own, so that a caret can stand under it.
+    // An invisible character becomes a blank, so that a caret can stand under it.
     text: HIDDEN.test(segment) ? ' ' : segment.replaceAll('`', 'ˋ'),
     start: index,
     end: index + segment.length,
     wide: WIDE.test(segment),
   }));
 
-/** Broken behind blanks, where there are some. */
+/** Breaks cells into rows, behind blanks where there are some. */
 const rowsOf = (cells: readonly Cell[]): Cell[][] => {
   const rows: Cell[][] = [];
   for (let from = 0; from < cells.length; ) {
@@ -48,7 +48,7 @@ const rowsOf = (cells: readonly Cell[]): Cell[][] => {
 const touches = (cell: Cell, { start, end }: Problem): boolean =>
   start === end ? cell.start <= start && start < cell.end : cell.start < end && start < cell.end;
 
-/** The carets below a row; wide characters are answered by wide blanks. */
+/** The carets below a row; wide blanks stand under wide characters. */
 const marksOf = (row: readonly Cell[], problems: readonly Problem[]): string =>
   row
     .map((cell) => {

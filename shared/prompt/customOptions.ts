@@ -2,8 +2,8 @@ import { concat, type Mapped, mapped, placed, slice } from './mappedText.ts';
 import { MAX_INPUT, sanitise } from './sanitise.ts';
 
 /**
- * A member's own options (`--mine`) become what they stand for, once: an option inside an option's value is not
- * looked up again, so that none can call itself. What comes out stands for the place of its name.
+ * Replaces a member's own options (`--mine`) by their values, once: an option inside an option's value is not
+ * looked up again, so none can call itself. The value keeps the place of the option's name in the input.
  */
 export const expandOptions = (m: Mapped, options: ReadonlyMap<string, string> | undefined): Mapped => {
   if (options === undefined || options.size === 0) return m;
@@ -23,7 +23,7 @@ export const expandOptions = (m: Mapped, options: ReadonlyMap<string, string> | 
   return parts.length === 0 ? m : concat([...parts, slice(m, done)]);
 };
 
-/** The suffix of a member's settings: its parameters, put behind what was typed; words in it are left out. */
+/** The suffix of a member's settings: its parameters go behind the typed prompt; its words are left out. */
 export const suffixOf = (
   suffix: string | undefined,
   options: ReadonlyMap<string, string> | undefined,

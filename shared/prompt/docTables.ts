@@ -7,13 +7,13 @@ const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
 
 const code = (name: string): string => `\`--${name}\``;
 
-/** `--ar`, `--aspect`: as it is printed first, then the rest. */
+/** A parameter's names, the printed one first: `--ar`, `--aspect`. */
 export const namesOf = ({ name, print = name, aliases }: ParameterSpec): string[] => [
   print,
   ...[name, ...aliases].filter((other) => other !== print),
 ];
 
-/** What may stand behind the name. */
+/** The values that a parameter takes, as text. */
 export const rangeOf = ({ kind, min, max, unit = '' }: ParameterSpec): string => {
   switch (kind) {
     case 'ratio':
@@ -41,6 +41,7 @@ export const rangeOf = ({ kind, min, max, unit = '' }: ParameterSpec): string =>
   }
 };
 
+/** Markdown table of the supported parameters. */
 export const parameterTable = (): string =>
   [
     row(['parameter', 'value', 'default', 'what it does']),
@@ -52,6 +53,7 @@ export const parameterTable = (): string =>
       ),
   ].join('\n');
 
+/** Markdown table of unsupported parameters and what to use instead. */
 export const unsupportedTable = (): string =>
   [
     row(['parameter', 'what to do instead']),
@@ -63,6 +65,7 @@ export const unsupportedTable = (): string =>
     ),
   ].join('\n');
 
+/** Markdown table of the samplers. */
 export const samplerTable = (): string =>
   [
     row(['sampler', 'what it is like', 'engine']),

@@ -1,13 +1,13 @@
 /**
- * Signs of other programs that are no mistake here and yet not what was meant: how they were read, and what would
- * be written here. Pure.
+ * Syntax of other programs that parses here with another meaning: how it was read, and what to
+ * write instead. Pure.
  */
 export interface Note {
   /** Key into the messages table, after `note.`. */
   code: 'weight' | 'schedule' | 'choice';
-  /** As it stands in the prompt. */
+  /** The syntax as typed. */
   typed: string;
-  /** What does it here. */
+  /** The syntax of this prompt language with the meaning that was meant. */
   instead: string;
 }
 
@@ -37,7 +37,7 @@ const FORMS: readonly { code: Note['code']; pattern: RegExp; instead(match: RegE
 ];
 const MOST = 3;
 
-/** At most three. @param text as it was typed */
+/** Notes on a prompt, at most three. @param text as it was typed */
 export const notesOn = (text: string): Note[] =>
   FORMS.flatMap(({ code, pattern, instead }) =>
     [...text.slice(0, 6000).matchAll(pattern)].map((match) => ({

@@ -22,7 +22,7 @@ export { PROBLEM_CODES, type Problem, type ProblemCode } from './problems.ts';
 export { MAX_LENGTH } from './sanitise.ts';
 
 export interface ParsedPrompt {
-  /** As its author would type it again, parameters included; parsing it gives the same prompt. */
+  /** The canonical text with parameters; parsing it gives the same prompt. */
   text: string;
   /** The words alone, weights as typed. */
   prompt: string;
@@ -31,7 +31,7 @@ export interface ParsedPrompt {
   /** Everything after `--no`, comma separated. */
   negative: string;
   params: Params;
-  /** Links of image prompts, which stand in front. */
+  /** Links of image prompts, which come before the words. */
   images: string[];
   srefs: string[];
 }
@@ -48,17 +48,17 @@ export interface ParseOptions {
   customOptions?: ReadonlyMap<string, string> | undefined;
   /** Parameters put behind each prompt: typed > suffix > defaults. */
   suffix?: string | undefined;
-  /** A member's settings. */
+  /** Defaults from a member's settings. */
   defaults?: Params | undefined;
   maxPermutations?: number | undefined;
-  /** Whether a LoRA may be used here, by its name; all may where it is left out. */
+  /** Whether a LoRA of this name may be used here; absent = all may. */
   mayUseLora?: ((name: string) => boolean) | undefined;
 }
 
-/** Rounds of mending: each may uncover what the last one hid (words after a parameter, then their links). */
+/** Most rounds of mending: each may uncover further problems (words after a parameter, then their links). */
 const MAX_MENDS = 4;
 
-/** Reads a prompt: all its expansions, or everything that is wrong with it and a mended text where there is one. */
+/** Parses a prompt: all its expansions, or all its problems and perhaps a mended text. Throws nothing. */
 export const parsePrompt = (input: string, options: ParseOptions = {}): ParseResult => {
   const { prompts, findings } = read(input, options);
   if (findings.length === 0) return { ok: true, prompts };
@@ -68,8 +68,8 @@ export const parsePrompt = (input: string, options: ParseOptions = {}): ParseRes
 };
 
 /**
- * Mending starts from the clean text with own options written out: what is wrong inside an option can only be
- * mended in the open.
+ * Mending starts from the clean text with own options written out: a problem inside an option can only be
+ * mended there.
  */
 const mend = (input: string, options: ParseOptions): string | undefined => {
   if (input.length > MAX_INPUT) return undefined;
@@ -140,7 +140,7 @@ const readOne = (
   const tokens = tokenise(m);
   const { images, words, findings: links } = takeLinks(tokens.body);
   const { parts, findings: weights } = weigh(words);
-  // The suffix lies behind the input: read first, so that what was typed wins over it.
+  // The suffix's parameters are read first, so that typed ones win.
   const isSuffix = ({ start }: { start: number }) => m.from[start]! >= end;
   const { segments } = tokens;
   const inOrder = [...segments.filter(isSuffix), ...segments.filter((segment) => !isSuffix(segment))];
@@ -155,7 +155,7 @@ const readOne = (
   );
   if (loras.length > 0) typed.params.loras = loras;
   const params = withDefaults(typed, options);
-  // What is wrong in the suffix (another model's parameter) is left out: nobody typed it here.
+  // Problems in the suffix (another model's parameter) are dropped: the member did not type it here.
   const findings = [
     ...links,
     ...weights,
@@ -176,7 +176,7 @@ const readOne = (
   return { prompt: { text, ...prompt }, findings };
 };
 
-/** Settings under what was typed, brought into the range of the model: nobody typed them here, so no problem. */
+/** Fills untyped parameters from settings, clamped to the model's range without a problem. */
 const withDefaults = (
   { params }: Typed,
   { defaults, models, defaultModel, mayUseLora }: ParseOptions,

@@ -4,11 +4,11 @@ import type { Finding } from './problems.ts';
 const LINK = /^<?https?:\/\//i;
 const MAX_LINK = 2048;
 
-/** Signs that end a sentence or close what was opened before the link. */
+/** Punctuation behind a link that is no part of it. */
 const END = /[,，.。;；!！>»”'"]+$/;
 const bareLink = (word: string): string => {
   const open = word.replace(/^<(?=https?:)/i, '').replace(END, '');
-  // A bracket that closes nothing inside of the link closes something before it.
+  // A closing bracket without an opening one in the link is no part of it.
   return /[)\]]$/.test(open) && !/[([]/.test(open) ? open.replace(/[)\]]+$/, '') : open;
 };
 
@@ -21,6 +21,7 @@ export const linkOf = (word: string): string | undefined => {
   return url.username === '' && url.password === '' && url.hostname.includes('.') ? bare : undefined;
 };
 
+/** The finding for an unusable link; its edit mends the link or removes it. */
 export const badLink = (m: Mapped, word: Word): Finding => {
   const span = spanOf(m, word.start, word.end);
   const mended = bareLink(word.text)

@@ -13,16 +13,16 @@ import type { Edit, Finding } from './problems.ts';
 import { nearest } from './suggest.ts';
 
 /**
- * LoRAs in a prompt: `<lora:name:0.8>` anywhere in it, as AUTOMATIC1111's web UI has it, or `--lora name:0.8`. A name
+ * LoRAs in a prompt: `<lora:name:0.8>` anywhere in it, as in AUTOMATIC1111's web UI, or `--lora name:0.8`. One
  * without a weight has the LoRA's own. Printed as `--lora name:weight`, one each.
  */
 export interface TypedLora {
   readonly name: string;
-  /** '' where none was typed. */
+  /** The typed weight; '' where there is none. */
   readonly weight: string;
-  /** In the text as typed. */
+  /** Place in the text as typed, UTF-16 units. */
   readonly span: { readonly start: number; readonly end: number };
-  /** As it would be typed again. */
+  /** The LoRA in the syntax that was typed, with another name or weight. */
   print(name: string, weight: string): string;
 }
 
@@ -31,7 +31,7 @@ export type MayUse = (name: string) => boolean;
 
 const TAG = /<\s*(?:lora|lyco)\s*:\s*([^<>:]*?)\s*(?::\s*([^<>]*?)\s*)?>/giu;
 
-/** Takes the tags out of a clean line; what is left is a clean line again. */
+/** Takes the `<lora:…>` tags out of a clean line; the rest is a clean line again. */
 export const takeTags = (m: Mapped): { rest: Mapped; tags: TypedLora[] } => {
   const tags: TypedLora[] = [];
   const parts: Mapped[] = [];
@@ -46,7 +46,7 @@ export const takeTags = (m: Mapped): { rest: Mapped; tags: TypedLora[] } => {
     });
     parts.push(slice(m, done, match.index));
     done = end;
-    // One space of the two around it, none at either end.
+    // Of the two spaces around a tag one stays, none at an end of the line.
     const before = m.text[match.index - 1];
     if (m.text[done] === ' ' && (before === ' ' || before === undefined)) done++;
     else if (before !== undefined && before !== ' ' && m.text[done] !== undefined && m.text[done] !== ' ')
@@ -68,8 +68,8 @@ export const readLoraWord = (word: string, start: number, end: number): TypedLor
 };
 
 /**
- * The LoRAs that were asked for, as the chosen model can take them; the last of several of one name wins.
- * @param card of the model; undefined: any name is taken
+ * The typed LoRAs that the chosen model can take; the last of several of one name wins.
+ * @param card the model's; undefined: any name is accepted
  * @param mayUse whether a LoRA may be used here
  */
 export const readLoras = (
@@ -153,7 +153,7 @@ const readOne = (
   return { name: exact, weight: Math.round(number * 1e4) / 1e4 + 0 };
 };
 
-/** Of LoRAs that nobody typed here, those that the model takes and the place allows. */
+/** Of LoRAs from settings, those that the model takes and `mayUse` allows. */
 export const fittingLoras = (
   loras: readonly LoraWish[] = [],
   card: ModelCard | undefined,

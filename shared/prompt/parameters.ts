@@ -11,7 +11,7 @@ import type { Models, Typed } from './typedParameters.ts';
 import { readValue } from './values.ts';
 import { joined, ownWords, wordsTaken } from './valueWords.ts';
 
-/** Names worth proposing: those the model takes, one spelling each, and `--style` only to whom means raw. */
+/** Names to propose: parameters that the model takes, one spelling each, `--style` only for the value raw. */
 const proposals = (card: ModelCard | undefined, value: string | undefined): string[] => {
   const names = parameterNames().filter((name) => {
     const spec = parameterFor(parameterOf(name)!, card);
@@ -20,7 +20,7 @@ const proposals = (card: ModelCard | undefined, value: string | undefined): stri
   return value === 'raw' ? ['style', ...names] : names;
 };
 
-/** A name of one or two letters is near to many: only two that changed places are taken for another. */
+/** The nearest name; for one or two letters only a swap of the two counts as near. */
 const nearName = (name: string, names: readonly string[]): string | undefined =>
   name.length > 2
     ? nearest(name, names)
@@ -42,7 +42,7 @@ const unknown = (m: Mapped, segment: Segment, card: ModelCard | undefined, conte
   return { code: 'unknown-parameter', ...span, params, edits };
 };
 
-/** Whether what was typed behind the unknown name could be a value of the known one. */
+/** Whether the word behind an unknown name could be a value of the known parameter. */
 const mayTake = (name: string, word: string | undefined, context: Models): boolean => {
   const spec = parameterOf(name)!;
   const isNumber = spec.kind === 'number' || spec.kind === 'integer';
@@ -52,7 +52,7 @@ const mayTake = (name: string, word: string | undefined, context: Models): boole
   return 'value' in reading || reading.code !== 'not-a-number' || reading.suggestion !== undefined;
 };
 
-/** `-ar 3:2` among the words: one dash short of a parameter. Words that only look so have no value that fits. */
+/** `-ar 3:2` among the words: one dash short of a parameter. Counts only with a value that fits. */
 const oneDash = (body: Mapped, context: Models): Finding[] => {
   const words = wordsOf(body);
   return words.flatMap((word, i): Finding[] => {
@@ -69,7 +69,7 @@ const oneDash = (body: Mapped, context: Models): Finding[] => {
   });
 };
 
-/** Words after a value: a prompt's words come first. Mended by moving them there. */
+/** Words after a value: a prompt's words come first. Mended by moving the stray words in front. */
 const stray = (m: Mapped, body: Mapped, words: Word[], name: string): Finding[] => {
   if (words.length === 0) return [];
   const span = spanOf(m, words[0]!.start, words.at(-1)!.end);
@@ -105,7 +105,7 @@ export const readParameters = (m: Mapped, tokens: Tokens, context: Models): Type
   return typed;
 };
 
-/** The model must be known first: it decides the ranges of the others. */
+/** Reads --model first: the model decides the ranges of the other parameters. */
 const chosenModel = (m: Mapped, tokens: Tokens, context: Models): string | undefined => {
   const words = tokens.segments
     .filter((segment) => parameterOf(segment.name)?.kind === 'model')

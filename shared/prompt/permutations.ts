@@ -1,10 +1,10 @@
 import { concat, type Mapped, slice, spanOf, trim } from './mappedText.ts';
 import type { Finding } from './problems.ts';
 
-/** How many jobs one prompt may become where the caller sets no cap of its own. */
+/** Most prompts of one permutation where the caller sets no cap. */
 export const MAX_PERMUTATIONS = 40;
 
-/** Groups inside groups. Nobody writes more by hand. */
+/** Deepest nesting of groups. */
 const MAX_DEPTH = 32;
 
 /** A stretch of text, or a choice between sequences. */
@@ -20,7 +20,7 @@ interface Open {
 const countOf = (sequence: readonly Node[]): number =>
   sequence.reduce((product, node) => product * ('options' in node ? node.count : 1), 1);
 
-/** Also as the keyboards of East Asia make it. */
+/** A comma, also the full-width one of East Asian keyboards. */
 const isComma = (unit: string | undefined): boolean => unit === ',' || unit === '，';
 
 /** Reads braces into a tree. `\{`, `\}` are braces, and inside a group `\,` is a comma. */
@@ -92,7 +92,7 @@ const expandSequence = (sequence: readonly Node[]): Mapped[] => {
 
 const expandOption = (option: readonly Node[]): Mapped[] => expandSequence(option).map(trim);
 
-/** The number of prompts in `{a, b} {c, d}`, counted before any is made. */
+/** The prompts of `{a, b} {c, d}`, counted before any is made; more than `cap` are a finding. */
 export const expand = (m: Mapped, cap: number): { texts: Mapped[]; count: number; findings: Finding[] } => {
   const { tree, findings } = read(m);
   const count = countOf(tree);

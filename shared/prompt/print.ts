@@ -27,7 +27,7 @@ const printParameter = (spec: ParameterSpec, p: Printable): string | undefined =
   return `${name} ${Array.isArray(value) ? value.join(':') : value}`;
 };
 
-/** The prompt as its author would type it again: links, words, parameters in the order of the table. */
+/** The prompt's canonical text: links, words, parameters in the order of the table. */
 export const printPrompt = (p: Printable): string =>
   [
     ...(p.images ?? []).map(protect),

@@ -51,7 +51,7 @@ export interface Finding extends Problem {
   edits?: Edit[];
 }
 
-/** Each problem once (expansions repeat them), in the order of the text. */
+/** Each finding once (expansions repeat findings), in the order of the text. */
 export const distinct = (findings: readonly Finding[]): Finding[] => {
   const seen = new Map<string, Finding>();
   for (const finding of findings) {
@@ -61,6 +61,7 @@ export const distinct = (findings: readonly Finding[]): Finding[] => {
   return [...seen.values()].sort((a, b) => a.start - b.start || a.end - b.end);
 };
 
+/** A finding without its edits. */
 export const toProblem = ({ edits: _, ...problem }: Finding): Problem => problem;
 
 /** Applies the edits that do not overlap, from the end to the start; undefined where there is nothing to do. */

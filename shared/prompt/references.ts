@@ -7,9 +7,9 @@ import type { Segment } from './tokenise.ts';
 import type { Typed } from './typedParameters.ts';
 import { LINK } from './valueWords.ts';
 
-/** What refers to a style or to another picture: `--sref`, and Midjourney's references that are links. */
+/** Parameters that refer to a style or a picture: `--sref`, and Midjourney's references that are links. */
 
-/** Takes a parameter out, but for what is kept of it; its links go to the front as image prompts, with an --iw. */
+/** Edits that remove a parameter but its kept words; links go to the front as image prompts, with --iw. */
 export const linkEdits = (
   m: Mapped,
   body: Mapped,
@@ -73,7 +73,7 @@ export const readStyles = (
         edits: [{ ...spanOf(m, words.length === 1 ? segment.start : word.start, word.end), text: '' }],
       });
     else if (Number(digits) > max) {
-      // A longer number is a style of its own all the same: its remainder.
+      // A number over the maximum gets its remainder as suggestion.
       const suggestion = String(BigInt(digits) % (BigInt(max) + 1n));
       const params = { ...value, min: 0, max };
       typed.findings.push({

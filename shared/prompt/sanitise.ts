@@ -4,12 +4,12 @@ import { type Mapped, replace, trim } from './mappedText.ts';
 export const MAX_LENGTH = 6000;
 
 /**
- * Longest input that is looked at at all. Invisible characters are free, so it lies above the limit; but what
- * is longer is refused by its length alone, however it is made.
+ * Longest input that is cleaned, UTF-16 units. Invisible characters do not count, so it is above MAX_LENGTH; a
+ * longer input is refused unread.
  */
 export const MAX_INPUT = 4 * MAX_LENGTH;
 
-/** Marks that one letter keeps. The most that any living script stacks is far below. */
+/** Most combining marks that one letter keeps; living scripts stack far fewer. */
 const MAX_MARKS = 16;
 
 const JOINING =
@@ -17,7 +17,7 @@ const JOINING =
   '\\p{scx=Taml}\\p{scx=Telu}\\p{scx=Knda}\\p{scx=Mlym}\\p{scx=Sinh}\\p{scx=Khmr}\\p{scx=Mymr}';
 const SELECTORS = '\\ufe00-\\ufe0f\\u180b-\\u180d\\u180f';
 
-/** Characters that nobody sees: controls, bidi overrides, zero widths, tags, fillers, lone surrogates. */
+/** Invisible characters: controls, bidi overrides, zero widths, tags, fillers, lone surrogates. */
 const INVISIBLE = new RegExp(
   `(?![\\t\\n\\v\\f\\r\\x85\\u200c\\u200d${SELECTORS}])[\\p{Cc}\\p{Cf}\\p{Cs}\\p{DI}\\p{NChar}]+`,
   'gu',
@@ -41,10 +41,10 @@ const compose = (cluster: string): string => {
     .join('');
 };
 
-/** Dashes at the start of a word: what phones make of `--`. A single hyphen stays what it is. */
+/** Dashes at the start of a word: phones turn `--` into them. A single hyphen stays. */
 const DASHES = /(?<=^|[\s{},])[-‐‑‒–—―−﹘﹣－ー-]+(?=\p{L})/gu;
 const HYPHENS = /^[-‐‑−﹣－ー]$/u;
-/** Names, numbers and weights as the keyboards of East Asia make them: `－－ａｒ　１６：９`, `：：２`. */
+/** Full-width names, numbers and weights of East Asian keyboards: `－－ａｒ　１６：９`, `：：２`. */
 const WIDE_PARAMETER = /(?<=--)[Ａ-Ｚａ-ｚ]+|(?<=--[a-z]+[ =])[＋-９Ａ-Ｚａ-ｚ\d:.]+|(?<=::)[－．０-９]+/giu;
 const narrow = (wide: string): string =>
   wide.replace(/[！-～]/g, (sign) => String.fromCharCode(sign.charCodeAt(0) - 0xfee0));

@@ -17,7 +17,7 @@ export const distance = (a: string, b: string): number => {
   return last[b.length]!;
 };
 
-/** The name that was probably meant: a near miss, or the only one that starts so. */
+/** The nearest name to a word: one within a small distance, or the only one that starts with the word. */
 export const nearest = (word: string, names: Iterable<string>): string | undefined => {
   if (word.length < 2 || word.length > 64) return undefined;
   const allowed = Math.max(1, Math.floor(word.length / 3));

@@ -1,11 +1,11 @@
 import { parameterOf } from '../picture/params.ts';
 import { type Mapped, slice, trim, wordsOf } from './mappedText.ts';
 
-/** `--name value words`, as far as the next parameter. */
+/** A parameter `--name value words` up to the next parameter. */
 export interface Segment {
   /** Lower case, without dashes. */
   readonly name: string;
-  /** The whole text; the numbers below are units in it. */
+  /** The whole text; the positions below are units in it. */
   readonly start: number;
   readonly nameEnd: number;
   readonly end: number;
@@ -23,7 +23,7 @@ const isGlued = (name: string, rest: string): boolean => {
   return (kind === 'number' || kind === 'integer' || kind === 'ratio') && /^ \.?\d/.test(rest);
 };
 
-/** Cuts a clean line into what stands before the parameters and the parameters. */
+/** Cuts a clean line into the body before the parameters and the parameters. */
 export const tokenise = (m: Mapped): Tokens => {
   const starts: number[] = [];
   for (const match of m.text.matchAll(/--(?=\p{L})/gu)) {

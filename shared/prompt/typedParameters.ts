@@ -2,13 +2,13 @@ import type { ModelCard, Params } from '../queue/job.ts';
 import type { TypedLora } from './loras.ts';
 import type { Finding } from './problems.ts';
 
-/** What the parameters of one prompt say. */
+/** The parsed parameters of one prompt. */
 export interface Typed {
   params: Params;
-  /** What stood after `--no`, item by item. */
+  /** Items after `--no`. */
   without: string[];
   srefs: string[];
-  /** As they stand; `readLoras` says which of them the model takes. */
+  /** LoRAs as typed; `readLoras` says which of them the model takes. */
   loras: TypedLora[];
   findings: Finding[];
 }

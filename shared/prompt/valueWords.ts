@@ -1,7 +1,7 @@
 import type { EffectiveParameter } from '../picture/params.ts';
 import type { Mapped, Word } from './mappedText.ts';
 
-/** Which of the words behind a parameter's name are its value. */
+/** How many of the words behind a parameter's name are its value. */
 
 /** Words that only names of samplers have; `a` behind `euler` is one of them. */
 const SAMPLER_WORD =
@@ -17,7 +17,7 @@ export const wordsTaken = (m: Mapped, spec: EffectiveParameter, words: readonly 
   };
   if (spec.kind === 'sampler') return until(({ text }) => SAMPLER_WORD.test(text));
   if (spec.kind === 'styles') return until(({ text }) => STYLE.test(text) || LINK.test(text));
-  // A weight that stands apart from its name.
+  // `name :0.8`: a LoRA's weight apart from its name.
   if (spec.kind === 'lora')
     return until(({ text }, i) => i === 1 && !words[0]!.text.includes(':') && /^[-+]?[\d.]+$/.test(text));
   if (spec.kind === 'ratio') {
@@ -28,6 +28,7 @@ export const wordsTaken = (m: Mapped, spec: EffectiveParameter, words: readonly 
   return 1;
 };
 
+/** Several words as one, with the blanks between them; at least one word. */
 export const joined = (m: Mapped, words: readonly Word[]): Word => {
   const { start } = words[0]!;
   const { end } = words.at(-1)!;
@@ -38,8 +39,8 @@ export const STYLE = /^(?:\d+(?:::\d*\.?\d+)?|random),?$/i;
 export const LINK = /^<?https?:\/\//i;
 
 /**
- * How many words belong to a parameter that does nothing here, so that none of them ends among the prompt's: what
- * looks like its value, and a word that stands alone.
+ * How many words belong to a parameter without effect, so that none of them ends among the prompt's: those that
+ * look like its value, and a single word.
  */
 export const ownWords = (spec: EffectiveParameter, words: readonly Word[]): number => {
   const [first] = words;

@@ -3,7 +3,7 @@ import type { ModelCard, Params } from '../queue/job.ts';
 import type { ProblemCode } from './problems.ts';
 import { distance, nearest } from './suggest.ts';
 
-/** A value that was read, or why not. */
+/** A parsed value, or why the word has none. */
 export type Reading =
   | { value: NonNullable<Params[keyof Params]> }
   | { code: ProblemCode; params?: Record<string, string | number>; suggestion?: string };
@@ -78,8 +78,8 @@ const readSampler = (word: string): Reading => {
 };
 
 /**
- * Reads one word as the value of one parameter, within the range that the model allows. What would do without
- * its last signs (`50,` `80%` `3:2"`) is proposed so.
+ * Reads one word as the value of one parameter, within the model's range. A word that is valid without
+ * its last characters (`50,` `80%` `3:2"`) is suggested without them.
  */
 export const readValue = (
   word: string,

@@ -44,7 +44,7 @@ export const weigh = (m: Mapped): { parts: PromptPart[]; findings: Finding[] } =
   return { parts: [], findings: [{ code: 'weights-sum', ...span, params, ...(edits ? { edits } : {}) }] };
 };
 
-/** The negative weights brought down, together, to half of the positive ones. */
+/** Edits that scale the negative weights down, together, to half of the positive ones. */
 const softened = (m: Mapped, marks: RegExpExecArray[], typed: readonly PromptPart[]): Edit[] | undefined => {
   const total = (sign: number) => typed.reduce((sum, { weight }) => sum + Math.max(0, sign * weight), 0);
   if (total(1) === 0) return undefined;

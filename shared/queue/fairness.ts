@@ -7,18 +7,18 @@ import { keys, PREFIX } from './redis.ts';
  * Self-clocked fair queueing (Golestani, "A self-clocked fair queueing scheme for broadband applications", 1994,
  * eq. 5-7): a job's tag is F[user] = max(V, F[user]) + cost, where F[user] is the tag of the user's last job and V
  * that of the job that started last; the queue serves tags in order, equal ones as they came. Cost is the job's work
- * by its owner's lane, so who asks for little waits little. Between two users who both wait, what the one gets beyond
- * their share is at most one job of each (theorem 1), and nobody starves: whoever comes later starts at V.
+ * by its owner's lane, so small jobs wait little. Between two users who both wait, what one gets beyond
+ * their share is at most one job of each (theorem 1), and nobody starves: a later user starts at V.
  * V and F are forgotten when nothing is open, so tags stay far below BullMQ's limit of 2^21.
  *
  * The cap counts open jobs (reserved and not yet released); a reservation whose job does not exist 30 s later
- * or has ended belongs to a process that died in between, and is dropped by the next look of anybody: each
- * reservation looks at all of its own member and at the oldest few of all.
+ * or has ended belongs to a process that died in between; the next sweep drops it: each
+ * reservation sweeps all places of its own member and the oldest few of all.
  */
-/** What a job's work costs its owner, in virtual time: while all three wait, turbo : fast : relax is served 4 : 2 : 1. */
+/** Virtual time of one unit of work: while all three wait, turbo : fast : relax is served 4 : 2 : 1. */
 export const LANE_COST: Readonly<Record<Lane, number>> = { turbo: 1, fast: 2, relax: 4 };
 
-/** Of `now` and `jobPrefix`: drops places whose job ended or never came to be. */
+/** Lua with `now` and `jobPrefix`: drops places whose job ended or was never queued. */
 const SWEEP = `
 local function sweep(key, most)
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', key, '-inf', now - 30000, 'LIMIT', 0, most)) do
@@ -86,17 +86,17 @@ return 0
 `;
 
 export type Reservation =
-  | { ok: true /** BullMQ's: from 1, smaller is sooner. */; priority: number; open: number }
+  | { ok: true /** BullMQ's priority, from 1; smaller is sooner. */; priority: number; open: number }
   | { ok: false; why: 'user' | 'all'; open: number };
 
 export interface ReserveOptions {
   userId: string;
   jobId: string;
-  /** Jobs waiting or running for one user, and in all. */
+  /** Most jobs waiting or running, for one user and in all. */
   maxPerUser: number;
   maxAll: number;
   lane?: Lane | undefined;
-  /** See `workOf`; 1 where left out. */
+  /** The job's work as of `workOf`; 1 where left out. */
   work?: number;
   now?: number;
 }
@@ -146,8 +146,8 @@ export async function started(redis: Redis, jobId: string): Promise<void> {
 }
 
 /**
- * The job has ended, however it ended. Idempotent. Where it never started and nothing was reserved for its owner
- * after it, it costs them nothing: several are released last first.
+ * The job has ended in any way. Idempotent. Where the job never started and nothing was reserved for its owner
+ * later, it costs the owner nothing: so several jobs are released last first.
  */
 export async function release(redis: Redis, userId: string, jobId: string): Promise<void> {
   await redis.eval(RELEASE, 3, keys.open(userId), keys.openAll, keys.fair, jobId, userId);
@@ -180,16 +180,16 @@ return held[1] or false
 `;
 
 /**
- * May this job run now, or do `cap` jobs of its owner run already? One that may not is noted, and its start does
- * not count against the starts a job has. A worker that died leaves its job in the queue, so its turn stays taken
- * until that job is painted again.
+ * Whether a job may run now: false while `cap` jobs of its owner run. A held job is noted; its start counts
+ * not against its limit of starts. A worker that died leaves its job in the queue; its turn stays taken
+ * until the job is painted again.
  */
 export async function takeTurn(redis: Redis, userId: string, jobId: string, cap: number): Promise<boolean> {
   const key = [keys.running(userId), keys.held(userId)];
   return (await redis.eval(TAKE_TURN, 2, ...key, jobId, cap, Date.now(), `${PREFIX}:${RENDER}:g-`)) === 1;
 }
 
-/** Gives the id of a job of the same owner that was held back and may run now. */
+/** Ends a job's turn; gives the id of a held-back job of the same owner that may run now. */
 export async function endTurn(redis: Redis, userId: string, jobId: string): Promise<string | undefined> {
   const key = [keys.running(userId), keys.held(userId)];
   return ((await redis.eval(END_TURN, 2, ...key, jobId)) as string | null) ?? undefined;

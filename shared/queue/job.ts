@@ -21,12 +21,12 @@ import {
 } from '../picture/recipe.ts';
 
 /**
- * What travels through Redis. Two jobs for each picture: `render` (the child: GPU work) and `deliver` (the
- * parent: Discord work), so that an outage of Discord repeats the posting alone and never the painting.
+ * The jobs in Redis. Two jobs for each picture: `render` (the child: GPU work) and `deliver` (the
+ * parent: Discord work), so that after an outage of Discord only posting is repeated, never painting.
  */
 export const SCHEMA_VERSION = 1;
 
-/** What can happen to a picture that the safety checker flags, mildest first; the worker's `off` is none of them. */
+/** Treatments of a picture that the safety checker flags, mildest first; the worker's `off` is not one. */
 export const SAFETIES = ['spoiler', 'blur', 'block'] as const;
 export type Safety = (typeof SAFETIES)[number];
 
@@ -57,20 +57,20 @@ export const paramsSchema = z.strictObject({
   model: z.string().max(64).optional(),
   scheduler: z.string().max(64).optional(),
   loras: z.array(loraWishSchema).max(MAX_LORAS).optional(),
-  /** Only between the parser and the queue: a picture's recipe knows neither lane nor who may see it. */
+  /** Only between the parser and the queue: a recipe holds neither lane nor visibility. */
   lane: z.enum(LANES).optional(),
   visibility: z.enum(VISIBILITIES).optional(),
 });
 export type Params = z.infer<typeof paramsSchema>;
 
-/** /compare: what all of the jobs were asked, and what differs. */
+/** /compare: the prompt of all its jobs, and the labels of what differs. */
 export const compareSchema = z.strictObject({
   prompt: z.string().max(6000),
   labels: z.array(z.string().max(130)).min(2).max(6),
 });
 export type Compare = z.infer<typeof compareSchema>;
 
-/** What someone asked for, complete: the worker needs no look-up to paint it. */
+/** A complete request for pictures: the worker paints it without a look-up. */
 export const renderRequestSchema = z.strictObject({
   v: z.literal(SCHEMA_VERSION),
   jobId: jobIdSchema,
@@ -91,11 +91,11 @@ export const renderRequestSchema = z.strictObject({
   parent: z
     .strictObject({ jobId: jobIdSchema, index: z.int().min(0).max(3), recipe: recipeSchema })
     .optional(),
-  /** One of several that differ in model or sampler alone; the labels of all, in the order of their job ids. */
+  /** Set for a job of /compare: the labels of all its jobs, in the order of their job ids. */
   compare: compareSchema.optional(),
-  /** Whose turn it is sooner; absent = fast. */
+  /** Lane in the queue; absent = fast. */
   lane: z.enum(LANES).optional(),
-  /** What the server wants done with a flagged picture, where that is more than the worker's own SAFETY. */
+  /** The server's choice for a flagged picture; counts where it is stricter than the worker's SAFETY. */
   safety: z.enum(SAFETIES).optional(),
   user: z.strictObject({ id: z.string().regex(/^\d{15,20}$/), name: z.string().max(100) }),
   /** Set by the bot when it was queued, ms since 1970. Only for display: clocks may disagree. */
@@ -103,7 +103,7 @@ export const renderRequestSchema = z.strictObject({
 });
 export type RenderRequest = z.infer<typeof renderRequestSchema>;
 
-/** Where the answer goes. The interaction's token lives apart (`keys.token`), for 15 minutes. */
+/** Where a picture is posted. The interaction's token is kept apart (`keys.token`), for 15 minutes. */
 export const deliverRequestSchema = z.strictObject({
   v: z.literal(SCHEMA_VERSION),
   jobId: jobIdSchema,
@@ -114,13 +114,13 @@ export const deliverRequestSchema = z.strictObject({
     .regex(/^\d{15,20}$/)
     .optional(),
   locale: z.string().max(10),
-  /** Bytes; from the interaction. */
+  /** Bytes of one file; from the interaction. */
   attachmentLimit: z.int().min(1),
   /** True where the acknowledgement of the interaction is the message that is edited; false for repeats. */
   original: z.boolean(),
-  /** The finished picture pings nobody. */
+  /** The finished picture does not ping its owner. */
   quiet: z.boolean().optional(),
-  /** Seen by its owner alone: an ephemeral message, and after its 15 minutes a direct one. */
+  /** Shown to the owner alone: an ephemeral message, after the token's 15 minutes a direct one. */
   stealth: z.boolean().optional(),
   /** The finished picture also goes to its owner as a direct message. */
   autoDm: z.boolean().optional(),
@@ -133,7 +133,7 @@ export const deliverJobSchema = z.strictObject({
 });
 export type DeliverJob = z.infer<typeof deliverJobSchema>;
 
-/** What the worker stored and what the presenter needs. Pictures themselves are in the store. */
+/** A painted job: the keys of its pictures in the store, and what its message shows. */
 export const renderResultSchema = z.strictObject({
   v: z.literal(SCHEMA_VERSION),
   jobId: jobIdSchema,
@@ -141,17 +141,17 @@ export const renderResultSchema = z.strictObject({
   /** Store keys of the single pictures (PNG), and of the grid (absent for one picture). */
   pictures: z.array(storeKeySchema).min(1).max(4),
   grid: storeKeySchema.optional(),
-  /** Which pictures the safety checker flagged, and what was done about it. */
+  /** Pictures that the safety checker flagged, 0-based; below, how they were treated. */
   flagged: z.array(z.int().min(0).max(3)).max(4).optional(),
   safety: z.enum(SAFETIES).optional(),
-  /** Whether a model of this worker can reword it. */
+  /** Whether a model of this worker can reword the picture. */
   reword: z.boolean().optional(),
-  /** False where its model paints whole pictures only: no region, no zoom, no pan. */
+  /** False where the picture's model paints whole pictures only: no region, no zoom, no pan. */
   repaints: z.boolean().optional(),
   /** Size of the file that is shown, pixels. */
   width: z.int(),
   height: z.int(),
-  /** Milliseconds in the engine; 0 when it was found in the store. */
+  /** Milliseconds in the engine; 0 when the pictures were found in the store. */
   paintMs: z.number(),
 });
 export interface RenderResult extends z.infer<typeof renderResultSchema> {
@@ -159,24 +159,24 @@ export interface RenderResult extends z.infer<typeof renderResultSchema> {
 }
 
 /**
- * A question to a model that paints nothing: what is in a picture, which words matter. The worker answers by
+ * A question of /describe or /shorten: what is in a picture, which words matter. The worker answers by
  * editing the interaction's message.
  */
 export const askSchema = z.strictObject({
   v: z.literal(SCHEMA_VERSION),
-  /** The interaction's. */
+  /** The interaction's id. */
   id: jobIdSchema,
   question: z.discriminatedUnion('kind', [
     z.strictObject({
       kind: z.literal('describe'),
       image: z.strictObject({ key: storeKeySchema }),
-      /** Put behind each description: the picture's shape. */
+      /** Text appended to each description: the picture's shape as --ar. */
       suffix: z.string().max(100),
     }),
     z.strictObject({
       kind: z.literal('shorten'),
       text: z.string().min(1).max(6000),
-      /** Parameters as typed, put behind each shortened prompt. */
+      /** Parameters as typed, appended to each shortened prompt. */
       suffix: z.string().max(6000),
     }),
   ]),
@@ -188,8 +188,8 @@ export const askSchema = z.strictObject({
 export type AskRequest = z.infer<typeof askSchema>;
 
 /**
- * What jobs of every version say of whom they are for: enough to tell them that nothing comes of it. A field that
- * only makes the words better may be missing.
+ * Fields of a job of any version that name its member: enough to tell them that the job failed. A field that
+ * only improves the message may be missing.
  */
 export const envelopeSchema = z.object({
   render: z.object({
@@ -207,7 +207,7 @@ export const envelopeSchema = z.object({
 });
 export type Envelope = z.infer<typeof envelopeSchema>;
 
-/** The same of a question. */
+/** The same fields of a question. */
 export const askedBySchema = z.object({
   id: jobIdSchema,
   userId: z.string().regex(/^\d{15,20}$/),
@@ -216,7 +216,7 @@ export const askedBySchema = z.object({
 });
 export type AskedBy = z.infer<typeof askedBySchema>;
 
-/** What a worker says of itself and its models; the bot reads ranges and defaults from here. */
+/** A model as a worker announces it; the bot reads ranges and defaults from the card. */
 export const modelCardSchema = z.object({
   name: z.string(),
   title: z.string(),
@@ -227,19 +227,19 @@ export const modelCardSchema = z.object({
   defaults: z.object({ steps: z.int(), guidance: z.number(), scheduler: z.string() }),
   draft: z.object({ steps: z.int() }),
   hash: z.string(),
-  /** It brings a safety checker. */
+  /** Whether the model has a safety checker. */
   checked: z.boolean().optional(),
   upscale: z.boolean(),
-  /** Which LoRAs and embeddings fit it; absent where it takes none. */
+  /** Base that LoRAs and embeddings must fit; absent where the model takes none. */
   base: baseSchema.optional(),
-  /** Somebody else's ONNX export: it takes LoRAs and no embeddings. */
+  /** True for another program's ONNX export: the model takes LoRAs and no embeddings. */
   exported: z.literal(true).optional(),
-  /** All that are installed where it paints, whatever they are made for. */
+  /** All LoRAs installed at the worker, for any base. */
   loras: z.array(loraCardSchema).optional(),
   embeddings: z.array(embeddingCardSchema).optional(),
-  /** It reads pictures as what they are about: varies, blends and rewords them so. */
+  /** Whether the model has a picture embedding, and varies, blends and rewords pictures by it. */
   pictureEmbedding: z.boolean().optional(),
-  /** Where this model differs from the table in `params.ts`: its own range and default, or not at all. */
+  /** Where the model differs from the table in `params.ts`: own range, own default, or unsupported. */
   parameters: z
     .record(
       z.string(),
@@ -254,22 +254,23 @@ export const modelCardSchema = z.object({
 });
 export type ModelCard = z.infer<typeof modelCardSchema>;
 
-/** Of the jobs of one interaction, the one at a position. */
+/** Id of an interaction's job at a position, 0-based: `<interaction>`, then `<interaction>.n`. */
 export const partId = (base: string, position: number): string =>
   position === 0 ? base : `${base}.${position}`;
-/** The message with all pictures of a /compare; no job has this id. */
+/** Id under which the message with all pictures of a /compare is kept; no job has it. */
 export const sheetId = (jobId: string): string => `${jobId.split('.')[0]}.99`;
 
+/** Queue ids of a job's render and deliver jobs and of a question, by job or interaction id. */
 export const renderId = (jobId: string): string => `g-${jobId}`;
 export const askId = (id: string): string => `a-${id}`;
 export const deliverId = (jobId: string): string => `d-${jobId}`;
 
-/** No job of ours is as deep: 25 generations are 50 levels. */
+/** Deepest nesting of a job's data; our deepest has 50 levels (25 generations). */
 const MAX_DEPTH = 100;
 
 /**
- * Data that no version of ours wrote: with a key `__proto__`, which JSON can carry and zod drops without a word,
- * or so deep that checking it would exhaust the stack.
+ * Whether no Dreamgrid wrote this data: it has a key `__proto__`, which JSON can hold and zod drops silently,
+ * or is so deep that checking it would exhaust the stack.
  */
 export function isForged(data: unknown): boolean {
   const open: [value: unknown, depth: number][] = [[data, 0]];
@@ -282,33 +283,33 @@ export function isForged(data: unknown): boolean {
   return false;
 }
 
-/** undefined for whatever is not a render job of this version. */
+/** A render job; undefined for data that is none of this version. */
 export function parseRender(data: unknown): RenderRequest | undefined {
   if (isForged(data)) return undefined;
   const parsed = renderRequestSchema.safeParse(data);
   return parsed.success ? (parsed.data as RenderRequest) : undefined;
 }
 
-/** undefined for whatever is not a deliver job of this version. */
+/** A deliver job; undefined for data that is none of this version. */
 export function parseDeliver(data: unknown): DeliverJob | undefined {
   if (isForged(data)) return undefined;
   const parsed = deliverJobSchema.safeParse(data);
   return parsed.success ? (parsed.data as DeliverJob) : undefined;
 }
 
-/** undefined for whatever is not a question of this version. */
+/** A question; undefined for data that is none of this version. */
 export function parseAsk(data: unknown): AskRequest | undefined {
   if (isForged(data)) return undefined;
   const parsed = askSchema.safeParse(data);
   return parsed.success ? parsed.data : undefined;
 }
 
-/** undefined for what no version of ours would write. */
+/** A job's envelope, of any version; undefined for forged data. */
 export function parseEnvelope(data: unknown): Envelope | undefined {
   return isForged(data) ? undefined : envelopeSchema.safeParse(data).data;
 }
 
-/** undefined for what no version of ours would write. */
+/** A question's asker, of any version; undefined for forged data. */
 export function parseAskedBy(data: unknown): AskedBy | undefined {
   return isForged(data) ? undefined : askedBySchema.safeParse(data).data;
 }

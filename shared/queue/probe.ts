@@ -4,10 +4,10 @@ import { addressOf, PREFIX } from './redis.ts';
 
 /**
  * Whether this Redis does what the queue needs: the database is there, and this user may write, run scripts, publish
- * and subscribe. A replica, a node of a cluster or a user with too few rights answer PING all the same.
+ * and subscribe. PING succeeds also on a replica, a cluster node or with too few rights.
  */
 
-/** Of every kind that the queue and its scripts write; gone again when the script ends. */
+/** Lua: writes a key of every kind that the queue uses and removes all of them. */
 const WRITE = `
 local at = KEYS[1]
 redis.call('SET', at, '1', 'EX', 60)
@@ -28,7 +28,7 @@ redis.call('ZPOPMIN', at)
 return 1
 `;
 
-/** A message to oneself comes at once or not at all. */
+/** Wait for the probe's own message, ms; it arrives at once or not at all. */
 const ARRIVES_MS = 5_000;
 
 /** @throws ConfigError in one line that names REDIS_URL and says what is missing */
@@ -49,7 +49,7 @@ export async function probeRedis(redis: Redis): Promise<void> {
     try {
       return await work;
     } catch (error) {
-      // Full, saving, busy with a script: that passes, and readiness tells it meanwhile.
+      // A Redis that is full, saving or busy with a script recovers; readiness reports it meanwhile.
       if (
         /^(?:OOM|MISCONF|BUSY|LOADING|NOREPLICAS|TRYAGAIN)\b|OOM command not allowed/.test(messageOf(error))
       )
@@ -87,7 +87,7 @@ const isCluster = (where: string): ConfigError =>
     `REDIS_URL leads to a node of a Redis Cluster (${where}): Dreamgrid keeps everything on one server. Give one without cluster mode, or REDIS_SENTINEL.`,
   );
 
-/** Says something on a channel and waits until it comes back. */
+/** Publishes a message on a channel and waits until it arrives. */
 async function hear(
   redis: Redis,
   channel: string,
@@ -106,7 +106,7 @@ async function hear(
         ARRIVES_MS,
       );
     });
-    heard.catch(() => undefined); // awaited below; subscribing may fail first
+    heard.catch(() => undefined); // `heard` is awaited below; subscribing may fail first
     await ear.subscribe(channel);
     await redis.publish(channel, text);
     await heard;

@@ -13,8 +13,8 @@ import {
 import { type Connection, keys, PREFIX, TOKEN_TTL_S } from './redis.ts';
 
 /**
- * The one place with BullMQ options. Jobs run at least once; that a person sees exactly one grid follows from
- * ids (the interaction's snowflake), from storing before acknowledging, and from edits being idempotent.
+ * All BullMQ options. Jobs run at least once; a member sees exactly one grid because of
+ * job ids (the interaction's snowflake), storing before acknowledging, and idempotent edits.
  */
 export const RENDER = 'render';
 export const DELIVER = 'deliver';
@@ -38,13 +38,13 @@ const WORKER = {
   removeOnFail: { age: 24 * 3600, count: 5000 },
 } as const;
 
-/** Between two attempts of what waits for Discord: 0.5 s, doubling up to 2 min. */
+/** Wait between two attempts at Discord: 0.5 s, doubling up to 2 min. */
 const SOONEST_MS = 500;
 const LATEST_MS = 120_000;
-/** One stack is enough: a job keeps those of all its attempts otherwise. */
+/** Keeps one stack; by default a job keeps those of all its attempts. */
 const CAPPED = { backoff: { type: 'capped' }, stackTraceLimit: 1 } as const;
 
-/** @param attempts that failed so far, from 1. @returns ms */
+/** Wait before the next attempt. @param attempts failed so far, from 1. @returns ms */
 export const waitAfter = (attempts: number): number => Math.min(LATEST_MS, SOONEST_MS * 2 ** (attempts - 1));
 
 /** How many attempts go on for at least `seconds`. */
@@ -54,19 +54,19 @@ export function attemptsWithin(seconds: number): number {
   return attempts;
 }
 
-/** Longer where Discord named a longer wait (`DiscordError.retryAfterMs`); it is asked again within the hour. */
+/** `waitAfter`, or Discord's longer `DiscordError.retryAfterMs`, at most an hour. */
 const backoffStrategy: BackoffStrategy = (attempts, _type, error) => {
   const told = Number((error as { retryAfterMs?: unknown } | undefined)?.retryAfterMs) || 0;
   return Math.max(waitAfter(attempts), Math.min(told, 3600_000));
 };
 
 /**
- * For jobs that end by telling somebody: BullMQ itself gives up on none of them, because it would do so without
- * a word. Their handlers look at `hasKilled`.
+ * For jobs whose handler tells the member of a failure: BullMQ must not give up on them, as it would without
+ * a message. Their handlers check `hasKilled`.
  */
 const TELLING = { ...WORKER, maxStalledCount: 50, maxStartedAttempts: 5_000, settings: { backoffStrategy } };
 
-/** As many workers died with this job as with a poisoned render job, which is then not started again. */
+/** Whether so many workers died with this job that it is not to be started again. */
 export const hasKilled = (job: Job): boolean => job.stalledCounter > WORKER.maxStalledCount;
 
 export interface Queues {
@@ -74,14 +74,14 @@ export interface Queues {
   render: Queue<RenderRequest, RenderResult>;
   deliver: Queue<DeliverJob>;
   ask: Queue<AskRequest>;
-  /** The client that all of them share, where they do. */
+  /** The Redis client that all queues share; absent where each has its own. */
   shared?: Redis;
   close(): Promise<void>;
 }
 
-/** @param connection a connected client to share (the bot: what is away fails at once), or how to open one. */
+/** @param connection a connected client to share (the bot's, which fails fast), or how to open one. */
 export function openQueues(connection: Connection | Redis): Queues {
-  // Nobody reads the streams of events, and an event carries its job's whole result.
+  // Event streams are not read, and an event holds its job's whole result: so few are kept.
   const streams = { events: { maxLen: 100 } };
   const options = { connection, prefix: PREFIX, skipWaitingForReady: true, streams };
   const flow = new FlowProducer({ connection, prefix: PREFIX });
@@ -116,7 +116,7 @@ export async function addJob(queues: Queues, job: DeliverJob, priority: number):
     data: job,
     opts: {
       jobId: deliverId(jobId),
-      // An outage of Discord of a day is survived.
+      // Attempts go on through a day's outage of Discord.
       attempts: attemptsWithin(24 * 3600),
       ...CAPPED,
       removeOnComplete: KEEP,
@@ -130,10 +130,10 @@ export async function addJob(queues: Queues, job: DeliverJob, priority: number):
         opts: {
           jobId: renderId(jobId),
           priority: Math.max(1, Math.min(2_097_151, Math.round(priority))),
-          // A disk or a Redis that is full for a quarter of a minute costs nobody their picture.
+          // Attempts outlast a disk or a Redis that is full for 15 s.
           attempts: 4,
           backoff: { type: 'exponential', delay: 2_000 },
-          // The parent runs also when painting failed: someone must be told.
+          // The parent also runs when painting failed, to tell the member.
           ignoreDependencyOnFailure: true,
           removeOnComplete: KEEP,
           removeOnFail: { age: 24 * 3600 },
@@ -144,13 +144,13 @@ export async function addJob(queues: Queues, job: DeliverJob, priority: number):
   try {
     await added;
   } catch (error) {
-    // Refused inside of a transaction, whose answer as a whole is none.
+    // The refusal is inside a transaction, where ioredis does not check it.
     if (queues.shared) leaveWrongServer(queues.shared, error);
     throw error;
   }
 }
 
-/** Adding the same interaction again changes nothing. It is tried as long as its token can show an answer. */
+/** Adds a question; adding it again changes nothing. Attempts last as long as the interaction's token. */
 export async function addAsk(queues: Queues, ask: AskRequest): Promise<void> {
   await queues.ask.add('ask', ask, {
     jobId: askId(ask.id),
@@ -173,7 +173,7 @@ export type RenderHandler = (
   signal: AbortSignal | undefined,
 ) => Promise<RenderResult>;
 
-/** @param jobs that are painted at the same time */
+/** @param jobs painted at the same time */
 export function openRenderWorker(
   connection: Connection,
   handler: RenderHandler,
@@ -189,6 +189,7 @@ export function openRenderWorker(
 
 export type DeliverHandler = (job: Job<DeliverJob>) => Promise<void>;
 
+/** A worker of deliver jobs, 8 at a time; the caller runs it. */
 export function openDeliverWorker(connection: Connection, handler: DeliverHandler): Worker<DeliverJob> {
   return new Worker<DeliverJob>(DELIVER, handler, {
     ...TELLING,
@@ -204,6 +205,7 @@ export type Outcome =
   | { kind: 'failed'; reason: string }
   | { kind: 'cancelled' };
 
+/** How the render child of a deliver job ended. */
 export async function outcomeOf(job: Job<DeliverJob>): Promise<Outcome> {
   const done = Object.values(await job.getChildrenValues());
   if (done.length > 0) return { kind: 'done', result: done[0] };
@@ -222,19 +224,19 @@ export async function cancelJob(queues: Queues, redis: Redis, jobId: string): Pr
   const state = await job.getState();
   if (state === 'completed' || state === 'failed') return false;
   await redis.set(keys.cancelled(jobId), '1', 'EX', 3600);
-  await job.remove().catch(() => undefined); // refused while a worker holds its lock; then the message reaches it
+  await job.remove().catch(() => undefined); // fails while a worker holds the lock; that worker gets the message
   await redis.publish(keys.cancel, jobId);
   return true;
 }
 
-/** 0 = next or running; undefined = not waiting. */
+/** A job's place in line: 0 = next or running; undefined = not waiting. */
 export async function placeInLine(queues: Queues, redis: Redis, jobId: string): Promise<number | undefined> {
   const rank = await redis.zrank(queues.render.toKey('prioritized'), renderId(jobId));
   if (rank === null) return undefined;
   return rank + (await queues.render.getActiveCount());
 }
 
-/** `client.destroy()`, `worker.close()` and the like can hang; nothing may keep a process from ending. */
+/** `client.destroy()`, `worker.close()` and the like can hang; waits for `work` at most `ms`. */
 export async function withDeadline(work: Promise<unknown>, ms: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<void>((resolve) => {

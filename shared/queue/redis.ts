@@ -3,7 +3,7 @@ import { ConfigError, messageOf } from '../service/errors.ts';
 import { type OnWrongServer, reconnectOnError } from './failover.ts';
 import { type Address, parseAddress, type RedisSettings } from './redisUrl.ts';
 
-/** What both ioredis and BullMQ take. */
+/** Connection options for both ioredis and BullMQ. */
 export interface Connection extends Address {
   maxRetriesPerRequest?: number | null;
   enableOfflineQueue?: boolean;
@@ -20,71 +20,71 @@ export const PREFIX = '{dreamgrid}';
 
 export const keys = {
   token: (jobId: string) => `${PREFIX}:token:${jobId}`,
-  /** channelId:messageId of the acknowledgement, once Discord told it. */
+  /** channelId:messageId of the job's message, once known. */
   message: (jobId: string) => `${PREFIX}:message:${jobId}`,
   recipe: (jobId: string) => `${PREFIX}:recipe:${jobId}`,
-  /** userId of whoever asked; for cancel and delete. */
+  /** userId of the job's owner; for cancel and delete. */
   owner: (jobId: string) => `${PREFIX}:owner:${jobId}`,
-  /** Which bot has this interaction, where several get it. */
+  /** Id of the bot process that handles this interaction, where several get it. */
   claim: (interactionId: string) => `${PREFIX}:claim:${interactionId}`,
   open: (userId: string) => `${PREFIX}:open:${userId}`,
   fair: `${PREFIX}:fair`,
   openAll: `${PREFIX}:open`,
-  /** Jobs of one user that are being painted, and those held back because enough are. */
+  /** Jobs of one user that are being painted, and jobs held back by the limit. */
   running: (userId: string) => `${PREFIX}:running:${userId}`,
   held: (userId: string) => `${PREFIX}:held:${userId}`,
   /** Pub/sub channel: job ids to stop. */
   cancel: `${PREFIX}:cancel`,
-  /** Set while a job is to be stopped, so that a worker that starts it later sees it too. */
+  /** Set while a job is to be stopped, so that a worker that starts the job later sees it too. */
   cancelled: (jobId: string) => `${PREFIX}:cancelled:${jobId}`,
-  /** Set once its message has what it will show for good, or is to show nothing any more. */
+  /** Set once the job's message is final, or must show nothing any more. */
   delivered: (jobId: string) => `${PREFIX}:delivered:${jobId}`,
-  /** Set while its owner erases it: what a worker paints of it just now is not to be kept. */
+  /** Set while the owner erases the job: a worker that is painting it must not store the result. */
   erased: (jobId: string) => `${PREFIX}:erased:${jobId}`,
-  /** JSON list of prompts that an answer offered. */
+  /** JSON list of prompts that an answer of /describe or /shorten offers. */
   offered: (userId: string, id: string) => `${PREFIX}:offered:${userId}:${id}`,
-  /** The answer to a question (JSON payload) that Discord has not taken yet; erased with what it offers. */
+  /** The answer to a question (JSON payload) that Discord has not taken yet; erased with `offered`. */
   answer: (userId: string, id: string) => `${PREFIX}:offered:${userId}:${id}:answer`,
-  /** Set where a preview may come over the final message: how often that was looked for. */
+  /** Set where a late preview may overwrite the final message: number of checks so far. */
   unsure: (jobId: string) => `${PREFIX}:unsure:${jobId}`,
-  /** When a job was sent back first with nobody there who reads its version: ms since 1970, Redis' clock. */
+  /** When a job was first sent back for want of a worker of its version: ms since 1970, Redis' clock. */
   refused: (jobId: string) => `${PREFIX}:refused:${jobId}`,
-  /** Jobs that a worker gave back: for those that have the model, for those that have it loaded; and since when. */
+  /** Jobs that a worker left to workers that have the model, or have it loaded; and since when. */
   leftToOwner: (model: string) => `${PREFIX}:left:owner:${model}`,
   leftToWarm: (model: string) => `${PREFIX}:left:warm:${model}`,
   leftAt: (jobId: string) => `${PREFIX}:left:at:${jobId}`,
-  /** Pub/sub channel: where a job was left just now, one of these lists. */
+  /** Pub/sub channel: the list in which a job was just left. */
   left: `${PREFIX}:left`,
-  /** Set while a question of a member waits for its answer: the question's id. */
+  /** Id of a member's question while it waits for its answer. */
   asking: (userId: string) => `${PREFIX}:asking:${userId}`,
-  /** Where commands were registered last: a server's id, or `everywhere`. */
+  /** Scope of the last command registration: a server's id, or `everywhere`. */
   commands: `${PREFIX}:commands`,
   workers: `${PREFIX}:workers`,
   worker: (id: string) => `${PREFIX}:worker:${id}`,
-  /** Set for a while by the worker that looks for old pictures. */
+  /** Set for a while by the worker that removes old pictures. */
   swept: `${PREFIX}:swept`,
   /** Hash model → moving average of the milliseconds of one job. */
   pace: `${PREFIX}:pace`,
 
-  // what is remembered of a member and of pictures: shared/memory
+  // members and pictures: shared/memory
   settings: (userId: string) => `${PREFIX}:settings:${userId}`,
   options: (userId: string) => `${PREFIX}:options:${userId}`,
   history: (userId: string) => `${PREFIX}:history:${userId}`,
   favourites: (userId: string) => `${PREFIX}:favourites:${userId}`,
-  /** Set of `user:job:index`: who keeps pictures of this job. */
+  /** Set of `user:job:index`: favourites among this job's pictures. */
   keepers: (jobId: string) => `${PREFIX}:keepers:${jobId}`,
-  /** Store keys of what a member uploaded, and who uploaded one file. */
+  /** Store keys of a member's uploads; below, the members who uploaded one file. */
   uploads: (userId: string) => `${PREFIX}:uploads:${userId}`,
   uploaders: (storeKey: string) => `${PREFIX}:uploaders:${storeKey}`,
   job: (jobId: string) => `${PREFIX}:job:${jobId}`,
   children: (jobId: string) => `${PREFIX}:children:${jobId}`,
-  /** Set of `channel:message`: where /show put it again. */
+  /** Set of `channel:message`: messages where /show put the job again. */
   shown: (jobId: string) => `${PREFIX}:shown:${jobId}`,
 
-  // what a server chose and who used how much of it: bot/server
+  // servers' settings and quotas: bot/server
   /** Hash setting → JSON. */
   server: (guildId: string) => `${PREFIX}:server:${guildId}`,
-  /** Set of user ids. */
+  /** Set of ids of a server's blocked users. */
   blocked: (guildId: string) => `${PREFIX}:blocked:${guildId}`,
   /** Set of the job ids of one person's day; scope is a guild's id or `all`. */
   used: (scope: string, userId: string, day: string) => `${PREFIX}:used:${scope}:${userId}:${day}`,
@@ -94,7 +94,7 @@ export const keys = {
     `${PREFIX}:audited:${guildId}:${userId}:${code}`,
 } as const;
 
-/** Recipes and owners outlive the message's token by far; after this a button reads the message's own file. */
+/** Recipes and owners outlive the message's token by far; later a button reads the message's file. */
 export const RECIPE_TTL_S = 90 * 24 * 3600;
 /** An interaction's token lives 15 minutes (discord.com/developers/docs, Interactions). */
 export const TOKEN_TTL_S = 15 * 60;
@@ -137,7 +137,7 @@ export const producerConnection = (
 const settingsOf = (at: string | RedisSettings, ca: string | undefined): RedisSettings =>
   typeof at === 'string' ? { REDIS_URL: at, REDIS_CA: ca } : at;
 
-/** Where a client is connected to, for people: a primary that sentinels name has another address each time. */
+/** The address that a client is connected to, as text; with sentinels it changes. */
 export function addressOf({
   options,
 }: {
@@ -146,7 +146,7 @@ export function addressOf({
   return options.name ? `the primary "${options.name}"` : `${options.host}:${options.port}`;
 }
 
-/** Connects or says in one line why not. @throws ConfigError */
+/** Connects. @throws ConfigError in one line where that fails */
 export async function connectRedis(options: Connection): Promise<Redis> {
   const redis = new Redis({ ...options, lazyConnect: true });
   let why: unknown;
@@ -166,10 +166,10 @@ export async function connectRedis(options: Connection): Promise<Redis> {
 }
 
 /**
- * A queue in a Redis that evicts keys, has no limit, forgets at a restart or lets anybody in is not a queue. INFO
- * is asked first, since managed ones refuse CONFIG; what cannot be known is not taken for safe.
- * @returns what is not as it should be, each with what came instead; empty when all is well
- * @throws ConfigError in production, with all of that, unless `unsafe`
+ * Checks that Redis evicts no keys, has a memory limit, persists and asks for a password. INFO
+ * is asked first, since managed servers refuse CONFIG; an unknown setting counts as unsafe.
+ * @returns each wrong setting with its value; empty when all is well
+ * @throws ConfigError in production, with the same list, unless `unsafe`
  */
 export async function checkRedis(
   redis: Redis,
@@ -211,7 +211,7 @@ export async function checkRedis(
 const onOff = (flag: string | undefined): string | undefined =>
   flag === undefined ? undefined : flag === '1' ? 'yes' : 'no';
 
-/** Asked by coming without a password: Redis takes any password where it has none, and may hide its settings. */
+/** Tries to connect without a password: Redis accepts any where it has none, and may hide its settings. */
 async function strangerMayEnter(redis: Redis): Promise<boolean> {
   const { host, port, tls, sentinels, name, sentinelPassword } = redis.options;
   const stranger = new Redis({
@@ -228,7 +228,7 @@ async function strangerMayEnter(redis: Redis): Promise<boolean> {
     connectTimeout: 2_000,
     commandTimeout: 2_000,
   });
-  stranger.on('error', () => undefined); // being turned away is what is hoped for
+  stranger.on('error', () => undefined); // being refused is the wanted result
   try {
     await stranger.connect();
     await stranger.ping();

@@ -10,7 +10,7 @@ export interface Address {
   password?: string;
   tls?: { ca?: string };
   sentinels?: { host: string; port: number }[];
-  /** What the sentinels call the primary. */
+  /** The sentinels' name of the primary. */
   name?: string;
   sentinelPassword?: string;
 }

@@ -6,7 +6,7 @@ import { type ModelCard, modelCardSchema } from './job.ts';
 import { keys } from './redis.ts';
 
 /**
- * Who paints, and how fast. A worker says so every few seconds; what it said expires by itself, so a worker
+ * Workers and their pace. A worker announces itself every 5 s; announcements expire, so a worker
  * that died is gone from the count and from the waits within 15 s.
  */
 export const ANNOUNCE_EVERY_MS = 5_000;
@@ -15,16 +15,17 @@ const ALIVE_S = 15;
 const announcementSchema = z.object({
   id: z.string(),
   models: z.array(modelCardSchema),
-  /** Installed beside the models. */
+  /** LoRAs and textual inversions installed at the worker. */
   loras: z.array(loraCardSchema).optional(),
   embeddings: z.array(embeddingCardSchema).optional(),
   /** Names of the models that are loaded. */
   warm: z.array(z.string()).optional(),
-  /** The version of jobs that it reads. */
+  /** The version of jobs that the worker reads. */
   schema: z.int().optional(),
 });
 export type Announcement = z.infer<typeof announcementSchema>;
 
+/** Announces a worker for 15 s. */
 export async function announce(redis: Redis, announcement: Announcement): Promise<void> {
   await redis
     .multi()
@@ -33,6 +34,7 @@ export async function announce(redis: Redis, announcement: Announcement): Promis
     .exec();
 }
 
+/** Removes a worker's announcement when it stops. */
 export async function retire(redis: Redis, id: string): Promise<void> {
   await redis.multi().srem(keys.workers, id).del(keys.worker(id)).exec();
 }
@@ -45,7 +47,7 @@ export async function listWorkers(redis: Redis): Promise<Announcement[]> {
   });
 }
 
-/** Whether a living worker reads jobs of this version. What else a worker of another version says may be new to us. */
+/** Whether a living worker reads jobs of this version. Other fields are not checked. */
 export async function isRead(redis: Redis, schema: number): Promise<boolean> {
   return (await readAnnounced(redis)).some(
     (value) => (value as { schema?: unknown } | null)?.schema === schema,
@@ -96,7 +98,7 @@ const paceOf = (model: string, action: Action): string => `${model} ${action}`;
 
 /**
  * Expected milliseconds until a job with `ahead` jobs before it is finished, from measured jobs;
- * undefined as long as nothing was measured or nobody has the model. Only those that have it count.
+ * undefined as long as nothing was measured or nobody has the model. Only workers that have the model count.
  */
 export async function expectedWait(
   redis: Redis,

@@ -1,7 +1,7 @@
 import { pictureKeys, type Store, StoreAwayError } from '../picture/store.ts';
 import { type RenderResult, renderResultSchema } from './job.ts';
 
-/** What the store knows of a painted job. Where this is, everything is: it is written last. A damaged one counts as none. */
+/** A job's result from the store, written after all its pictures. A damaged one counts as none. */
 export async function readResult(store: Store, jobId: string): Promise<RenderResult | undefined> {
   const bytes = await store.get(pictureKeys.result(jobId));
   if (!bytes) return undefined;
@@ -13,7 +13,7 @@ export async function readResult(store: Store, jobId: string): Promise<RenderRes
   }
 }
 
-/** The same for whoever can do without: a store that is away knows nothing just now. */
+/** The same, but undefined where the store is away. */
 export async function readResultIfThere(store: Store, jobId: string): Promise<RenderResult | undefined> {
   try {
     return await readResult(store, jobId);

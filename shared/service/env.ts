@@ -15,7 +15,7 @@ const list = z.string().transform((text) =>
     .map((item) => item.trim())
     .filter(Boolean),
 );
-/** Discord's ids, with commas. */
+/** A comma-separated list of Discord ids. */
 const ids = list.pipe(z.array(z.string().regex(/^\d{15,20}$/))).default([]);
 
 export const envTable = {

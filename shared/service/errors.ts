@@ -1,14 +1,14 @@
 /**
- * The three kinds of failure. Everything that is neither of these two classes is transient: retried and
+ * The kinds of failure. An error that is neither UserError nor PermanentError is transient: retried and
  * logged with its stack.
  */
 
-/** What a person did that cannot work. Shown to that person, never retried, never logged as an error. */
+/** A request that cannot work. Shown to its member, never retried, never logged as an error. */
 export class UserError extends Error {
   override readonly name = 'UserError';
   readonly code: string;
   readonly params: Readonly<Record<string, string | number>>;
-  /** @param code key into `shared/messages`; tests and translations hold on to it, never to prose. */
+  /** @param code key into `shared/messages`; tests and translations use it, never the prose. */
   constructor(code: string, params: Readonly<Record<string, string | number>> = {}) {
     super(`${code} ${JSON.stringify(params)}`);
     this.code = code;
@@ -16,7 +16,7 @@ export class UserError extends Error {
   }
 }
 
-/** What no retry can mend (a missing model, a picture too large for this GPU). Shown as failed, not retried. */
+/** A failure that no retry mends (a missing model, a picture too large for this GPU). Shown, not retried. */
 export class PermanentError extends Error {
   override readonly name = 'PermanentError';
   readonly code: string;

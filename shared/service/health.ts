@@ -2,7 +2,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { ConfigError } from './errors.ts';
 
-/** What a `prom-client` registry offers. */
+/** The used part of a `prom-client` registry. */
 export interface MetricsSource {
   contentType: string;
   metrics(): Promise<string>;
@@ -18,7 +18,7 @@ export interface HealthOptions {
 }
 
 export interface Health {
-  /** undefined where there is none. */
+  /** The open port; undefined where none is open. */
   port: number | undefined;
   close(): Promise<void>;
 }
@@ -70,7 +70,7 @@ function withTimeout(checks: Promise<string[]>): Promise<string[]> {
 
 const listen = (server: Server, port: number, host: string): Promise<void> =>
   new Promise((resolve, reject) => {
-    // Also later: a connection that could not be accepted ends nothing.
+    // Errors after the start, such as a connection that could not be accepted, do not end the process.
     server.on('error', (error: NodeJS.ErrnoException) =>
       reject(new ConfigError(`HEALTH_PORT: cannot listen on ${host}:${port} (${error.code}). Set another.`)),
     );

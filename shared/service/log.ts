@@ -21,7 +21,7 @@ export function safeError(error: unknown): Record<string, unknown> {
   };
 }
 
-/** Webhook paths carry the token, URLs may carry passwords: neither belongs in a log. */
+/** Webhook paths carry the token, URLs may carry passwords: both are cut out of logs. */
 export const redactTokens = (text: string): string =>
   text
     .replace(/((?:webhooks|interactions)\/\d+\/)[^/\s"']+/g, '$1…')

@@ -7,7 +7,7 @@ import { keys } from '../queue/redis.ts';
 import { listWorkers } from '../queue/registry.ts';
 
 /**
- * What bot and worker both tell Prometheus, besides Node's own figures (memory, event loop). Every name is in
+ * Metrics that bot and worker share, besides Node's own figures (memory, event loop). Every name is in
  * docs/operations.md; a test holds the dashboard and the alerts against the real `/metrics`.
  */
 export const openRegistry = (): Registry => {
@@ -16,7 +16,7 @@ export const openRegistry = (): Registry => {
   return registry;
 };
 
-/** A scrape waits no longer than this for Redis; what is not known then is left out. */
+/** A scrape waits no longer than this for Redis; values unknown by then are left out. */
 const ASK_MS = 2_000;
 
 function within<T>(work: Promise<T>): Promise<T | undefined> {
@@ -27,7 +27,7 @@ function within<T>(work: Promise<T>): Promise<T | undefined> {
   return Promise.race([work.catch(() => undefined), late]).finally(() => clearTimeout(timer));
 }
 
-/** `dreamgrid_ready`: what /readyz says, for those who watch by Prometheus alone. */
+/** `dreamgrid_ready`: 1 where /readyz answers 200, else 0. */
 export function watchReady(registry: Registry, ready: () => Promise<string[]>): void {
   new Gauge({
     name: 'dreamgrid_ready',
@@ -40,9 +40,10 @@ export function watchReady(registry: Registry, ready: () => Promise<string[]>): 
   });
 }
 
+/** Gauges from Redis' INFO; NaN where Redis does not answer. */
 export function watchRedis(registry: Registry, redis: Redis): void {
   let asked: Promise<string | undefined> | undefined;
-  /** All gauges of a scrape collect at once; they share one question. */
+  /** All gauges of a scrape collect at once and share one INFO. */
   const info = (): Promise<string | undefined> => {
     asked ??= within(redis.info()).finally(() => {
       asked = undefined;
@@ -81,7 +82,7 @@ export function watchRedis(registry: Registry, redis: Redis): void {
 
 const SAVES = ['aof_last_write_status', 'aof_last_bgrewrite_status', 'rdb_last_bgsave_status'];
 
-/** States of BullMQ; `prioritized` is what people call waiting. */
+/** States of BullMQ; waiting render jobs are `prioritized`. */
 const STATES = ['active', 'prioritized', 'waiting', 'delayed', 'waiting-children', 'failed'] as const;
 
 const LANE_STATES: Record<'waiting' | 'running', JobType[]> = {
@@ -89,7 +90,7 @@ const LANE_STATES: Record<'waiting' | 'running', JobType[]> = {
   running: ['active'],
 };
 
-/** The queue as all processes see it; one of them, the bot, tells it. */
+/** Metrics of the queues, the same for all processes; only the bot exports them. */
 export function watchQueues(registry: Registry, queues: Queues, redis: Redis): void {
   new Gauge({
     name: 'dreamgrid_queue_jobs',
@@ -140,7 +141,7 @@ export function watchQueues(registry: Registry, queues: Queues, redis: Redis): v
   });
 }
 
-/** Counts what Discord answers; 429 is a rate limit, 0 no answer at all. */
+/** Counts Discord's answers by status; 429 is a rate limit, 0 no answer at all. */
 export function countDiscord(registry: Registry): (status: number) => void {
   const answers = new Counter({
     name: 'dreamgrid_discord_answers_total',

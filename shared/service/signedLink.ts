@@ -1,8 +1,8 @@
 import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
 
 /**
- * Text that travels through a browser and comes back: signed, so that nobody but us can have written it, and
- * expiring, so that a link that leaked is soon worth nothing. It is not secret: whoever holds the link can read it.
+ * Text that travels through a browser and comes back: signed, so that only a holder of the secret wrote it, and
+ * expiring, so that a leaked link is soon useless. The text is not secret: a link's holder can read it.
  *
  * `<payload>.<expires>.<mac>`: payload and mac in base64url, expires in seconds since 1970 in base 36, mac =
  * HMAC-SHA-256 (RFC 2104) over all before the last dot. Only characters that need no escaping in an address.
@@ -20,7 +20,7 @@ export interface LinkSigner {
 export type LinkResult =
   /** `expiresAt` in ms since 1970, so that a page can say how long it has. */
   | { ok: true; payload: string; expiresAt: number }
-  /** `expired` is told only of links that were ours. */
+  /** `expired` only for links with a valid signature. */
   | { ok: false; why: 'expired' | 'forged' };
 
 const PAYLOAD_BYTES = 4096;
@@ -51,7 +51,7 @@ export function openLinkSigner(secret: string, purpose: string, now: () => numbe
       const [, payload, expires, sent] = LINK.exec(link) ?? [];
       if (payload === undefined || expires === undefined || sent === undefined)
         return { ok: false, why: 'forged' };
-      // As text: in bytes, four last characters would mean the same mac.
+      // Compared as text: as bytes, four different last characters decode to the same mac.
       if (!timingSafeEqual(Buffer.from(sent), Buffer.from(mac(`${payload}.${expires}`))))
         return { ok: false, why: 'forged' };
       const expiresAt = Number.parseInt(expires, 36) * 1000;

@@ -2,7 +2,7 @@ import { type Evidence, type Foreign, HASH, hashed, lorasIn, sizeFrom, toForeign
 import { samplerNamed } from './sampler.ts';
 
 /**
- * AUTOMATIC1111's web UI and all that write as it does (Forge, SD.Next, Civitai, Fooocus on demand):
+ * AUTOMATIC1111's web UI and programs that write its format (Forge, SD.Next, Civitai, Fooocus on demand):
  *
  *     prompt, over any number of lines
  *     Negative prompt: likewise
@@ -11,7 +11,7 @@ import { samplerNamed } from './sampler.ts';
  */
 export function readA1111({ plain }: Evidence): Foreign | undefined {
   for (const { at, text } of plain) {
-    // Only `parameters` is this program's own place: elsewhere its settings must be there.
+    // `parameters` is this program's own keyword; a text elsewhere must have its settings.
     if (at !== 'parameters' && !SETTINGS.test(text.slice(0, MAX_TEXT))) continue;
     const found = readParameters(text);
     if (found) return found;
@@ -22,10 +22,10 @@ export function readA1111({ plain }: Evidence): Foreign | undefined {
 const MAX_TEXT = 200_000;
 const MAX_FIELDS = 20_000;
 const SETTINGS = /(?:^|[\n\r]|\s)Steps: ?\d+,? /;
-/** A line that begins with a field which only settings have, and has more of them. */
+/** A line that begins with a field that only settings have, followed by more fields. */
 const FIRST_FIELD =
   /^(?:Steps: ?\d+\b|(?:Sampler|CFG scale|Seed|Size|Model(?: hash)?): ?[^,\n]{1,200}, (?:Steps|Sampler|CFG scale|Seed|Size|Model(?: hash)?): ?)/;
-/** Where all stands on one line. */
+/** The start of the settings where words and settings are on one line. */
 const INLINE = /\s(?=Steps: ?\d{1,6}, [A-Z][\w +]{1,40}: ?)/g;
 const NEGATIVE = /^Negative prompt: ?/;
 
@@ -72,8 +72,8 @@ function cut(text: string): { words: string; settings: string } {
 }
 
 /**
- * By lower-case name; the first of a name counts. Values with commas in them stand in quotes, and those may go
- * over lines. A run of blanks is one: the search would try each anew.
+ * Settings by lower-case name; the first of a name counts. Values with commas are quoted and may go
+ * over lines. Runs of blanks become one, since the expression would try each anew.
  */
 function readFields(settings: string): Map<string, string> {
   const fields = new Map<string, string>();
@@ -87,8 +87,8 @@ function readFields(settings: string): Map<string, string> {
 }
 
 /**
- * By lower-case name. `Lora hashes: "a: 1a2b…, b: …"` is of the tensors alone; `Hashes: {"lora:a": "1a2b…"}`, of
- * Civitai's extension, of the whole file.
+ * By lower-case name. `Lora hashes: "a: 1a2b…, b: …"` hash the tensors; `Hashes: {"lora:a": "1a2b…"}`, of
+ * Civitai's extension, the whole file.
  */
 function hashesIn(settings: string): Map<string, string> {
   const line = settings.slice(0, MAX_FIELDS);

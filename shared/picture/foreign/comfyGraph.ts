@@ -10,10 +10,10 @@ export interface Node {
 }
 export type Graph = ReadonlyMap<string, Node>;
 
-/** Of a prompt: what was wanted, or what was not. */
+/** Which prompt: the positive or the negative one. */
 export type Role = 'positive' | 'negative';
 
-/** Far more than anybody draws; a million of them would hold up whoever reads them. */
+/** Larger graphs are not read: a million nodes would block the process. */
 export const MAX_NODES = 5000;
 /** Longer chains of wires than this are not followed. */
 const DEEPEST = 400;
@@ -43,7 +43,7 @@ export const wireOf = (value: unknown): Wire | undefined => {
   return { id: String(id), output };
 };
 
-/** One look through a graph: each node is visited once, whatever the number of ways to it. */
+/** A search through a graph: each node is visited once, whatever the number of ways to it. */
 export class Walk {
   readonly #graph: Graph;
   readonly #seen = new Set<string>();
@@ -53,7 +53,7 @@ export class Walk {
     this.#graph = graph;
   }
 
-  /** The node behind a wire, the first time it is met at this output. */
+  /** Calls `look` with the node behind a wire, the first time it is met at this output. */
   step<T>(value: unknown, look: (node: Node, wire: Wire) => T | undefined): T | undefined {
     const wire = wireOf(value);
     if (!wire || this.#depth >= DEEPEST) return undefined;
@@ -83,7 +83,7 @@ export class Walk {
   }
 }
 
-/** Inputs that hold the words of a text encoder, by how sure it is that they do. */
+/** Names of inputs that hold a text encoder's words, the surest first. */
 const TEXTS = [
   'populated_text',
   'text_0',
@@ -106,7 +106,7 @@ const TEXTS = [
 /** Inputs of nodes that put strings together, in their order. */
 const PIECE = /^(?:text|string|str|prompt|t|s|input)?_?(?:[a-h]|\d{1,2})$/i;
 const JOINS = /concat|join|append|combine|stringfunction/i;
-/** Inputs that lead away from the words. */
+/** Names of inputs that do not lead to words. */
 const ELSEWHERE =
   /^(?:positive|negative|clip|model|vae|image|pixels|mask|control_net|style_model|clip_vision|latent|samples)/i;
 const ERASES = /zeroout|zero_out|emptyconditioning/i;
@@ -203,7 +203,7 @@ function chosenIn(inputs: JsonObject): unknown {
 
 const NUMBERS = ['value', 'int', 'number', 'Number', 'Value', 'float', 'seed', 'noise_seed', 'INT', 'FLOAT'];
 
-/** A number or a name, on the node itself or behind a wire: from a node with an input of that name, or a constant. */
+/** A number or name: the value itself, or behind a wire an input called `name` or a constant. */
 export function valueBehind(graph: Graph, value: unknown, name: string): unknown {
   return constantIn(new Walk(graph), value, name);
 }

@@ -2,11 +2,11 @@ import { type Graph, MAX_NODES, type Node } from './comfyGraph.ts';
 import { isObject, type JsonObject } from './foreign.ts';
 
 /**
- * ComfyUI's drawing of a graph (`workflow`) turned into the graph that it would run: links say which output feeds
- * which input; values of widgets stand in a list, by their place in the known nodes. Newer files name the widgets
+ * ComfyUI's drawing of a graph (`workflow`) as the graph that it would run: links say which output feeds
+ * which input; widget values are a list, matched by position for known nodes. Newer files name the widgets
  * themselves.
  */
-/** Place of a widget that is no input: what becomes of the seed after a run. */
+/** Name here of the widget "control after generate", which is no input. */
 const CONTROL = '(control)';
 const WIDGETS: Readonly<Record<string, readonly string[]>> = {
   KSampler: ['seed', CONTROL, 'steps', 'cfg', 'sampler_name', 'scheduler', 'denoise'],
@@ -79,7 +79,7 @@ interface Drawn {
   readonly values: unknown;
 }
 
-/** @returns undefined where this is no drawing */
+/** The graph of a drawing. @returns undefined where the value is no drawing */
 export function graphOfWorkflow(workflow: unknown): Graph | undefined {
   if (!isObject(workflow) || !Array.isArray(workflow['nodes'])) return undefined;
   if (workflow['nodes'].length > MAX_NODES) return undefined;
@@ -105,7 +105,7 @@ export function graphOfWorkflow(workflow: unknown): Graph | undefined {
 }
 
 /**
- * The texts of a drawing without links, which cannot say where they go: one whose title says "negative" is that,
+ * The texts of a drawing without links: one whose title says "negative" is the negative prompt,
  * else the second is.
  */
 export function looseTexts(workflow: unknown): { positive: string; negative: string } {
@@ -147,7 +147,7 @@ const toDrawn = (value: unknown, place: number): Drawn[] => {
   ];
 };
 
-/** `[link, from, output, to, input, type]`, or the same by name; by link, where it comes from. */
+/** Source node and output by link id, from `[link, from, output, to, input, type]` or the same by name. */
 const linksOf = (links: unknown): ReadonlyMap<number, [string, number]> =>
   new Map(
     (Array.isArray(links) ? links : []).flatMap((link: unknown): [number, [string, number]][] => {
@@ -205,14 +205,14 @@ const valuesOf = ({ type, values, inputs }: Drawn): [string, unknown][] => {
   const own = inputs.flatMap(({ widget }) =>
     widget === undefined ? [] : /^(?:noise_)?seed$/.test(widget) ? [widget, CONTROL] : [widget],
   );
-  // The file names the type: `constructor` is one that every object has.
+  // The type comes from the file: `constructor` would match on every object.
   const names = (Object.hasOwn(WIDGETS, type) ? WIDGETS[type] : undefined) ?? own;
   if (names.length > 0) {
     const pairs: [string, unknown][] = [];
     let at = 0;
     for (const name of names) {
       if (at >= values.length) break;
-      // Older files have no control behind the seed.
+      // Older files have no "control after generate" behind the seed.
       if (name === CONTROL && !CONTROLS.includes(values[at])) continue;
       const value: unknown = values[at++];
       if (name !== CONTROL && name !== '') pairs.push([name, value]);

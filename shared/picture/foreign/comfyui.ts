@@ -87,21 +87,21 @@ export function readGraph(graph: Graph): Foreign | undefined {
 
 const nodeAt = (graph: Graph, value: unknown): Node | undefined => graph.get(wireOf(value)?.id ?? '');
 
-/** The first of these inputs up a wire. */
+/** The value of the first of these inputs found up a wire. */
 const first = (graph: Graph, wire: unknown, names: readonly string[]): unknown =>
   new Walk(graph).search(wire, ({ inputs }) => {
     const name = names.find((key) => key in inputs);
     return name === undefined ? undefined : valueBehind(graph, inputs[name], name);
   });
 
-/** BasicScheduler says its schedule; KarrasScheduler is one. */
+/** The schedule: BasicScheduler's input, or by a node's type, such as KarrasScheduler. */
 const scheduleBehind = (graph: Graph, wire: unknown): unknown =>
   new Walk(graph).search(wire, ({ class_type, inputs }) => {
     if (typeof inputs['scheduler'] === 'string') return inputs['scheduler'];
     return /^(Karras|Exponential|Polyexponential|VP|Laplace)Scheduler$/.exec(class_type)?.[1]?.toLowerCase();
   });
 
-/** By what is wired into it; one that takes a pipe, which carries words and latents, by its settings. */
+/** Whether a node is a sampler: by its wired inputs, or by its settings where it takes a pipe. */
 const isSampler = ({ class_type, inputs }: Node): boolean =>
   (wireOf(inputs['positive'] ?? inputs['conditioning']) && wireOf(inputs['latent_image'])) !== undefined ||
   wireOf(inputs['guider']) !== undefined ||
@@ -117,14 +117,14 @@ function samplerOf(graph: Graph): Node | undefined {
     .filter(([, node]) => isSampler(node))
     .map(([id, node]) => ({ node, rank: rankOf(graph, node) + (used.size === 0 || used.has(id) ? 0 : 16) }));
   if (ranked.length === 0) {
-    // A graph of nodes that nobody knows: one with both conditionings is as good as a sampler.
+    // In a graph of unknown nodes, a node with both conditionings counts as the sampler.
     return [...graph.values()].find(({ inputs }) => wireOf(inputs['positive']) && wireOf(inputs['negative']));
   }
   const least = Math.min(...ranked.map(({ rank }) => rank));
   return ranked.find(({ rank }) => rank === least)?.node;
 }
 
-/** 0 for the sampler that begins: from an empty latent, with noise. */
+/** Rank of a sampler, lowest first; 0 starts from an empty latent, with noise. */
 function rankOf(graph: Graph, { class_type, inputs }: Node): number {
   const latent = inputs['latent_image'] ?? inputs['latent'] ?? inputs['pipe'] ?? inputs['samples'];
   const walk = new Walk(graph);
@@ -145,7 +145,7 @@ function rankOf(graph: Graph, { class_type, inputs }: Node): number {
   );
 }
 
-/** Ids of what lies before a node that saves or shows a picture. */
+/** Ids of the nodes that lead to a node that saves or shows a picture. */
 function reachable(graph: Graph): ReadonlySet<string> {
   const found = new Set<string>();
   const open = [...graph]
@@ -162,7 +162,7 @@ function reachable(graph: Graph): ReadonlySet<string> {
   return found;
 }
 
-/** Of the latent that the sampler starts from. Sizes may be linked, or one text (`1024x1024 (1.0)`). */
+/** Size of the latent that the sampler starts from. Sizes may be linked, or one text (`1024x1024 (1.0)`). */
 function sizeBehind(graph: Graph, wire: unknown): { width?: unknown; height?: unknown } {
   const found = new Walk(graph).search(wire, ({ inputs }) => {
     for (const [w, h] of [
@@ -181,7 +181,7 @@ function sizeBehind(graph: Graph, wire: unknown): { width?: unknown; height?: un
   return found ?? onlySize(graph) ?? {};
 }
 
-/** Where the wire leads nowhere: the size of the one empty latent that there is. */
+/** The size of the graph's only empty latent, for a wire that leads nowhere. */
 const onlySize = (graph: Graph) => {
   const empty = [...graph.values()].filter(({ class_type }) => /empty.*latent/i.test(class_type));
   const [only] = empty;
@@ -190,7 +190,7 @@ const onlySize = (graph: Graph) => {
     : undefined;
 };
 
-/** The same of the model. */
+/** The graph's only model, for a wire that leads nowhere. */
 const onlyModel = (graph: Graph): unknown => {
   const names = [...graph.values()].flatMap(({ inputs }) => inputs['ckpt_name'] ?? []);
   return names.length === 1 ? names[0] : undefined;

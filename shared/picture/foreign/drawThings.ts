@@ -11,8 +11,8 @@ import {
 import { samplerNamed } from './sampler.ts';
 
 /**
- * Draw Things: JSON in XMP's exif:UserComment with one-letter names (`c` what is wanted, `uc` what is not), and
- * the same as lines in dc:description: words, `-` and what is not wanted, `Steps: 20, Sampler: …, Guidance Scale:`.
+ * Draw Things: JSON in XMP's exif:UserComment with short names (`c` the prompt, `uc` the negative prompt), and
+ * the same as lines in dc:description: prompt, `-` and negative, `Steps: 20, Sampler: …, Guidance Scale:`.
  */
 export function readDrawThings({ objects, xmp }: Evidence): Foreign | undefined {
   const said = objects.find(({ value }) => typeof value['c'] === 'string' && 'uc' in value)?.value;

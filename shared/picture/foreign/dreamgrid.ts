@@ -5,8 +5,8 @@ import { type Foreign, toForeign } from './foreign.ts';
 import { samplerNamed } from './sampler.ts';
 
 /**
- * A picture of ours by its recipe. Its own seed stands in `parameters`, which tells the pictures of a grid apart;
- * without it the first one's.
+ * A picture of ours by its recipe. Its own seed is in `parameters`, since a grid's pictures share one recipe;
+ * without `parameters` it is the first picture's seed.
  */
 export function fromRecipe(recipe: Recipe, parameters: string | undefined): Foreign {
   const parsed = parsePrompt(recipe.prompt);

@@ -37,7 +37,7 @@ export function readEasyDiffusion({ texts, objects }: Evidence): Foreign | undef
 const fileOf = (path: unknown): unknown =>
   typeof path === 'string' ? path.slice(-300).split(/[\\/]/).at(-1) : undefined;
 
-/** One name or a list; as text, a list is printed as Python does: `['a', 'b']`. */
+/** LoRAs from one name or a list; as text, a list is printed as Python does: `['a', 'b']`. */
 const lorasOf = (names: unknown, weights: unknown): Lora[] => {
   const list = (value: unknown): unknown[] => {
     if (typeof value !== 'string') return Array.isArray(value) ? value : [value];

@@ -10,10 +10,10 @@ import {
 import { samplerNamed } from './sampler.ts';
 
 /**
- * Fooocus and its kin: JSON under `parameters` or `Comment`, or as EXIF UserComment. 2.2 and later write
+ * Fooocus and its forks: JSON under `parameters` or `Comment`, or as EXIF UserComment. 2.2 and later write
  * `negative_prompt`, `base_model`, `resolution`; older ones and logs the labels of the page (`Negative Prompt`,
- * `Base Model`, `Resolution`); RuinedFooocus and Fooocus-MRE their own mixture. One reading of the names in lower
- * case serves all.
+ * `Base Model`, `Resolution`); RuinedFooocus and Fooocus-MRE their own mixture. Reading the names in lower
+ * case covers all of them.
  */
 export function readFooocus({ objects }: Evidence): Foreign | undefined {
   for (const { value } of objects) {
@@ -52,7 +52,7 @@ const fromSaid = (said: JsonObject): Foreign => {
 
 const firstOf = (value: unknown): unknown => (Array.isArray(value) ? value[0] : undefined);
 
-/** `[["name", 0.5, hash], …]`, or a key each: `"LoRA 1": "name : 0.5"`. */
+/** `[["name", 0.5, hash], …]`, or one key for each LoRA: `"LoRA 1": "name : 0.5"`. */
 const lorasOf = (said: JsonObject): Lora[] => {
   const list = Array.isArray(said['loras']) ? said['loras'] : [];
   const keyed = Object.entries(said).flatMap(([name, value]) => {

@@ -15,7 +15,7 @@ export interface Foreign {
   /** Pixels. */
   width?: number;
   height?: number;
-  /** By our name where it is one of ours (`dpmpp-2m-karras`), else as the file says it. */
+  /** Our name for a sampler that the engine has (`dpmpp-2m-karras`), else as the file says it. */
   sampler?: string;
   /** The schedule of the noise, as the file says it. */
   scheduler?: string;
@@ -32,7 +32,7 @@ export interface Lora {
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 
-/** All that a file says, in the forms that programs look for. */
+/** A file's metadata in the forms that the programs' readers use. */
 export interface Evidence extends Metadata {
   /** Every text that is a JSON object, with where it stood: a PNG keyword, `comment` or `xmp`. */
   readonly objects: readonly { readonly at: string; readonly value: JsonObject }[];
@@ -40,6 +40,7 @@ export interface Evidence extends Metadata {
   readonly plain: readonly { readonly at: string; readonly text: string }[];
 }
 
+/** Whether a value of JSON is an object, not null and not a list. */
 export const isObject = (value: unknown): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
@@ -47,7 +48,7 @@ const MAX_WORDS = 6000;
 const MAX_NAME = 100;
 const MAX_LORAS = 50;
 
-/** One line of at most what a prompt of ours may have. */
+/** Text as one line of at most MAX_WORDS units. */
 export const clean = (value: unknown): string =>
   typeof value === 'string'
     ? value
@@ -57,7 +58,7 @@ export const clean = (value: unknown): string =>
         .slice(0, MAX_WORDS)
     : '';
 
-/** What a program's module found, in whatever types its JSON had. */
+/** Values that a program's reader found, in the types of the file's JSON. */
 export interface Found {
   tool: string;
   prompt: unknown;
@@ -73,7 +74,7 @@ export interface Found {
   loras?: readonly Lora[];
 }
 
-/** Strangers' values brought into the types of `Foreign`: what does not fit is left out. */
+/** Untrusted values brought into the types of `Foreign`: what does not fit is left out. */
 export function toForeign(found: Found): Foreign {
   const { tool, prompt, negative, loras = [] } = found;
   const seed = seedFrom(found.seed);
@@ -100,7 +101,7 @@ export function toForeign(found: Found): Foreign {
   };
 }
 
-/** A whole number that is not negative: -1 is how programs say "random". */
+/** A whole number ≥ 0, as digits where a double cannot hold it; undefined otherwise (-1 means random). */
 export function seedFrom(value: unknown): number | string | undefined {
   if (typeof value === 'string' && /^\d{1,40}$/.test(value.trim())) return seedFrom(BigInt(value.trim()));
   if (typeof value === 'bigint') {
@@ -110,6 +111,7 @@ export function seedFrom(value: unknown): number | string | undefined {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : undefined;
 }
 
+/** A finite number ≥ 0, also from text of plain decimals; undefined otherwise. */
 export function numberFrom(value: unknown): number | undefined {
   if (typeof value === 'string' && !/^\s*\d{0,9}(?:\.\d{0,9})?\s*$/.test(value)) return undefined;
   if (typeof value !== 'number' && (typeof value !== 'string' || value.trim() === '')) return undefined;
@@ -138,17 +140,17 @@ export const loraFrom = (name: unknown, weight: unknown, hash?: unknown): Lora[]
   ];
 };
 
-/** With the hash that the file gives for a LoRA's name; two programs write `lora:name`. */
+/** LoRAs with the hashes that the file gives by LoRA name; two programs write `lora:name`. */
 export const hashed = (loras: readonly Lora[], hashes: ReadonlyMap<string, string>): Lora[] =>
   loras.map((lora) => {
     const hash = hashes.get(lora.name.toLowerCase());
     return hash === undefined ? lora : { ...lora, hash };
   });
 
-/** Shorter ones than eight digits would take strangers for each other. */
+/** A LoRA's hash, 8 digits at least: shorter ones would match different files. */
 export const HASH = /^(?:0x)?([0-9a-f]{8,64})$/i;
 
-/** `<lora:name:0.8>` among the words. */
+/** LoRAs written as `<lora:name:0.8>` in a prompt. */
 export const lorasIn = (text: string): Lora[] =>
   [
     ...text.slice(0, 4 * MAX_WORDS).matchAll(/<lora:([^:<>]{1,200})(?::(-?[\d.]{1,10})[^<>]{0,100})?>/gi),

@@ -15,7 +15,7 @@ import { readSwarm } from './swarm.ts';
 
 export type { Foreign, Lora } from './foreign.ts';
 
-/** In order: those whose marks are certain before those whose marks are loose. */
+/** Readers of each program's format: those with certain marks before those with loose marks. */
 const PROGRAMS: readonly ((evidence: Evidence) => Foreign | undefined)[] = [
   readSwarm,
   readFooocus,
@@ -91,12 +91,12 @@ function toEvidence(metadata: Metadata): Evidence {
     if (value) objects.push({ at, value });
     else if (!looksLikeJson(text)) plain.push({ at, text });
   }
-  // The place that is made for it is read before those that may hold anything.
+  // `parameters`, made for settings, is read before keywords that may hold anything.
   plain.sort((a, b) => Number(b.at === 'parameters') - Number(a.at === 'parameters'));
   return { ...metadata, objects, plain };
 }
 
-/** Longer texts of JSON than this are no picture's. */
+/** Longer JSON texts are not parsed. */
 const MAX_JSON = 16 << 20;
 
 /** Some programs write JSON into a string of JSON. */
@@ -111,7 +111,7 @@ function jsonObject(text: string, depth = 0): Record<string, unknown> | undefine
   }
 }
 
-/** JSON that we cannot read, lists, JSON that is cut short: no prompt. `{red|blue} fox` is one. */
+/** JSON that cannot be parsed (a list, cut short) is no prompt; `{red|blue} fox` is a prompt. */
 const looksLikeJson = (text: string): boolean => {
   if (/^\s*\{\s*(?:"|\})/.test(text)) return true;
   try {

@@ -70,7 +70,7 @@ const fromOld = (said: JsonObject, image: JsonObject): Foreign => {
   });
 };
 
-/** `a fox [blurry, text]`: what stands in square brackets was not wanted. */
+/** `a fox [blurry, text]`: text in square brackets is the negative prompt. */
 const unbracketed = (text: string): { prompt: string; negative: string } => ({
   prompt: text.slice(0, 24_000).replace(/\[[^[\]]*\]/g, ' '),
   negative: [...text.slice(0, 24_000).matchAll(/\[([^[\]]*)\]/g)].map(([, inside]) => inside).join(', '),

@@ -2,8 +2,8 @@ import { type Evidence, type Foreign, isObject, type JsonObject, toForeign } fro
 import { samplerNamed } from './sampler.ts';
 
 /**
- * NovelAI: `Comment` is JSON with `uc` (what was not wanted), `Description` the prompt, `Software` its name. The
- * same texts stand in the picture's alpha channel (stealth.ts), which survives where chunks are stripped.
+ * NovelAI: `Comment` is JSON with `uc` (negative prompt), `Description` the prompt, `Software` its name. The
+ * same texts stand in the picture's alpha channel (stealth.ts), which survives programs that strip chunks.
  */
 export function readNovelAi({ objects, texts }: Evidence): Foreign | undefined {
   const isTheirs = /novelai/i.test(texts.get('Software') ?? texts.get('Source') ?? '');

@@ -19,7 +19,7 @@ export function parsePythonJson(text: string): unknown {
   );
 }
 
-/** A string that begins with this is a number in disguise; no text of a picture begins with a zero character. */
+/** Marks a string that stands for a number; no text of a picture begins with a zero character. */
 const MARK = '\\u0000';
 
 const isLong = (digits: string): boolean => /^-?\d{16,}$/.test(digits);

@@ -1,9 +1,9 @@
 import { samplerOf } from '../params.ts';
 
-/** Names of a schedule that say "as the sampler has it by itself". */
+/** Names of schedules that mean the sampler's own schedule. */
 const PLAIN = /^(?:automatic|normal|simple|none|uniform|default|native|sgm[ _]uniform|discrete|)$/i;
 
-/** What other programs call the samplers of ours, after `k_`, `_gpu` and punctuation are gone. */
+/** Other programs' names for our samplers, without `k_`, `_gpu` and punctuation. */
 const NAMES: ReadonlyMap<string, string> = new Map(
   Object.entries({
     eulerancestral: 'euler-a',
@@ -27,7 +27,7 @@ const plainOf = (name: string): string =>
     .replace(/[^a-z0-9]/g, '');
 
 /**
- * Our name of a sampler, its schedule being part of it; as the file says it where we have none of that kind.
+ * Our name of a sampler with its schedule; the file's own name where we have no such sampler.
  * `DPM++ 2M` with `Karras` is `dpmpp-2m-karras`.
  */
 export function samplerNamed(sampler: unknown, schedule: unknown = ''): string | undefined {
@@ -38,6 +38,6 @@ export function samplerNamed(sampler: unknown, schedule: unknown = ''): string |
   return own(full) ?? (extra === '' ? sampler.trim() : withSchedule(sampler.trim(), extra));
 }
 
-/** The name with the schedule behind it, unless it is there already. */
+/** The sampler's name with the schedule appended, unless the name ends with it already. */
 const withSchedule = (sampler: string, extra: string): string =>
   sampler.toLowerCase().endsWith(extra.toLowerCase()) ? sampler : `${sampler}${extra}`;

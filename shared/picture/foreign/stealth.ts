@@ -4,7 +4,7 @@ import sharp from 'sharp';
 /**
  * Text in the lowest bits of the pixels, as NovelAI and an extension of AUTOMATIC1111's web UI hide it: a
  * signature of 15 letters, a length in bits (big-endian, 32), the text, plain or gzip. Column by column; in the
- * alpha channel, or in red, green and blue in turn. It survives where text chunks are stripped.
+ * alpha channel, or in red, green and blue in turn. It survives programs that strip text chunks.
  */
 const SIGNATURES = {
   stealth_pnginfo: { alpha: true, zipped: false },
