@@ -44,14 +44,14 @@ export interface PlaygroundOptions {
   clock?: Clock;
   /** A file to load the history from and to save it to. */
   statePath?: string;
-  /** The bot token that is accepted. Default: `playground` on this machine alone, beyond it a random one. */
+  /** The accepted bot token. Default: `playground` when listening on this machine alone, else a random one. */
   token?: string;
   attachmentLimit?: number;
   /** How many shards the gateway asks a bot to open; 1 unless told. */
   shards?: number;
-  /** What people may do here, where it is not the usual: Discord's permission bits. */
+  /** Permission bits of people, where they differ from the default. */
   rights?: Partial<Record<PersonName, bigint>>;
-  /** Where bot and worker tell how they are; the page's panel shows it. */
+  /** Addresses where bot and worker tell their health, for the page's panel. */
   underneath?: UnderneathOptions;
   /** Folder with the documents that the page offers as the member's guide, `prompt.md` first. */
   guideFolder?: string;
@@ -62,9 +62,9 @@ export type RunOptions = VerbOptions & { early?: boolean };
 
 export interface Playground {
   readonly url: string;
-  /** Where a person opens it; with a key when it listens beyond this machine. */
+  /** The page's address; with a key when the server listens beyond this machine. */
   readonly pageUrl: string;
-  /** What a bot needs in its environment: the REST base. */
+  /** The REST base, for the bot's environment. */
   readonly api: string;
   readonly token: string;
   readonly applicationId: string;
@@ -81,7 +81,7 @@ export interface Playground {
   readonly trouble: {
     add(rule: TroubleRule): () => void;
     clear(): void;
-    /** @param shard one of them; all where left out */
+    /** @param shard the shard to cut off; all where left out */
     dropGateway(shard?: number): void;
     reconnectGateway(): void;
     invalidSession(resumable?: boolean): void;
@@ -119,7 +119,7 @@ export interface Playground {
     name: string,
     opts?: RunOptions,
   ): Promise<InteractionHandle>;
-  /** From the menu on a person: right click → Apps. */
+  /** A command in a person's menu: right click → Apps. */
   userCommand(
     userId: string,
     targetUserId: string,
@@ -129,11 +129,11 @@ export interface Playground {
   react(userId: string, messageId: string, emoji: string): void;
   say(userId: string, content: string, opts?: VerbOptions & { replyTo?: string }): MessageView;
   dismiss(userId: string, messageId: string): void;
-  /** One more person joins the server. @returns the user's id */
+  /** Adds a member to the server. @returns the user's id */
   join(name: string): string;
   /** Makes a channel of the guild age-restricted, or open again, and tells the bot. */
   restrict(channelId: string, nsfw: boolean): void;
-  /** Takes the bot's permission to send messages in a channel; what interactions answer needs none. */
+  /** Takes the bot's permission to send messages in a channel; answers to interactions do not need it. */
   mute(channelId: string): void;
   /** Deletes a channel of the guild with all its messages, and tells the bot. */
   removeChannel(channelId: string): void;
@@ -144,9 +144,9 @@ export interface Playground {
   openThread(name: string): string;
   /** Closes a thread until somebody writes in it; locked: until a moderator does. */
   archive(threadId: string, locked?: boolean): void;
-  /** The bot may not see this channel any more. */
+  /** Hides a channel from the bot. */
   hide(channelId: string): void;
-  /** This person takes no direct messages of the bot. */
+  /** Makes a person refuse direct messages of the bot. */
   closeDm(userId: string): void;
   /** The channel of direct messages between a person and the bot. */
   dm(userId: string): string;
@@ -162,7 +162,7 @@ export async function startPlayground(options: PlaygroundOptions = {}): Promise<
   const clock = options.clock ?? systemClock;
   const host = options.host ?? '127.0.0.1';
   const beyond = !isLoopback(host);
-  // Whoever reaches the port and knows the token is the bot.
+  // Any client that reaches the port and knows the token is the bot.
   const token = options.token ?? (beyond ? randomBytes(24).toString('hex') : 'playground');
   const attachmentLimit = options.attachmentLimit ?? 10 * 1024 * 1024;
   const world = new World(clock);

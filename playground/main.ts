@@ -25,7 +25,7 @@ function optionsFromEnv(env: NodeJS.ProcessEnv): PlaygroundOptions {
           underneath: {
             bot: env['PLAYGROUND_BOT'],
             worker: env['PLAYGROUND_WORKER'],
-            // Heard by the launcher, which owns the worker.
+            // The message goes to the launcher, which owns the worker.
             ...(env['PLAYGROUND_LAUNCHER'] ? { killWorker: () => say({ ask: 'kill-worker' }) } : {}),
           },
         }
@@ -42,13 +42,13 @@ function explain(error: unknown): string {
 
 try {
   const playground = await startPlayground(optionsFromEnv(process.env));
-  // Nobody else knows a token that was made here.
+  // A random token is known to nobody else, so it is printed.
   const made = !process.env['PLAYGROUND_TOKEN'] && playground.token !== 'playground';
   const { url, pageUrl: page, token } = playground;
   say({ ready: true, url, page, ...(made ? { token } : {}) });
   if (playground.pageUrl.includes('key='))
     console.error('playground: listening beyond this machine; anyone with the page address can use it.');
-  // Bundled while the bot starts, so that the first visit does not wait.
+  // Bundled while the bot starts, so that the first visit need not wait.
   pageFiles().catch((error) => console.error(`playground: the page could not be built: ${explain(error)}`));
   let stopping = false;
   const stop = async (): Promise<void> => {

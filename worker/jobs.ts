@@ -32,22 +32,22 @@ export interface JobsDeps extends RenderDeps, Omit<DeliverDeps, 'redis' | 'store
   log: Log;
   /** Jobs of one user that may run at the same time, over all workers. */
   maxRunning: number;
-  /** Where workers differ in their models. */
+  /** Which worker paints which job, where workers have different models. */
   placement?: Placement;
-  /** Models that can be loaded at a time; 1 where left out. */
+  /** Models that can be loaded at the same time; 1 where left out. */
   maxLoaded?: number;
 }
 
 export interface Jobs {
   onRender: RenderHandler;
   onDeliver: DeliverHandler;
-  /** Stops the job if it runs here. */
+  /** Stops the job if this worker runs it. */
   cancel(jobId: string): void;
   /** Puts the running jobs back to the front of the queue; another worker paints them. */
   giveBack(): void;
   /** Asks Redis whether a running job was cancelled; pub/sub loses what is said while it reconnects. */
   lookForCancel(): Promise<void>;
-  /** Ids of the jobs that run here. */
+  /** Ids of the jobs that this worker runs. */
   running(): string[];
 }
 
@@ -60,7 +60,7 @@ interface Running {
 export function openJobs(deps: JobsDeps): Jobs {
   const { redis, log, metrics } = deps;
   const running = new Set<Running>();
-  // A job may ask the engine more than once; another model's job in between would have the model loaded twice.
+  // A job may ask the engine several times; another job's model in between would have this job's model loaded twice.
   const gate = openGate(deps.maxLoaded ?? 1);
   const pace = openPace();
   const posted = new Set<string>();
@@ -193,18 +193,19 @@ export function openJobs(deps: JobsDeps): Jobs {
   };
 }
 
-/** Four pictures with both halves of their guidance. */
+/** Rows of a job of four pictures, each guided: a conditional and an unconditional row. */
 const ROWS_OF_A_JOB = 8;
-/** Where nobody can tell how much memory a GPU has. */
+/** Jobs at the same time on a GPU whose memory cannot be measured. */
 const UNMEASURED_JOBS = 2;
 
 /**
- * As many as fill a call, and one more: so a short one need not wait for the end of a long one where calls are full.
- * @param mostRows of native size in one call of the network
+ * Jobs at the same time: as many as fill a call of the network, and one more, so that a short job need not wait for
+ * the end of a long one.
+ * @param mostRows rows of native size in one call of the network
  */
 export const jobsOf = (mostRows: number): number => 1 + Math.max(1, Math.floor(mostRows / ROWS_OF_A_JOB));
 
-/** @param asked MAX_BATCH; 0 = by the device. On the processor a second job only takes the first one's time. */
+/** @param asked MAX_BATCH; 0 = by the device. On the processor a second job only slows the first, so one runs. */
 export function jobsAtOnce(asked: number, { provider, mostRows }: LoadedInfo): number {
   if (asked > 0) return asked;
   if (provider === 'cpu') return 1;
@@ -212,8 +213,8 @@ export function jobsAtOnce(asked: number, { provider, mostRows }: LoadedInfo): n
 }
 
 /**
- * What a job's painting would have taken alone, as good as it can be known while others paint beside it: time is
- * shared evenly by all that run, so that the times of all jobs sum up to the worker's own.
+ * Estimates the time that a job's painting would have taken alone while others paint beside it: time is shared
+ * evenly by all running jobs, so the times of all jobs sum up to the worker's own.
  */
 function openPace(): { begin(): { mean(): number; end(): void } } {
   let count = 0;
@@ -243,7 +244,7 @@ function openPace(): { begin(): { mean(): number; end(): void } } {
   };
 }
 
-/** From one step to the next; the first has no start that we see. */
+/** Measures from the end of one step to the end of the next; the first step's start is not seen. */
 function openStepClock(tell: (ms: number) => void): (step: number) => void {
   let last: { step: number; at: number } | undefined;
   return (step) => {
@@ -253,7 +254,7 @@ function openStepClock(tell: (ms: number) => void): (step: number) => void {
   };
 }
 
-/** Where progress is shown; a render job without its parent is painted all the same. */
+/** The deliver job that says where progress is shown; a render job without one is painted all the same. */
 async function readParent(queues: Queues, jobId: string): Promise<DeliverJob | undefined> {
   const job = await queues.deliver.getJob(deliverId(jobId));
   return parseDeliver(job?.data);

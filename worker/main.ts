@@ -45,7 +45,7 @@ async function main(): Promise<void> {
   const registry = openRegistry();
   const metrics = openMetrics(registry);
 
-  // what it needs
+  // what the worker needs
   let rejoin = (): void => undefined;
   const wrong = tellWrongServer(log, () => rejoin());
   const connection = workerConnection(env, undefined, wrong);
@@ -81,7 +81,7 @@ async function main(): Promise<void> {
       log.error({ err: failure }, 'the engine process is replaced');
     },
   });
-  // Loading gigabytes takes minutes: whoever asks is told how far it is.
+  // Loading a model of gigabytes takes minutes: readiness checks are told how far it is.
   let ready = async (): Promise<string[]> => [`loading the model "${first.name}"`];
   watchReady(registry, () => ready());
   watchRedis(registry, redis);
@@ -98,7 +98,7 @@ async function main(): Promise<void> {
     throw new ConfigError(`The model "${first.name}" does not load: ${messageOf(error)}`);
   });
 
-  // what it works on
+  // the queues it works on
   const queues = openQueues(connection);
   const discord = openDiscord({
     api: env.DISCORD_API,
@@ -142,9 +142,9 @@ async function main(): Promise<void> {
   for (const worker of [renders, delivers, asks])
     worker.on('error', (error) => log.debug({ err: error }, 'queue'));
 
-  // who hears of it
+  // cancellations and wakes by pub/sub
   const subscriber = redis.duplicate();
-  // Nothing that it says is refused by an old primary, where nobody publishes any more.
+  // An old primary refuses no subscriber, but nobody publishes there any more: reconnect.
   rejoin = () => void (subscriber.status === 'ready' && subscriber.disconnect(true));
   subscriber.on('error', () => undefined);
   const takeUp = () => void placement.takeUp().catch((err) => log.debug({ err }, 'nothing taken up'));
@@ -226,7 +226,7 @@ async function openModels(env: Env): Promise<{ models: Models; first: InstalledM
   return { models, first };
 }
 
-/** Says every few seconds that it is there; a Redis that takes no writes shows here first. */
+/** Announces this worker every few seconds; a Redis that takes no writes is noticed here first. */
 function openHeartbeat(tick: () => Promise<void>): {
   first: Promise<void>;
   problems(): string[];
@@ -261,7 +261,7 @@ function openHeartbeat(tick: () => Promise<void>): {
   };
 }
 
-/** A grid that was finished while stopping is still handed out by this process. */
+/** Waits at shutdown until this process has delivered the grids that it finished meanwhile. */
 async function untilDelivered(done: () => Promise<boolean>): Promise<void> {
   while (!(await done())) await new Promise((wait) => setTimeout(wait, 100));
 }

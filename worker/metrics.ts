@@ -1,9 +1,9 @@
 import { Counter, Histogram, type Registry } from 'prom-client';
 import { countDiscord } from '../shared/service/metrics.ts';
 
-/** What only a worker knows. */
+/** The figures that only a worker has. */
 export interface Metrics {
-  /** @param ms between being queued and being painted; the bot's clock against ours, so never below 0 */
+  /** @param ms from queueing a job to painting it; by the bot's clock and this worker's, so never below 0 */
   waited(ms: number): void;
   /** One denoising step of a whole batch. */
   stepped(model: string, ms: number): void;
@@ -13,7 +13,7 @@ export interface Metrics {
   /** From taking a deliver job to the message that shows it. */
   posted(ms: number): void;
   ended(how: 'delivered' | 'failed' | 'cancelled' | 'retried'): void;
-  /** @param code of a PermanentError; `discord-…` for what Discord refused; `transient` for what is tried again */
+  /** @param code of a PermanentError; `discord-…` where Discord refused; `transient` where the job is tried again */
   failed(code: string): void;
   restarted(code: string): void;
   answered(status: number): void;
@@ -68,7 +68,7 @@ export function openMetrics(registry: Registry): Metrics {
     labelNames: ['code'],
     registers,
   });
-  // Prometheus' increase() does not see the first value of a series, and results that cannot be posted wake somebody.
+  // Prometheus' increase() misses a series' first value, and results that cannot be posted must raise an alarm.
   for (const trouble of ['transient', 'rate-limited', 'forbidden', 'too-large', 'refused'])
     failures.inc({ code: `discord-${trouble}` }, 0);
   const restarts = new Counter({

@@ -4,9 +4,9 @@ import { keys } from '../shared/queue/redis.ts';
 import type { Log } from '../shared/service/log.ts';
 
 /**
- * Pictures take room for ever, and nobody wants to hear of a full disk: after `keepDays` a job's files go, unless a
- * ❤️ keeps one of them. Its buttons go on working, by painting it again from its recipe. What members uploaded
- * stays, for no recipe can bring it back.
+ * Pictures would fill the disk: after `keepDays` a job's files are deleted, unless a ❤️ keeps one of its pictures.
+ * The job's buttons go on working: its pictures are painted again from their recipe. Uploads of members stay,
+ * because no recipe can bring them back.
  */
 export interface RetentionDeps {
   redis: Redis;
@@ -15,11 +15,11 @@ export interface RetentionDeps {
 }
 
 const DAY_MS = 24 * 3600_000;
-/** One worker of all, about once a day. */
+/** Once in about a day one of all workers sweeps. */
 const EVERY_S = 20 * 3600;
 const LOOK_EVERY_MS = 3600_000;
 
-/** @param keepDays 0 = for ever @returns what stops it */
+/** @param keepDays 0 = for ever @returns a function that stops the sweeping */
 export function openRetention(deps: RetentionDeps, keepDays: number): () => void {
   if (keepDays === 0) return () => undefined;
   let stopped = false;

@@ -12,7 +12,7 @@ export type OptionValue = string | number | boolean | { file: Buffer; name: stri
 
 const TYPE_WORDS: Record<number, string> = { 4: 'an integer', 10: 'a number' };
 
-/** With `focused`, the unfinished values of an autocomplete: sent as they are. */
+/** With `focused`, an autocomplete's unfinished values are sent as they are. */
 export function optionValues(
   presenter: Presenter,
   attachmentLimit: number,
@@ -44,7 +44,7 @@ export function optionValues(
     return [{ name, type: option['type'], value, ...(focused === name ? { focused: true } : {}) }];
   });
   return values.map(({ value, ...rest }) =>
-    // Files last: a refused option must leave nothing behind.
+    // Files last: where another option is refused, no file may be stored.
     value instanceof PendingFile
       ? { ...rest, value: upload(presenter, value, resolved) }
       : { ...rest, value },

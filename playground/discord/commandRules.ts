@@ -1,7 +1,7 @@
 import type { Json } from '../world/types.ts';
 import type { Problem } from './validate.ts';
 
-/** What Discord refuses in a command and its published spec does not say. */
+/** Rules of Discord for commands that its published spec lacks. */
 
 const LOCALES = new Set(
   'id da de en-GB en-US es-ES es-419 fr hr it lt hu nl no pl pt-BR ro fi sv-SE vi tr cs el bg ru uk hi th zh-CN ja zh-TW ko ar he'.split(
@@ -125,7 +125,7 @@ export function commandProblems(command: Json, path: PropertyKey[] = []): Proble
   return problems;
 }
 
-/** Over a whole PUT: no two of a kind with one name, at most 100 slash and 15 of each menu. */
+/** Over a whole PUT: no two commands of a kind with one name, at most 100 slash and 15 of each menu. */
 export function commandListProblems(commands: Json[]): Problem[] {
   const seen = new Set<string>();
   const problems = commands.flatMap((c, i) => {

@@ -5,9 +5,9 @@ import { MessageFlags } from '../world/types.ts';
 import { refuse } from './errors.ts';
 import { walkComponents } from './messageRules.ts';
 
-/** From a checked request body to a message, and from an edit to the changed message. */
+/** Makes a message from a checked request body, and the changed message from an edit. */
 
-/** Discord keeps no paths and few signs in file names. */
+/** Discord keeps no folders and few special characters in file names. */
 export function safeFilename(name: string): string {
   const base = name.split(/[\\/]/).pop() ?? '';
   return (
@@ -63,7 +63,7 @@ function attachmentsOf(
   });
 }
 
-/** Numbers the components and fills in what Discord fills in. */
+/** Numbers the components and sets the fields that Discord sets. */
 export function dressComponents(components: Json[]): Json[] {
   const copy = structuredClone(components);
   const clean = (value: unknown): unknown => {
@@ -109,7 +109,7 @@ export interface Mentioned {
   pinged: string[];
 }
 
-/** Where a mention counts: the content, and the text displays of new-style messages; embeds are silent. */
+/** Text in which mentions count: the content, and text displays of new-style messages; not embeds. */
 export const textOf = (body: Json): string =>
   [
     body['content'] ?? '',
@@ -118,7 +118,7 @@ export const textOf = (body: Json): string =>
     ),
   ].join('\n');
 
-/** Who is named, and who of them would hear a sound. Code is not searched: `<@1>` in backticks is only text. */
+/** Who is mentioned, and who of them would be notified. Code is not searched: `<@1>` in backticks is only text. */
 export function mentionsOf(
   world: World,
   content: string,

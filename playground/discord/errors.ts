@@ -1,6 +1,6 @@
 import type { Json } from '../world/types.ts';
 
-/** An answer Discord gives instead of what was asked. */
+/** An error answer of Discord. */
 export class DiscordError extends Error {
   readonly status: number;
   readonly code: number;
@@ -25,7 +25,7 @@ export class DiscordError extends Error {
   }
 }
 
-/** What Discord's own client refuses before anything is sent, in words for the person who typed. */
+/** A refusal by Discord's own client before anything is sent, in words for the user. */
 export class ClientRefusal extends Error {
   readonly option: string | undefined;
   constructor(message: string, option?: string) {

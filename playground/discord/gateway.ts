@@ -26,7 +26,7 @@ const Op = {
   ack: 11,
 };
 const HEARTBEAT_MS = 41_250;
-/** A lost session may be resumed this long; its events wait here. */
+/** A lost session may be resumed this long; its events are kept meanwhile. */
 const RESUME_MS = 120_000;
 const BUFFER = 2000;
 const Intent = {
@@ -56,7 +56,7 @@ export class Gateway {
   private deaf = false;
   identifies = 0;
 
-  /** How many a bot is asked to open. */
+  /** How many shards a bot is asked to open. */
   readonly shards: number;
 
   constructor(presenter: Presenter, token: string, shards = 1) {
@@ -89,7 +89,7 @@ export class Gateway {
       try {
         hear(JSON.parse(raw.toString()));
       } catch {
-        // No JSON, or fields of another kind than their names say.
+        // The payload is no JSON, or its fields have wrong types.
         ws.close(4002, 'Error while decoding payload.');
       }
     });
@@ -207,7 +207,7 @@ export class Gateway {
     return Number((BigInt(guildId) >> 22n) % BigInt(session.shard[1])) === session.shard[0];
   }
 
-  /** To the shard of the guild, or shard 0 for direct messages. */
+  /** Sends an event to the shard of the guild, or to shard 0 for direct messages. */
   dispatch(
     event: string,
     data: Json,
@@ -329,7 +329,7 @@ export class Gateway {
       session.socket?.send(JSON.stringify({ op: Op.invalid, d: resumable, s: null, t: null }));
     }
   }
-  /** Accepts connections and says nothing more to what clients send. */
+  /** While deaf, accepts connections and answers nothing that clients send. */
   setDeaf(deaf: boolean): void {
     this.deaf = deaf;
   }

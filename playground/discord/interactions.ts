@@ -102,7 +102,7 @@ export class Interactions {
     };
   }
 
-  /** Nobody answered in time: the client says so, and a later answer meets 10062. */
+  /** The bot did not answer in time: the client says so, and a later answer gets 10062. */
   private fail(interaction: Interaction): void {
     if (interaction.state !== 'waiting') return;
     interaction.state = 'failed';
@@ -110,7 +110,7 @@ export class Interactions {
     this.presenter.world.emit({ type: 'interaction', change: 'fail', interaction });
   }
 
-  /** Throws what Discord would answer to a callback that comes too late, twice or unasked. */
+  /** @throws DiscordError for a callback that comes too late, twice or for an unknown interaction */
   forCallback(id: string, token: string): Interaction {
     const interaction = this.presenter.world.interactions.get(id);
     if (!interaction || interaction.token !== token) throw refuse.unknownInteraction();
@@ -227,7 +227,7 @@ export class Interactions {
     };
   }
 
-  /** A follow-up; the first one after a deferred answer fills that answer. */
+  /** Posts a follow-up; the first one after a deferred answer fills in that answer. */
   followUp(interaction: Interaction, body: Json, files: Map<number, FileUpload>): Message {
     const { world } = this.presenter;
     const original = interaction.originalId ? world.messages.get(interaction.originalId) : undefined;

@@ -2,10 +2,10 @@ import type { Json } from '../world/types.ts';
 import { MessageFlags } from '../world/types.ts';
 import type { Problem } from './validate.ts';
 
-/** What Discord refuses in a message and its published spec does not say. */
+/** Rules of Discord for messages that its published spec lacks. */
 
 const EMBED_SUM = 6000;
-/** The spec allows 4,000, which only some people have; a bot has 2,000. */
+/** Longest content, characters. The spec allows 4,000, which only some people have; a bot has 2,000. */
 const CONTENT = 2000;
 const OLD_ROWS = 5;
 const V2_COMPONENTS = 40;
@@ -193,7 +193,7 @@ const DEFAULT_KINDS: Record<number, string[]> = {
   8: ['channel'],
 };
 
-/** What a select of people, roles or channels shows as picked from the start. */
+/** Problems of the default values of a select of people, roles or channels. */
 function defaultsProblems(part: Json, path: PropertyKey[]): Problem[] {
   const given: Json[] = part['default_values'] ?? [];
   const here = [...path, 'default_values'];
@@ -223,7 +223,7 @@ function defaultsProblems(part: Json, path: PropertyKey[]): Problem[] {
   ];
 }
 
-/** Rules over a whole message body; `fileCount` and `keptIds` are what its attachments may name. */
+/** Rules over a whole message body; its attachments may name the first `fileCount` files and `keptIds`. */
 export function messageProblems(
   body: Json,
   files: { fileCount: number; keptIds: string[]; v2?: boolean },

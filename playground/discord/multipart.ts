@@ -3,7 +3,7 @@ import { refuse } from './errors.ts';
 
 export interface Form {
   body: unknown;
-  /** By the n of `files[n]`. */
+  /** Files by the n of `files[n]`. */
   files: Map<number, FileUpload>;
 }
 

@@ -25,12 +25,12 @@ const GLOBAL_PER_SECOND = 50;
 
 export interface Verdict {
   headers: Record<string, string>;
-  /** Set when the request is one too many. */
+  /** Seconds to wait; set when the request is over the limit. */
   retryAfter?: number;
   global?: boolean;
 }
 
-/** Per-route buckets with their major parameter, and the 50 a second of the whole bot. */
+/** Buckets by route and major parameter, and the limit of 50 a second for the whole bot. */
 export class RateLimits {
   private readonly buckets = new Map<string, Bucket>();
   private second = { start: 0, count: 0 };

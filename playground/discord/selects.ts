@@ -26,7 +26,7 @@ export function resolvedChannel(presenter: Presenter, id: string, permissions: b
   };
 }
 
-/** @throws ClientRefusal for what the client would not let one pick */
+/** @throws ClientRefusal for a choice that the client does not offer */
 export function checkSelection(presenter: Presenter, part: Json, values: string[]): void {
   const known = (value: string): boolean => {
     const user = presenter.world.users.has(value);
@@ -55,7 +55,7 @@ export function checkSelection(presenter: Presenter, part: Json, values: string[
     throw new ClientRefusal(least === most ? `Pick ${least}.` : `Pick ${least} to ${most}.`);
 }
 
-/** Undefined for a string select and where nothing was picked. `inGuild`: a DM has no members. */
+/** Undefined for a string select and for an empty choice. `inGuild`: a DM has no members. */
 export function selectResolved(
   presenter: Presenter,
   part: Json,

@@ -22,7 +22,7 @@ export interface Parts {
   trouble: TroubleList;
   token: string;
   attachmentLimit: number;
-  /** False for pages of others in a browser here: these are not bots. */
+  /** False for requests by other sites' pages in a browser on this machine: these are not bots. */
   mayAsk(req: IncomingMessage): boolean;
 }
 
@@ -48,7 +48,7 @@ function parse(req: IncomingMessage, data: Buffer): Read {
   return { body: parseJson(data), files: new Map() };
 }
 
-/** The REST half: reads, spoils on demand, limits, routes, answers and records. */
+/** The REST half: reads a request, applies faults on demand and limits, routes, answers and records it. */
 export class RestServer {
   private readonly parts: Parts;
   private readonly limits: RateLimits;

@@ -1,15 +1,15 @@
-/** Faults on demand, so that anyone can watch the bot survive them. */
+/** Faults on demand, to watch how the bot survives them. */
 export type TroubleKind = '429' | '500' | 'hang' | 'reset' | 'lost-answer' | 'slow' | 'late';
 
 export interface TroubleRule {
   /** Matched against `METHOD /path` (the path without /api/v10, tokens included). */
   match?: RegExp | undefined;
-  /** How many requests it spoils; 1 unless told, Infinity until removed. */
+  /** How many requests the rule spoils; 1 where left out, Infinity until removed. */
   times?: number;
   kind: TroubleKind;
   /** Seconds, for 429. */
   retryAfter?: number;
-  /** Milliseconds: until the answer of a slow one; until a late one is done, whether somebody waits for it or not. */
+  /** Milliseconds until a slow request is answered, or until a late one is carried out, even if its sender has gone. */
   delayMs?: number;
 }
 

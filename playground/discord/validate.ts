@@ -2,7 +2,7 @@ import * as spec from 'discord-api-spec/zod';
 import type { Json } from '../world/types.ts';
 import { DiscordError, refuse } from './errors.ts';
 
-/** Checks a body by Discord's published spec; says what is wrong as Discord says it (50035 with paths). */
+/** Checks a body by Discord's published spec; reports problems as Discord does (50035 with paths). */
 
 interface Issue {
   code: string;
@@ -34,7 +34,7 @@ export interface Problem {
   message: string;
 }
 
-/** Of a failed union, only the branch that was meant: the one whose `type` fits, then the one with least to say. */
+/** Of a failed union, only the intended branch: the one whose `type` fits, then the one with the fewest issues. */
 function flatten(issues: Issue[], base: PropertyKey[] = []): Issue[] {
   return issues.flatMap((issue) => {
     const path = [...base, ...issue.path];
@@ -103,7 +103,7 @@ export function errorTree(problems: Problem[]): Json {
   return tree;
 }
 
-/** Paths the body has and the spec's object does not. False, null and absent harm nobody: real clients send them. */
+/** Paths in the body that the spec's object lacks. False, null and absent are ignored: real clients send them. */
 export function unknownFields(body: unknown, parsed: unknown, path: string[] = []): string[] {
   if (Array.isArray(body) && Array.isArray(parsed))
     return body.flatMap((value, i) => unknownFields(value, parsed[i], [...path, String(i)]));
@@ -115,7 +115,7 @@ export function unknownFields(body: unknown, parsed: unknown, path: string[] = [
   });
 }
 
-/** What Discord and real clients write and the generated schemas do not take. */
+/** Changes values that Discord and real clients send and the generated schemas refuse. */
 function normalise(body: unknown): unknown {
   if (Array.isArray(body)) return body.map(normalise);
   if (!body || typeof body !== 'object') return body;
@@ -160,7 +160,7 @@ export function check(schema: string, body: unknown, extra?: (body: Json) => Pro
   return { body: wanted as Json, unknown: result.success ? unknownFields(wanted, result.data) : [] };
 }
 
-/** For tests and for our own honesty: does an answer of ours fit Discord's spec? */
+/** Problems of our own answers by Discord's spec; for tests. */
 export function replyProblems(schema: string, reply: unknown): string[] {
   const result = schemaOf(schema).safeParse(normalise(reply));
   return result.success

@@ -3,7 +3,7 @@ import type { Json, PageMessage } from './types.ts';
 import { ask, Refused } from './wire.ts';
 import { say } from './words.ts';
 
-/** What a click does. Each waits for the bot's acknowledgement, or for Discord's 3 seconds to pass. */
+/** The actions behind clicks. Each waits for the bot's acknowledgement, or until Discord's 3 seconds are over. */
 
 const NOTICE_MS = 8000;
 
@@ -18,7 +18,7 @@ function notice(messageId: string, text: string): void {
 
 const words = (error: unknown): string => (error instanceof Refused ? error.message : String(error));
 
-/** A modal opens for the window that asked for it. */
+/** Opens a modal in the window that asked for it. */
 function afterAnswer(result: Json, where: string): void {
   if (result['callbackType'] === 9 && result['modal'])
     store.modal = {
@@ -33,7 +33,7 @@ function afterAnswer(result: Json, where: string): void {
 export const runCommand = (command: string, options: Json): Promise<void> =>
   invoke(`/${command}`, 'run', { command, options });
 
-/** From the menu on a person. */
+/** Runs a command of a person's menu. */
 export const userCommand = (userId: string, name: string): Promise<void> =>
   invoke(name, 'userCommand', { userId, name });
 
@@ -41,7 +41,7 @@ async function invoke(shown: string, what: string, data: Json): Promise<void> {
   const where = channelId();
   const pending = { key: `${Date.now()}-${Math.random()}`, channelId: where, name: shown, at: Date.now() };
   store.pending.push(pending);
-  // What one sends oneself is looked at, wherever one had scrolled to.
+  // A message of one's own is scrolled into view.
   store.atBottom = true;
   changed();
   const drop = (): void => {
@@ -114,7 +114,7 @@ export async function submitModal(fields: Record<string, string | string[]>): Pr
   }
 }
 
-/** Small acts whose failure is said under the message. */
+/** Runs a small action; its failure is shown under the message. */
 export async function act(what: string, data: Json): Promise<void> {
   try {
     await ask(what, data);
@@ -134,7 +134,7 @@ export async function loadOlder(): Promise<void> {
     const page = await ask('older', { channelId: id, before });
     prepend(id, page['messages'], page['more']);
   } catch {
-    // Asked again at the next scroll.
+    // The next scroll asks again.
   } finally {
     v.loading = false;
     changed();

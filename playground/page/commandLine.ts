@@ -1,6 +1,6 @@
 import type { Json } from './types.ts';
 
-/** From what stands in the composer to a command, its options, and where the caret is. Pure. */
+/** Parses the composer's text into a command, its options, and the caret's place. Pure. */
 
 export interface Typed {
   /** The words after the slash, as far as they name a command: `prefer suffix`. */
@@ -105,7 +105,7 @@ export function readCommand(
 
 export interface Suggestion {
   kind: 'command' | 'option' | 'choice';
-  /** What is put in the text. */
+  /** The text that the suggestion inserts. */
   insert: string;
   label: string;
   description: string;
@@ -113,7 +113,7 @@ export interface Suggestion {
   value?: string | number | boolean;
 }
 
-/** Commands and subcommands that begin with, then contain, what was typed. */
+/** Commands and subcommands that begin with the typed text, then those that contain it. */
 export function suggestCommands(text: string, commands: Json[], locale = 'en-US'): Suggestion[] {
   if (!text.startsWith('/')) return [];
   const found = walk(text, commands, locale);
@@ -140,7 +140,7 @@ export function suggestCommands(text: string, commands: Json[], locale = 'en-US'
     }));
 }
 
-/** The wire value of what was typed for an option, or a word on why not. */
+/** The wire value of an option's typed text, or why it has none. */
 export function readValue(
   option: Json,
   text: string,

@@ -1,6 +1,6 @@
 import { type CSSResultGroup, css } from 'lit';
 
-/** The borrowed parts carry the colours of an older Discord; ours come in as variables. */
+/** The borrowed components carry an older Discord's colours; ours are set as variables. */
 interface Painted {
   elementStyles: CSSResultGroup[];
 }

@@ -18,11 +18,11 @@ export const composer = {
   text: '',
   caret: 0,
   active: 0,
-  /** True once the arrows moved: then Enter takes the marked line. */
+  /** True once the arrow keys moved the mark: Enter then takes the marked line. */
   moved: false,
   dismissed: false,
   files: new Map<string, File>(),
-  /** Choices taken from a list: the shown words by option, and the value behind them. */
+  /** Values chosen from a list: the shown text by option, and its wire value. */
   picked: new Map<string, { text: string; value: string | number }>(),
   error: undefined as { text: string; option?: string | undefined } | undefined,
   choices: { key: '', list: [] as Json[], loading: false },
@@ -49,7 +49,7 @@ export function typed(): Typed | undefined {
 function choicesOf(option: Json, text: string): Json[] {
   if (option['autocomplete']) {
     const { list, loading } = composer.choices;
-    // Until the bot has answered, only what still fits of its last answer: Tab must not take a stale line.
+    // Until the bot has answered, only still matching choices of its last answer: Tab must not take a stale one.
     return loading ? list.filter((c) => String(c['name']).toLowerCase().includes(text.toLowerCase())) : list;
   }
   const all: Json[] = option['choices'] ?? SMALL_LISTS[option['type'] as number]?.() ?? [];
@@ -73,7 +73,7 @@ export function suggestions(): Suggestion[] {
   });
 }
 
-/** Options that are not filled in yet, required ones first. */
+/** Options that are not filled in yet, the required ones first. */
 export function openOptions(t: Typed): Json[] {
   const free = t.options.filter((o) => t.values[o['name']] === undefined && !composer.files.has(o['name']));
   return [...free.filter((o) => o['required']), ...free.filter((o) => !o['required'])];
@@ -126,7 +126,7 @@ function fetchChoices(): void {
   }, AUTOCOMPLETE_WAIT_MS);
 }
 
-/** Puts the caret into an option, adding its label where it is missing. */
+/** Puts the caret into an option, adding its label where missing. */
 export function enterOption(option: Json): void {
   const t = typed();
   if (!t) return;
@@ -145,7 +145,7 @@ export function enterOption(option: Json): void {
   focus();
 }
 
-/** At once, not with the next drawing: the next key may already be on its way. */
+/** Focuses at once, not with the next drawing: the next key may be pressed before it. */
 export function focus(): void {
   const el = document.querySelector<HTMLTextAreaElement>('[data-testid=composer]');
   if (!el) return;
@@ -228,7 +228,7 @@ export function onKey(e: KeyboardEvent): void {
   }
 }
 
-/** Free text is welcome where the bot only suggests; a closed list needs one of its own. */
+/** Whether only listed choices are allowed; where the bot merely suggests, free text is, too. */
 function mustPick(s: Suggestion): boolean {
   return composer.moved || !s.part['autocomplete'];
 }
@@ -243,7 +243,7 @@ export async function send(): Promise<void> {
   if (!text.startsWith('/')) {
     const { replyTo } = store;
     const place = channelId();
-    // Emptied at once: a second Enter on the way would say it twice.
+    // Emptied at once: a second Enter before the answer would send it twice.
     store.replyTo = undefined;
     setText('');
     try {

@@ -33,7 +33,7 @@ const TYPE_NAMES: Record<number, string> = {
   11: 'file',
 };
 
-/** Of a number; how long a text may be is said when it is too long. */
+/** A number option's range; a text's allowed length is shown when it is exceeded. */
 function range(o: Json): string {
   const [min, max] = [o['min_value'], o['max_value']];
   if (min === undefined && max === undefined) return '';
@@ -134,7 +134,7 @@ function fileSlot(o: Json): TemplateResult {
     }}>${icons.close(16)}</button></div>`;
 }
 
-/** The same text behind the field, with the command and its option labels as pills. */
+/** A copy of the text behind the field, with the command and its option labels as pills. */
 function mirror() {
   const { text } = composer;
   const t = typed();

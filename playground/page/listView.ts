@@ -8,7 +8,7 @@ import { changed, channelId, commands, inDm, placeName, store, view } from './st
 import type { PageMessage } from './types.ts';
 import { locale, say } from './words.ts';
 
-/** The channel: a window of messages round the place one looks at, so that thousands stay smooth. */
+/** The channel's messages, drawn in a window around the scroll position, so that thousands stay smooth. */
 
 const WINDOW = 120;
 const STEP = 60;
@@ -44,7 +44,7 @@ function day(m: PageMessage): string {
   return new Date(m.timestamp).toLocaleDateString(locale(), { dateStyle: 'long' });
 }
 
-/** What an item's drawing depends on; equal lists are not drawn again. */
+/** The values that an item's drawing depends on; while they are equal it is not drawn again. */
 function depends(m: PageMessage, joined: boolean): unknown[] {
   const mine = (set: Iterable<string>): string => [...set].filter((k) => k.startsWith(m.id)).join();
   return [
@@ -70,7 +70,7 @@ function onScroll(): void {
   const start = start0();
   const end = Math.min(v.messages.length, start + WINDOW);
   const low = el.scrollHeight - el.scrollTop - el.clientHeight < 60 && end === v.messages.length;
-  // What grows below while one is at the bottom is no scrolling away; that always goes up.
+  // Content that grows below does not count as scrolling away from the bottom; scrolling up does.
   const up = el.scrollTop < lastTop - 1;
   lastTop = el.scrollTop;
   if (store.atBottom && !low && !up) {
@@ -99,7 +99,7 @@ function start0(): number {
   return Math.max(0, Math.min(from.get(channelId()) ?? v.messages.length, v.messages.length - WINDOW));
 }
 
-/** Remembers where the first visible message stands; `settle` puts it back after the redraw. */
+/** Remembers the position of the first visible message; `settle` restores it after the redraw. */
 function keepPlace(): void {
   const el = scroller();
   const top = el?.getBoundingClientRect().top ?? 0;
@@ -116,7 +116,7 @@ function shift(to: number | undefined): void {
   changed();
 }
 
-/** After each drawing: stay at the bottom, or keep the message one was looking at where it was. */
+/** After each drawing: stays at the bottom, or restores the position of the visible message. */
 export function settle(): void {
   const el = scroller();
   if (!el) return;
@@ -136,7 +136,7 @@ export function toPresent(): void {
   changed();
 }
 
-/** Pictures arrive with their space kept, fonts and late content do not: the bottom stays the bottom. */
+/** Keeps the bottom in view when fonts and late content change heights; pictures have their space reserved. */
 export function watchSize(): void {
   const el = document.querySelector('.scroller > ol');
   if (el) new ResizeObserver(() => store.atBottom && settle()).observe(el);
@@ -174,6 +174,6 @@ export function list() {
 }
 
 function lastWords(m: PageMessage | undefined): string {
-  // Who wrote, not what: the message itself is one step away, and progress edits would never stop talking.
+  // Announces the author only: the message is one step away, and every progress edit would be read out.
   return m ? `${say('newMessages')}: ${m.author.global_name ?? m.author.username}` : '';
 }

@@ -29,7 +29,7 @@ function moveFocus(): void {
     if (!focusedDialog) before = document.activeElement;
     dialog.querySelector<HTMLElement>('[autofocus], textarea, input, [role=menuitem], button')?.focus();
   } else if (!document.activeElement || document.activeElement === document.body) {
-    // Only when nobody has put the focus elsewhere meanwhile.
+    // Only where the focus was not moved elsewhere meanwhile.
     (before as HTMLElement | null)?.focus?.();
   }
   focusedDialog = dialog;
@@ -48,7 +48,7 @@ function trap(e: KeyboardEvent): void {
   (e.shiftKey ? stops.at(-1) : stops[0])?.focus();
 }
 
-/** Escape closes what was opened last, also before the focus has arrived in it: a quick hand is faster than a frame. */
+/** Escape closes what was opened last, even before it has the focus: a quick key comes before the next frame. */
 function shutLast(e: KeyboardEvent): void {
   const dialog = document.querySelector('[role=dialog], [role=menu]');
   if (e.key !== 'Escape' || dialog?.contains(document.activeElement)) return;
@@ -93,7 +93,7 @@ addEventListener('focus', () => {
   const v = view();
   v.readUpTo = v.messages.at(-1)?.id;
 });
-/** Fields, and what letters choose from or what stands over the page. */
+/** Whether an element uses letters itself: fields, lists, and dialogs over the page. */
 const takesKeys = (el: Element | null): boolean =>
   el?.closest(
     'input, textarea, select, [contenteditable], dialog, [role=dialog], [role=menu], [role=listbox], [role=combobox]',

@@ -8,7 +8,7 @@ import { changed, commands, me, messageById, store } from './store.ts';
 import type { OpenMenu, PageMessage, Person } from './types.ts';
 import { locale, say } from './words.ts';
 
-/** Right click on a message or a person: reply, copy, and the bot's own commands for it under Apps. */
+/** The menu of a right click on a message or a person: reply, copy, and the bot's commands under Apps. */
 
 export function closeMenu(): void {
   if (!store.menu) return;

@@ -23,7 +23,7 @@ function stamp(iso: string): string {
   return `${date.toLocaleDateString(locale(), { dateStyle: 'short' })} ${time}`;
 }
 
-/** A message joins the one above it unless it answers something or much time has passed. */
+/** A message is drawn joined to the one above it unless it is a reply or much time has passed. */
 export function joins(m: PageMessage, above: PageMessage | undefined): boolean {
   if (!above || m.by || m['message_reference'] || m.only !== above.only) return false;
   if (m.author.id !== above.author.id || above.by) return false;
@@ -41,14 +41,14 @@ export function jumpTo(id: string): void {
   setTimeout(() => target?.classList.remove('flash'), 1500);
 }
 
-/** Without what only blocks have: quotes, headings, small print. */
+/** Content without block markup: quotes, headings, small print. */
 const inOneLine = (content: string): string =>
   content
     .slice(0, 200)
     .replace(/^(?:-#|#{1,3}|>>>|>) +/gm, '')
     .replace(/\n/g, ' ');
 
-/** The line above: who used which command, or what this answers. */
+/** The line above a message: who used which command, or which message it replies to. */
 function context(m: PageMessage) {
   if (m.by && m.by.type === 2)
     return html`<div class="context" data-testid="command-header">
@@ -142,7 +142,7 @@ export function message(m: PageMessage, joined: boolean) {
   </li>`;
 }
 
-/** A command on its way, and one that got no answer. */
+/** A command that waits for its answer, or got none. */
 export function pendingMessage(p: Pending) {
   const bot = [...store.users.values()].find((u) => u.bot);
   const drop = (): void => {

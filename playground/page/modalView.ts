@@ -8,7 +8,7 @@ import { changed, store } from './store.ts';
 import type { Json } from './types.ts';
 import { say } from './words.ts';
 
-/** A form that the bot opened. */
+/** A modal that the bot opened. */
 
 const SELECTS = new Set([3, 5, 6, 7, 8]);
 

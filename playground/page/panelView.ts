@@ -7,7 +7,7 @@ import { ask, Refused, watch } from './wire.ts';
 import { say, type Word } from './words.ts';
 import { underneath } from './workerHealthView.ts';
 
-/** Under the hood: queue, worker, recipe, interactions, the requests as Discord saw them, and switches for trouble. */
+/** The panel: queue, worker, recipe, interactions, the requests as Discord received them, and switches for faults. */
 
 export function togglePanel(): void {
   store.panel.open = !store.panel.open;
@@ -64,7 +64,7 @@ function interaction(i: Json) {
     <span class="grow"></span><span class=${i['state'] === 'failed' ? 'bad' : ''}>${how}</span>${i['state'] === 'waiting' ? nothing : html` <span class="ms">${i['ms']} ms</span>`}</li>`;
 }
 
-/** Tokens are long and say nothing: shortened, as are the ids of the path. */
+/** A path with tokens and ids shortened, because they are long and say nothing. */
 const short = (path: string): string =>
   path
     .replace(/\/([A-Za-z0-9_-]{40,})/g, (_, t: string) => `/${t.slice(0, 6)}…`)

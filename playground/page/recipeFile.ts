@@ -1,6 +1,6 @@
 import type { Json } from './types.ts';
 
-/** The recipe that a picture carries: a PNG text chunk `dreamgrid`, or WebP's XMP. Undefined where there is none. */
+/** The recipe in a picture's file: a PNG text chunk `dreamgrid`, or WebP's XMP. Undefined where there is none. */
 export function recipeIn(bytes: Uint8Array): Json | undefined {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const latin = (from: number, to: number): string =>

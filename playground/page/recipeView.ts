@@ -4,7 +4,7 @@ import { changed, store } from './store.ts';
 import type { Json } from './types.ts';
 import { say } from './words.ts';
 
-/** How the picture that was clicked last came to be, read out of the file itself. */
+/** Reads the recipe of the picture that was clicked last, out of its file. */
 export async function readRecipe(url: string): Promise<void> {
   store.panel.recipe = { url, recipe: undefined };
   const answer = await fetch(url).catch(() => undefined);

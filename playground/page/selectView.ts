@@ -60,7 +60,7 @@ function choices(part: Json): Choice[] {
   }
 }
 
-/** What is picked: by the person, else what the bot set. */
+/** The picked values: the person's choice, else the bot's defaults. */
 export function pickedOf(key: string, part: Json): string[] {
   const preset = (part['options'] ?? []).filter((o: Json) => o['default']).map((o: Json) => o['value']);
   const defaults = (part['default_values'] ?? []).map((d: Json) => d['id']);
@@ -69,7 +69,7 @@ export function pickedOf(key: string, part: Json): string[] {
 
 interface Open {
   key: string;
-  /** Run when the list closes with another choice than it opened with. */
+  /** Called when the list closes with another choice than it opened with. */
   done(values: string[]): void;
   part: Json;
   before: string[];
@@ -116,7 +116,7 @@ function keys(e: KeyboardEvent): void {
   e.preventDefault();
 }
 
-/** @param done gets the ids or values, once the choice is made */
+/** @param done called with the ids or values, once the choice is made */
 export function select(key: string, part: Json, done: (values: string[]) => void): TemplateResult {
   const list = choices(part);
   const state = store.openSelect?.key === key ? store.openSelect : undefined;

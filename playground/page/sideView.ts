@@ -7,7 +7,7 @@ import { changed, inDm, me, placeName, store, view } from './store.ts';
 import { switchTo } from './wire.ts';
 import { say } from './words.ts';
 
-/** Channels, and the person one is. */
+/** The list of channels, and the person whom the page is shown to. */
 
 function open(which: typeof store.current): void {
   store.current = which;

@@ -9,7 +9,7 @@ import type {
   Underneath,
 } from './types.ts';
 
-/** All that the page knows. Views read it, actions change it and call `changed()`. */
+/** The page's whole state. Views read it, actions change it and call `changed()`. */
 export const store = {
   connected: false,
   everConnected: false,
@@ -25,9 +25,9 @@ export const store = {
   commands: { guild: [] as Json[], dm: [] as Json[] },
   attachmentLimit: 10 * 1024 * 1024,
   pending: [] as Pending[],
-  /** Buttons that wait for an answer, `message:custom id`. */
+  /** Buttons whose click waits for an answer, `message:custom id`. */
   busy: new Set<string>(),
-  /** Said under a message for a moment: what went wrong with a click. */
+  /** Errors of clicks, shown under a message for a moment. */
   notices: new Map<string, string>(),
   modal: undefined as OpenModal | undefined,
   lightbox: undefined as { url: string; alt: string; name: string } | undefined,
@@ -42,18 +42,18 @@ export const store = {
     troubles: [] as Json[],
     picked: undefined as number | undefined,
     interactions: [] as Json[],
-    /** Of the picture that was clicked last; without one the file has none, or it is still read. */
+    /** The recipe of the picture that was clicked last; undefined while it is read, and where the file has none. */
     recipe: undefined as { url: string; recipe: Json | undefined } | undefined,
     /** Why a switch did nothing. */
     refused: undefined as string | undefined,
   },
   theme: (localStorage.getItem('theme') ?? 'dark') as 'dark' | 'light',
-  /** How bot, queue and worker are; unknown where the playground was given no addresses. */
+  /** Health of bot, queue and worker; undefined where the playground was given no addresses. */
   underneath: undefined as Underneath | undefined,
   mayKill: false,
   guide: false,
   sidebar: false,
-  /** The newest message is on screen and stays there. */
+  /** Whether the newest message is on screen and kept there. */
   atBottom: true,
 };
 
@@ -64,7 +64,7 @@ export function onChange(render: () => void): void {
   draw = render;
 }
 
-/** Draws once a frame, however much changed. */
+/** Draws at the next frame, once for all changes until then. */
 export function changed(): void {
   if (scheduled) return;
   scheduled = true;
@@ -80,7 +80,7 @@ export function channelId(): string {
 
 export const inDm = (): boolean => store.current === 'dm';
 
-/** `pictures`, without its mark; the bot's name in a DM. */
+/** A channel's name, `pictures`, without its #; the bot's name in a DM. */
 export function placeName(): string {
   return store.channelNames[channelId()] ?? 'Dreamgrid';
 }
@@ -117,7 +117,7 @@ export function messageById(id: string): PageMessage | undefined {
 const older = (a: PageMessage, b: PageMessage): number =>
   a.id.length - b.id.length || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
 
-/** Puts a message in its place; the id decides, so none is doubled or out of order. */
+/** Inserts or replaces a message by its id, so that none is doubled or out of order. */
 export function place(message: PageMessage): void {
   const v = view(message.channel_id);
   const at = v.messages.findIndex((m) => m.id === message.id);

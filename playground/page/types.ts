@@ -28,9 +28,9 @@ export interface PageMessage extends Json {
   reactions: { emoji: string; count: number; mine: boolean; users: string[] }[];
 }
 
-/** As the server's `underneath.ts` says it. */
+/** Health as the server's `workerHealth.ts` reports it. */
 export interface Underneath {
-  /** '' = it can work, else why not; absent = no answer. */
+  /** '' = the bot can work, else why not; absent = it does not answer. */
   bot?: string;
   worker?: string;
   lanes: { lane: string; waiting: number; running: number }[];
@@ -40,7 +40,7 @@ export interface Underneath {
   painted: number;
 }
 
-/** A command on its way or one that nobody answered; only in this window. */
+/** A command that waits for its answer or got none; only in this window. */
 export interface Pending {
   key: string;
   channelId: string;

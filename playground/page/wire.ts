@@ -1,7 +1,7 @@
 import { changed, place, store, view } from './store.ts';
 import type { Json, PageMessage } from './types.ts';
 
-/** The live connection: reconnects by itself and takes a new snapshot each time, so nothing is missed. */
+/** The WebSocket: reconnects by itself and takes a new snapshot each time, so nothing is missed. */
 
 let socket: WebSocket | undefined;
 let next = 0;
@@ -92,7 +92,7 @@ function hello(data: Json): void {
   for (const [id, page] of Object.entries(data['pages'] as Record<string, Json>)) {
     const v = view(id);
     const fresh = page['messages'] as PageMessage[];
-    // Older pages that were loaded before stay; the snapshot is the truth from its first message on.
+    // Older messages that were loaded before stay; from the snapshot's first message on, the snapshot replaces them.
     const from = fresh[0]?.id;
     const kept = again && from ? v.messages.filter((m) => BigInt(m.id) < BigInt(from)) : [];
     v.messages = [...kept, ...fresh];
@@ -112,7 +112,7 @@ function receive(data: Json): void {
       const v = view(message.channel_id);
       const isNew = data['change'] === 'create' && !v.messages.some((m) => m.id === message.id);
       place(message);
-      // What the bot says is picked counts from now on.
+      // An edit by the bot replaces what the person has picked.
       for (const key of store.selects.keys())
         if (key.startsWith(`${message.id}:`) && store.openSelect?.key !== key) store.selects.delete(key);
       const seen =

@@ -3,7 +3,7 @@ import { emoji } from './emojiView.ts';
 import { store } from './store.ts';
 import { locale, say } from './words.ts';
 
-/** The queue, the worker and its pace; and, before it can paint, how far the loading of its model is. */
+/** The queue, the worker and its pace; before the worker can paint, how far its model is loaded. */
 
 const number = (value: number, digits: number): string =>
   value.toLocaleString(locale(), { maximumFractionDigits: digits, minimumFractionDigits: digits });
@@ -15,14 +15,14 @@ interface Loading {
   of: number;
 }
 
-/** The worker's own words, `loading the model "pocket": unet (1 of 5)`, taken apart. */
+/** The worker's message, `loading the model "pocket": unet (1 of 5)`, as part, place and count. */
 function loadingOf(problem: string): Loading | undefined {
   const found = /^loading the model "([^"]+)"(?:: (\S+) \((\d+) of (\d+)\))?/.exec(problem);
   if (!found) return undefined;
   return { model: found[1]!, part: found[2] ?? '', done: Number(found[3] ?? 0), of: Number(found[4] ?? 0) };
 }
 
-/** One line over the command line as long as nobody can paint. */
+/** A line over the command line as long as no worker can paint. */
 export function workerNote() {
   const state = store.underneath;
   if (!state || state.worker === '' || !store.connected) return nothing;

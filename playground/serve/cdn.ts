@@ -2,7 +2,7 @@ import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import type { World } from '../world/state.ts';
 
-/** Attachment links live this long; a new one is signed each time the message is read. */
+/** Attachment links are valid this long; a new one is signed each time the message is read. */
 const LINK_LIFE_MS = 24 * 60 * 60 * 1000;
 
 function signature(world: World, path: string, expires: string, issued: string): string {
@@ -10,7 +10,7 @@ function signature(world: World, path: string, expires: string, issued: string):
 }
 
 export function signedUrl(world: World, base: string, path: string): string {
-  // Rounded to the hour, so that a picture keeps its address (and the browser its copy) while a message is edited.
+  // Rounded to the hour, so that edits of a message keep the picture's address, and with it the browser's copy.
   const hour = Math.floor(world.clock.now() / 3_600_000) * 3600;
   const issued = hour.toString(16);
   const expires = (hour + LINK_LIFE_MS / 1000).toString(16);
@@ -40,7 +40,7 @@ export function serveAttachment(world: World, url: URL, res: ServerResponse): vo
     return;
   }
   const type = world.attachmentTypes.get(id) ?? 'application/octet-stream';
-  // Only pictures open in the page; anything else is a download, so that an uploaded page cannot run here.
+  // Only pictures open in the page; other files are downloads, so that an uploaded page cannot run here.
   const picture = /^image\/(png|jpeg|webp|gif|avif)$/.test(type);
   const name = decodeURIComponent(url.pathname.split('/')[4] ?? 'file').replace(/["\\\r\n]/g, '_');
   res.writeHead(200, {
@@ -73,7 +73,7 @@ export function avatarSvg(world: World, userId: string): string {
   return `${head}<rect width="80" height="80" fill="${colour}"/><text x="40" y="54" font-family="sans-serif" font-weight="600" font-size="38" text-anchor="middle" fill="#fff">${letter.replace(/[<&>]/g, '')}</text></svg>`;
 }
 
-/** User avatars, embed avatars: anything the clients may ask of a CDN that we draw ourselves. */
+/** Avatars of users and embeds, drawn by the server. */
 export function serveAvatar(world: World, userId: string, res: ServerResponse): void {
   res.writeHead(200, {
     'content-type': 'image/svg+xml',

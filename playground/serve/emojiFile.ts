@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import type { PageFile } from './pageBundle.ts';
 
 /**
- * The drawing of an emoji from Twemoji (graphics CC-BY 4.0, Twitter and contributors), which lies in the packages.
+ * An emoji's drawing from Twemoji (graphics CC-BY 4.0, Twitter and contributors), out of the installed packages.
  * @param path `/emoji/` and the code points in hex, joined by dashes
  * @returns undefined where there is none
  */

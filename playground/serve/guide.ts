@@ -8,7 +8,7 @@ const TYPES: Record<string, string> = { png: 'image/png', webp: 'image/webp' };
 export const GUIDE = '/guide/prompt.md';
 
 /**
- * The member's guide: Markdown files and pictures of ours, in the colours of the page; nothing in them runs.
+ * The member's guide: our Markdown files and pictures, in the page's colours; scripts in them do not run.
  * @returns undefined where there is no such file
  */
 export async function guideFile(folder: string, path: string, light: boolean): Promise<PageFile | undefined> {
@@ -24,7 +24,7 @@ async function render(text: string, light: boolean): Promise<PageFile> {
   const { Marked } = await import('marked');
   const marked = new Marked({
     renderer: {
-      // Anchors as GitHub makes them, so that links within the documents hold in both places.
+      // Anchors as GitHub makes them, so that links within the documents work in both places.
       heading({ tokens, depth, text: words }) {
         return `<h${depth} id="${slug(words)}">${this.parser.parseInline(tokens)}</h${depth}>\n`;
       },

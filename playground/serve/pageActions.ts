@@ -4,12 +4,12 @@ import type { TroubleKind } from '../discord/trouble.ts';
 import type { FileUpload, Interaction, Json } from '../world/types.ts';
 import { interactionView, type PageParts, pageOfMessages } from './pageView.ts';
 
-/** As many interactions as the panel lists. */
+/** Number of interactions that the panel lists. */
 const SHOWN_INTERACTIONS = 6;
 
 type Action = (ask: Json) => Json | Promise<Json>;
 
-/** What a person can do in the page, as one person. Each answer goes back to the window that asked. */
+/** A person's actions in the page. Each answer goes back to the window that asked. */
 export class PageActions {
   private readonly parts: PageParts;
   private readonly uploads: Map<string, FileUpload>;
@@ -109,7 +109,7 @@ export class PageActions {
     return action(ask);
   }
 
-  /** `{upload: id}` becomes the file that was sent before. */
+  /** Replaces `{upload: id}` by the file that was uploaded before. */
   private values(options: Json): Record<string, OptionValue> {
     return Object.fromEntries(
       Object.entries(options ?? {}).map(([name, value]): [string, OptionValue] => {

@@ -9,7 +9,7 @@ export interface PageFile {
 const here = (name: string): string => fileURLToPath(new URL(`../page/${name}`, import.meta.url));
 
 async function build(): Promise<Map<string, PageFile>> {
-  // Loaded on demand: a bot's test that never opens the page does not pay for the bundler.
+  // esbuild is loaded on demand: a bot's test that never opens the page does not pay for it.
   const { build: bundle } = await import('esbuild');
   const result = await bundle({
     entryPoints: [here('main.ts'), here('style.css')],

@@ -22,7 +22,7 @@ const isPagePath = (path: string): boolean =>
   ['/', '/page.js', '/page.css'].includes(path) || path.startsWith('/guide/') || path.startsWith('/emoji/');
 
 interface PageWindow {
-  /** Its panel is open. */
+  /** Whether the window's panel is open. */
   watching: boolean;
   send(data: Json): void;
 }
@@ -44,7 +44,7 @@ export class PageServer {
   private readonly parts: PageParts;
   private readonly sockets = new WebSocketServer({ noServer: true, maxPayload: 1 << 20 });
   private readonly uploads = new Map<string, FileUpload>();
-  /** Set when the server listens beyond this machine: then a visitor needs it. */
+  /** The key that a visitor needs; set when the server listens beyond this machine. */
   readonly key: string | undefined;
   private readonly killWorker: (() => void) | undefined;
 
@@ -61,7 +61,7 @@ export class PageServer {
     this.key = key;
     this.guideFolder = more.guideFolder;
     if (!more.underneath) return;
-    // A page that others can reach shows how the worker is, and does not end it.
+    // Where others can reach the page, it shows the worker's health, but cannot kill the worker.
     const { killWorker, ...rest } = more.underneath;
     this.killWorker = key === undefined ? killWorker : undefined;
     this.underneath = new UnderneathWatch(

@@ -6,7 +6,7 @@ import type { People } from '../world/people.ts';
 import { CHANNEL_ID, LOUNGE_ID } from '../world/state.ts';
 import type { Interaction, Json, Message } from '../world/types.ts';
 
-/** What the page is told: Discord's own message objects and the little that only a client knows. */
+/** Data for the page: Discord's own message objects and what only a client knows. */
 
 export interface PageParts {
   presenter: Presenter;
@@ -21,7 +21,7 @@ const FIRST_MESSAGES = 100;
 export function pageMessage({ presenter }: PageParts, message: Message, me: string): Json {
   return {
     ...messageObject(presenter, message),
-    // The person and the command behind it, for the line above the message.
+    // The interaction's person and command, for the line above the message.
     ...(message.interaction
       ? {
           by: {

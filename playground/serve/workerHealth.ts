@@ -1,26 +1,26 @@
 import type { Json } from '../world/types.ts';
 
 /**
- * What happens behind the bot: read from the health ports of bot and worker (`/readyz`, `/metrics`), as anybody
- * who watches them would. Without their addresses nothing is known, and the page says so.
+ * Health of bot and worker, read from their health ports (`/readyz`, `/metrics`), as by any monitoring. Without their
+ * addresses it is unknown, and the page says so.
  */
 export interface UnderneathOptions {
   /** `http://127.0.0.1:port` of the bot's and the worker's health ports. */
   bot: string;
   worker: string;
-  /** Ends the worker's process at once; whoever started it starts it again. Absent = nobody would. */
+  /** Kills the worker's process; its launcher starts it again. Absent where no launcher would. */
   killWorker?: (() => void) | undefined;
 }
 
 export interface Underneath {
-  /** '' = it can work; else why not; undefined = it does not answer. */
+  /** '' = the bot can work; else why not; undefined = it does not answer. */
   bot: string | undefined;
   worker: string | undefined;
-  /** Pictures of the queue by the lane of their owner. */
+  /** Numbers of picture jobs by their owners' lane. */
   lanes: { lane: string; waiting: number; running: number }[];
-  /** Messages on their way to Discord, or waiting for a retry. */
+  /** Deliver jobs on their way to Discord, or waiting for a retry. */
   posting: number | undefined;
-  /** Denoising steps a second while painting, of a whole batch; since the last look, else since the start. */
+  /** Denoising steps a second of a whole batch, while painting; since the last look, else since the start. */
   stepsPerSecond: number | undefined;
   /** Mean seconds of one picture job. */
   paintSeconds: number | undefined;
@@ -28,7 +28,7 @@ export interface Underneath {
 }
 
 const ASK_MS = 1_500;
-/** A page is open; somebody watches, or waits for the model. */
+/** Time between two looks: while a page is open; and while a panel is open or the model is loading. */
 const CALM_MS = 3_000;
 const BUSY_MS = 700;
 
@@ -38,7 +38,7 @@ interface Sample {
   value: number;
 }
 
-/** Prometheus' text format, as far as it is used here. */
+/** Parses Prometheus' text format, as far as it is used here. */
 export function readSamples(text: string): Sample[] {
   return [...text.matchAll(/^([a-z_]\w*)(?:\{(.*)\})? (\S+)$/gm)].map(([, name, labels = '', value]) => ({
     name: name!,
@@ -55,7 +55,7 @@ const sum = (samples: Sample[], name: string, labels: Record<string, string> = {
 export class UnderneathWatch {
   private readonly options: UnderneathOptions;
   private readonly tell: (state: Underneath) => void;
-  /** True while somebody looks closely. */
+  /** Whether a panel is open or the model is loading. */
   private readonly close: () => boolean;
   private timer: NodeJS.Timeout | undefined;
   private stopped = true;
@@ -80,7 +80,7 @@ export class UnderneathWatch {
     this.stopped = true;
     clearTimeout(this.timer);
   }
-  /** Somebody began to look closely: not after three seconds. */
+  /** Looks at once, because a panel was opened. */
   soon(): void {
     if (this.stopped || !this.timer) return;
     clearTimeout(this.timer);
@@ -138,7 +138,7 @@ export class UnderneathWatch {
     };
   }
 
-  /** Steps over the time they took, not over the time between two looks: a pause is not slowness. */
+  /** Steps divided by the time they took, not by the time between two looks, which includes pauses. */
   private pace(samples: Sample[]): number | undefined {
     const now = {
       count: sum(samples, 'dreamgrid_step_seconds_count'),

@@ -1,4 +1,4 @@
-/** Time as the playground sees it: the 3 s and 15 min limits run on this, so a test can turn it by hand. */
+/** The playground's time: the 3 s and 15 min limits run on it, so a test can advance it by hand. */
 export interface Clock {
   now(): number;
   setTimeout(run: () => void, ms: number): unknown;
@@ -12,7 +12,7 @@ export const systemClock: Clock = {
 };
 
 export interface ManualClock extends Clock {
-  /** Turns the clock forward and runs what fell due, in order. */
+  /** Advances the clock and runs what fell due, in order. */
   advance(ms: number): void;
 }
 

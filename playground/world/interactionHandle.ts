@@ -4,14 +4,14 @@ import { messageObject, type Presenter } from './objects.ts';
 import { labelOf } from './people.ts';
 import type { Attachment, Interaction, Json, Message } from './types.ts';
 
-/** A message as a test or a person reads it: bytes within reach, buttons named. */
+/** A message for tests: with its files' bytes and its buttons by name. */
 export interface MessageView extends Omit<Message, 'attachments'> {
   attachments: (Attachment & { url: string; data: Buffer })[];
   buttons: { label: string; customId: string | undefined; disabled: boolean; style: number; url?: string }[];
   ephemeral: boolean;
   loading: boolean;
   edited: boolean;
-  /** The object Discord's API gives for it. */
+  /** The message as Discord's API sends it. */
   raw: Json;
 }
 
@@ -44,7 +44,7 @@ export function viewOf(presenter: Presenter, message: Message): MessageView {
   };
 }
 
-/** One interaction as the person who caused it sees it; its getters are live. */
+/** An interaction for the person who caused it; its getters are live. */
 export interface InteractionHandle {
   readonly id: string;
   readonly token: string;

@@ -9,7 +9,7 @@ import {
 } from './state.ts';
 import type { Channel, Interaction, Json, Message, User } from './types.ts';
 
-/** Discord's wire objects, whole: real replies need more than one client reads. */
+/** Discord's wire objects with all fields: a reply needs more than one client reads. */
 export interface Presenter {
   world: World;
   url: string;
@@ -171,7 +171,7 @@ export function guildObject({ world }: Presenter): Json {
   };
 }
 
-/** GUILD_CREATE: the guild and what the gateway adds to it. */
+/** GUILD_CREATE: the guild with the fields that the gateway adds. */
 export function guildCreate(presenter: Presenter): Json {
   const { world } = presenter;
   const members = [...world.users.values()].map(memberObject);

@@ -14,7 +14,7 @@ export interface VerbOptions {
   locale?: string | undefined;
 }
 
-/** What a person does in the client, with the client's own checks before anything is sent. */
+/** A person's actions in the client, with the client's own checks before anything is sent. */
 export class People {
   private readonly presenter: Presenter;
   private readonly interactions: Interactions;
@@ -29,7 +29,7 @@ export class People {
     return user;
   }
 
-  /** `channelId` must be a place the person is in. */
+  /** A channel that the person is in. @throws ClientRefusal for any other `channelId` */
   private place(userId: string, channelId: string = CHANNEL_ID): string {
     const channel = this.presenter.world.channels.get(channelId);
     if (!channel || (channel.type === 1 && channel.recipientId !== userId))
@@ -140,7 +140,7 @@ export class People {
     return message;
   }
 
-  /** By custom id, label, or emoji; `forge` sends a custom id that no button has, as a forger would. */
+  /** Clicks a button by custom id, label, or emoji; `forge` sends a custom id that no button has. */
   click(
     userId: string,
     messageId: string,
@@ -273,7 +273,7 @@ export class People {
     });
   }
 
-  /** A command of the menu on a person's name. */
+  /** Runs a command of the menu on a person's name. */
   userCommand(userId: string, targetId: string, name: string, opts: VerbOptions = {}): Interaction {
     const channelId = this.place(userId, opts.channelId);
     const target = this.user(targetId);
@@ -300,7 +300,7 @@ export class People {
     });
   }
 
-  /** Adds the reaction, or takes one's own back. */
+  /** Adds a person's reaction, or takes it back. */
   react(userId: string, messageId: string, emoji: string): void {
     const message = this.seen(userId, messageId);
     const { world } = this.presenter;
@@ -342,7 +342,7 @@ export class People {
     return message;
   }
 
-  /** Takes an ephemeral message off one's own screen, or deletes one's own or, as a moderator, any. */
+  /** Removes an ephemeral message from the person's screen, or deletes their own message or, as a moderator, any. */
   remove(userId: string, messageId: string): void {
     const message = this.seen(userId, messageId);
     const moderator = (this.user(userId).permissions & (1n << 13n)) !== 0n;

@@ -40,7 +40,7 @@ export class Persistence {
   private saving: Promise<void> | undefined;
   private timer: NodeJS.Timeout | undefined;
   private readonly written = new Set<string>();
-  /** The last time. */
+  /** Milliseconds that the last save took. */
   private tookMs = 0;
 
   constructor(world: World, path: string) {
@@ -52,7 +52,7 @@ export class Persistence {
     });
   }
 
-  /** A damaged file is set aside rather than fatal: this is a playground. */
+  /** Loads the history; a damaged file is renamed, and the playground starts empty. */
   async load(): Promise<void> {
     let text: string;
     try {
@@ -76,7 +76,7 @@ export class Persistence {
       world.order.get(message.channelId)?.push(message.id);
     }
     for (const interaction of saved.interactions) {
-      // What was waiting when the server stopped will not be answered any more.
+      // Interactions that waited when the server stopped are never answered.
       if (interaction.state === 'waiting') interaction.state = 'failed';
       world.interactions.set(interaction.id, interaction);
       world.byToken.set(interaction.token, interaction);
@@ -93,13 +93,13 @@ export class Persistence {
     this.dirty = false;
   }
 
-  /** Everything is written anew each time, so a long history is written less often. */
+  /** Saves after a while: all is written anew each time, so a long history is saved less often. */
   private touch(): void {
     this.dirty = true;
     const pause = Math.max(PAUSE_MS, Math.min(MOST_PAUSE_MS, 10 * this.tookMs));
     this.timer ??= setTimeout(() => {
       this.timer = undefined;
-      // A full disk is no reason to end: the next change tries again.
+      // A full disk does not end the process: the next change tries again.
       this.save().catch((error) => console.error(`playground: the history is not saved: ${error.message}`));
     }, pause);
   }
@@ -124,7 +124,7 @@ export class Persistence {
     await mkdir(this.folder, { recursive: true });
     const now = world.clock.now();
     const types = [...world.attachmentTypes];
-    // The text names the files, so the files go first.
+    // The JSON names the attachment files, so these are written first.
     for (const [id, data] of [...world.files]) {
       if (this.written.has(id)) continue;
       await writeAtomically(join(this.folder, id), data);

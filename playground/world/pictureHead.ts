@@ -1,4 +1,4 @@
-/** Width, height and kind of a picture from its first bytes; enough for what Discord tells about attachments. */
+/** Width, height and kind of a picture from its first bytes, for Discord's fields of an attachment. */
 export interface PictureHead {
   type: string;
   width?: number;

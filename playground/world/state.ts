@@ -13,12 +13,12 @@ import type {
 } from './types.ts';
 import { MessageFlags } from './types.ts';
 
-/** Fixed ids: what a bot stored about this place still fits after a restart. */
+/** Fixed ids, so that what a bot stored about this server is still valid after a restart. */
 export const APPLICATION_ID = '1190000000000000001';
 export const GUILD_ID = '1190000000000000100';
 export const CHANNEL_ID = '1190000000000000101';
 export const MODERATOR_ROLE_ID = '1190000000000000102';
-/** A second place, so that settings for one channel can be seen not to hold in another. */
+/** A second channel, to see that settings of one channel do not hold in another. */
 export const LOUNGE_ID = '1190000000000000103';
 export const ARTIST_ROLE_ID = '1190000000000000104';
 
@@ -38,9 +38,9 @@ const EVERYTHING = (1n << 53n) - 1n;
 export const PERMISSIONS = { basic: BASIC, moderate: MODERATE, everything: EVERYTHING };
 
 const DROPPED_FILE_MS = 60_000;
-/** A token lives 15 minutes; a form may be open longer. What is older is refused as what never was. */
+/** Interactions are forgotten after this: a token lives 15 minutes, a modal may stay open longer. */
 const FORGOTTEN_MS = 60 * 60_000;
-/** So long a nonce makes one message of two. */
+/** Within this time a second message with the same nonce is the first one. */
 const NONCE_MS = 5 * 60_000;
 
 export type PersonName = 'member' | 'stranger' | 'moderator' | 'owner';
@@ -66,7 +66,7 @@ export type WorldEvent =
   | { type: 'gateway'; connected: boolean }
   | { type: 'request'; request: RecordedRequest };
 
-/** Everything there is, in memory. The only place that changes it; listeners hear of every change. */
+/** The whole state, in memory. All changes are made here, and listeners are told of each. */
 export class World {
   readonly clock: Clock;
   readonly nextId: () => string;
@@ -116,7 +116,7 @@ export class World {
   get bot(): User {
     return this.users.get(APPLICATION_ID)!;
   }
-  /** One more member of the server, with the rights of everybody. */
+  /** Adds a member to the server, with everybody's rights. */
   addPerson(name: string): User {
     const user = person(this.nextId(), 'stranger', name.toLowerCase(), name, 'en-US', BASIC);
     this.users.set(user.id, user);
@@ -139,13 +139,13 @@ export class World {
     if (!this.order.has(channel.id)) this.order.set(channel.id, []);
     this.emit({ type: 'channel', channel });
   }
-  /** With everything in it. */
+  /** Removes a channel with everything in it. */
   removeChannel(id: string): void {
     for (const message of this.list(id)) this.removeMessage(message);
     this.order.delete(id);
     this.channels.delete(id);
   }
-  /** A channel of the guild, not a DM. */
+  /** Whether a channel is the guild's, not a DM. */
   inGuild(channelId: string): boolean {
     const type = this.channels.get(channelId)?.type;
     return type === 0 || type === 11;
@@ -164,7 +164,7 @@ export class World {
     this.order.get(message.channelId)!.push(message.id);
     this.emit({ type: 'message', change: 'create', message });
   }
-  /** The bot's message with this nonce, of the last minutes. */
+  /** The bot's message with this nonce in the last minutes, if any. */
   twin(channelId: string, nonce: string | number): Message | undefined {
     const order = this.order.get(channelId) ?? [];
     for (let i = order.length - 1; i >= 0; i--) {
@@ -186,7 +186,7 @@ export class World {
     for (const attachment of message.attachments) this.dropFile(attachment.id);
     this.emit({ type: 'message', change: 'delete', message });
   }
-  /** What a person sees of a channel; without a viewer, everything. */
+  /** The messages of a channel that a viewer sees; without a viewer, all. */
   list(channelId: string, viewer?: string): Message[] {
     const all = (this.order.get(channelId) ?? []).map((id) => this.messages.get(id)!);
     return viewer === undefined ? all : all.filter((m) => canSee(m, viewer));
@@ -207,7 +207,7 @@ export class World {
     this.files.set(attachment.id, data);
     this.attachmentTypes.set(attachment.id, attachment.content_type);
   }
-  /** Its link keeps working for a moment, as on Discord: a preview may still be loading when the next one replaces it. */
+  /** Deletes a file after a moment, as Discord does: a preview may still be loading when the next one replaces it. */
   dropFile(id: string): void {
     this.clock.setTimeout(() => {
       this.files.delete(id);

@@ -1,4 +1,4 @@
-/** JSON as it travels; fields are read after the request was validated. */
+/** JSON on the wire; fields are read after the request was validated. */
 // biome-ignore lint/suspicious/noExplicitAny: payload shapes are Discord's, checked at the door by its own spec
 export type Json = Record<string, any>;
 
@@ -19,7 +19,7 @@ export interface Channel {
   /** A text channel, a direct message, a public thread. */
   type: 0 | 1 | 11;
   name: string;
-  /** Only of a thread: the channel it hangs on. */
+  /** Only of a thread: the channel it belongs to. */
   parentId?: string;
   /** Of a thread: closed until somebody writes in it; `locked` = until a moderator does. */
   archived?: boolean;
@@ -30,9 +30,9 @@ export interface Channel {
   nsfw?: boolean;
   /** The bot may not send messages here. */
   muted?: boolean;
-  /** The bot may not see it any more. */
+  /** The bot may not see the channel any more. */
   hidden?: boolean;
-  /** Of a DM: its person takes none. */
+  /** Of a DM: its person takes no messages of the bot. */
   closed?: boolean;
 }
 
@@ -100,7 +100,7 @@ export interface Interaction {
   createdAt: number;
   name: string;
   state: 'waiting' | 'acknowledged' | 'failed';
-  /** When it was acknowledged or given up. */
+  /** When the interaction was acknowledged or given up. */
   endedAt?: number;
   callbackType?: number;
   /** The message that `@original` names. */
@@ -110,7 +110,7 @@ export interface Interaction {
   modal?: Json;
   choices?: Json[];
   followups: string[];
-  /** What a menu command was chosen on. */
+  /** The message or person on which a menu command was used. */
   targetMessageId?: string;
   targetUserId?: string;
 }

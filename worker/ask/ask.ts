@@ -21,8 +21,8 @@ import { shortened, weighWords } from './shorten.ts';
 
 /**
  * Questions that paint nothing: `/describe` and `/shorten`. The answer is an edit of the interaction's message, so
- * it may be given twice; what it offers is remembered for its buttons. Nobody else would tell the asker, so a
- * question is given up here alone, with an answer that says so.
+ * it may be sent twice; what it offers is remembered for its buttons. No deliver job follows a question, so a failed
+ * one is answered here, with the reason.
  */
 export interface AskDeps {
   engine: Engine;
@@ -32,14 +32,14 @@ export interface AskDeps {
   log: Log;
   deadlineS: number;
   model(name: string): InstalledModel | undefined;
-  /** Where workers differ in their models. */
+  /** Which worker answers which question, where workers have different models. */
   placement?: Placement;
 }
 
 const DESCRIPTIONS = 4;
-/** Attempts to find an answer, some 15 s; after that only the telling is tried again. */
+/** Attempts to find an answer, some 15 s; after that only sending it is tried again. */
 const ANSWER_ATTEMPTS = 6;
-/** Whoever asked looks at "thinking…": nobody waits for a worker of another version for as long as for a picture. */
+/** The asker sees "thinking…", so a question waits shorter than a picture for a worker of its version. */
 const LEAVE_MS = 2 * 60_000;
 
 export function openAsk(deps: AskDeps): AskHandler {
@@ -54,7 +54,7 @@ export function openAsk(deps: AskDeps): AskHandler {
     const { id, userId } = asked;
     const began = performance.now();
     const body = ask ? await settle(deps, ask, job) : failure(asked);
-    // Before it is shown: whoever reads an answer may ask on at once.
+    // Before the answer is shown: its reader may ask the next question at once.
     await redis.eval(MAY_ASK_ON, 1, keys.asking(userId), id);
     await show(deps, asked, body);
     await redis.del(keys.answer(userId, id));
@@ -62,7 +62,7 @@ export function openAsk(deps: AskDeps): AskHandler {
   };
 }
 
-/** The asker's next question may have taken the mark meanwhile. */
+/** Deletes the mark of an open question, unless the asker's next question has set its own meanwhile. */
 const MAY_ASK_ON = `
 if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
 return 0
@@ -71,7 +71,7 @@ return 0
 const failure = ({ locale }: AskedBy, code = 'broke', params: MessageParams = {}): object =>
   presentAskFailure({ locale, code, params });
 
-/** The answer, or why there is none. @throws whatever is worth another attempt */
+/** The answer, or why there is none. @throws errors that are worth another attempt */
 async function settle(deps: AskDeps, ask: AskRequest, job: Job<AskRequest>): Promise<object> {
   const { redis, log } = deps;
   const { id, userId } = ask;
@@ -116,7 +116,7 @@ async function answer(
   return { prompts, payload: presentShortened({ id, locale, words, prompts }) };
 }
 
-/** Where nobody is left to be told, the answer is over. */
+/** Sends the answer; a permanent refusal by Discord ends the question. */
 async function show({ redis, discord, log }: AskDeps, ask: AskedBy, body: object): Promise<void> {
   const token = await redis.get(keys.token(ask.id));
   if (!token) return log.info({ id: ask.id }, 'answered too late');

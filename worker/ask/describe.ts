@@ -5,9 +5,9 @@ import type { Engine } from '../process/enginePool.ts';
 import { NOUNS, PLACES, STYLES, TIMES, WEATHERS } from './vocabulary.ts';
 
 /**
- * A picture in words. Captions of a grammar are held against the picture in the space where the model's text and
- * image towers meet (Radford et al., "Learning Transferable Visual Models", 2021), part by part: first what, then
- * where, when and how, always keeping the captions that fit best. So a few hundred captions are read instead of
+ * A picture in words. Captions made by a grammar are compared with the picture in the common space of the model's text
+ * and image towers (Radford et al., "Learning Transferable Visual Models", 2021), part by part: first what, then
+ * where, when and how, always keeping the captions that fit best. So a few hundred captions are encoded instead of
  * a million.
  */
 interface Caption {
@@ -19,9 +19,9 @@ interface Caption {
 }
 type Scored = Caption & { text: string; score: number };
 
-/** Captions that go on to the next part. */
+/** Captions kept for the next part. */
 const KEPT = 6;
-/** How many of the answers may be about the same thing. */
+/** Most answers about the same noun. */
 const SAME_NOUN = 2;
 
 const article = (noun: string): string => (/^[aeiou]/.test(noun) ? 'an ' : 'a ') + noun;
@@ -31,7 +31,7 @@ export const captionText = ({ noun, place, time, weather, style }: Caption): str
 
 /**
  * The `count` captions that fit best, the best first.
- * @throws PermanentError 'not-able' where the model's towers do not meet
+ * @throws PermanentError 'not-able' where the model's text and image towers have no common space
  */
 export async function describe(
   engine: Engine,
@@ -42,7 +42,7 @@ export async function describe(
 ): Promise<string[]> {
   const score = await scorer(engine, model, picture, signal);
   const bare: Caption = { noun: '', place: '', time: '', weather: '', style: '' };
-  // A noun alone says little to a tower that was shown whole scenes, so the place is found with it.
+  // A noun alone says little to a tower trained on whole scenes, so the place is searched with it.
   const places = best(await score(PLACES.map((place) => ({ ...bare, noun: 'thing', place }))), 3);
   const nouns = best(await score(NOUNS.map((noun) => ({ ...bare, noun }))), 12);
   const placed = await score(
@@ -62,7 +62,7 @@ export async function describe(
       TIMES.flatMap((time) => WEATHERS.map((weather) => ({ ...caption, time, weather }))),
     ),
   );
-  // What was a good guess at the beginning may be a better one now that the rest is known.
+  // A noun that scored lower at first may score best now that the rest is known.
   const [winner] = best(timed, 1) as [Scored];
   const renamed = await score(NOUNS.map((noun) => ({ ...winner, noun })));
   return varied([...timed, ...renamed], count);
@@ -94,7 +94,7 @@ async function scorer(
   };
 }
 
-/** The same words come again with every picture: a caption is read once by a model. */
+/** Embeddings of captions: the same captions come with every picture, so each is encoded once by a model. */
 const remembered = new WeakMap<InstalledModel, Map<string, Float32Array>>();
 const MOST_REMEMBERED = 8000;
 
@@ -119,7 +119,7 @@ const best = (captions: readonly Scored[], count: number): Scored[] => {
     .slice(0, count);
 };
 
-/** The best ones, not all about the same noun. */
+/** The best captions, not all about the same noun. */
 function varied(captions: readonly Scored[], count: number): string[] {
   const nouns = new Map<string, number>();
   return best(captions, captions.length)

@@ -2,18 +2,18 @@ import type { InstalledModel } from '../models/installed.ts';
 import type { Engine } from '../process/enginePool.ts';
 
 /**
- * Which words of a prompt the model hears. A word weighs as much as the text's vector turns when the word is left
+ * Which words of a prompt matter to the model. A word weighs as much as the text's vector turns when the word is left
  * out (leave-one-out, Li et al., "Understanding Neural Networks through Representation Erasure", 2016, eq. 1).
  */
 export interface Word {
   text: string;
-  /** 0..1, of the heaviest word's. */
+  /** 0..1, relative to the heaviest word. */
   weight: number;
 }
 
-/** Longer texts are weighed by groups of words. */
+/** Texts of more words are weighed by groups of words. */
 const MOST_GROUPS = 100;
-/** Of all weight, how much each shortened prompt keeps. */
+/** The share of all weight that each shortened prompt keeps. */
 const SHARES = [0.95, 0.85, 0.7, 0.5, 0.3] as const;
 
 export async function weighWords(
@@ -38,7 +38,7 @@ export async function weighWords(
 const dot = (a: Float32Array, b: Float32Array): number =>
   a.reduce((sum, value, i) => sum + value * (b[i] as number), 0);
 
-/** At most five, each shorter than the one before; the heaviest words, in their own order. */
+/** At most five prompts, each shorter than the one before, of the heaviest words in their own order. */
 export function shortened(words: readonly Word[]): string[] {
   const heaviest = words.map((_, i) => i).sort((a, b) => (words[b]?.weight ?? 0) - (words[a]?.weight ?? 0));
   const all = words.reduce((sum, { weight }) => sum + weight, 0);

@@ -24,7 +24,7 @@ in the snow, on the beach, in the forest, in the desert, in the mountains, in th
 by the lake, in the garden, in front of a volcano, on the road, in the clouds, in a room, in space, on the moon,
 underwater, on a white background`);
 
-/** Without a word it is day. */
+/** '' stands for daytime. */
 export const TIMES = ['', ...words('at sunset, at night, at dawn')] as const;
 
 export const WEATHERS = ['', ...words('in the rain, in the fog, while it snows')] as const;

@@ -1,12 +1,12 @@
-/** `--lora FILE:W` and `--embedding TOKEN=FILE`, each as often as wanted, as the engine takes them. */
+/** `--lora FILE:W` and `--embedding TOKEN=FILE`, each any number of times, for the engine. */
 import type { EmbeddingUse, LoraUse } from '../engine/index.ts';
 import { readSafetensors } from '../models/import/safetensors.ts';
 import { pathFromUser } from './usage.ts';
 
-/** Why an argument cannot be read, in words for its author. */
+/** Why an argument cannot be read, in one line for the user. */
 export class WrongAdapter extends Error {}
 
-/** The weight stands behind the last colon; 1 where there is none. */
+/** The weight is behind the last colon; 1 where there is none. */
 export async function readLoraArgument(text: string): Promise<LoraUse> {
   const [, file = '', weight = '1'] = /^(.*?)(?::([^:/\\]*))?$/s.exec(text) ?? [];
   const parsed = Number(weight);

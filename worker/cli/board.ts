@@ -8,7 +8,7 @@ import { readArgs, UsageError } from './usage.ts';
 
 const USAGE = 'dreamgrid board [--port 9465] [--host 127.0.0.1] [--hours 1]';
 
-/** A look into the queues, for as long as this command runs; the link that it prints is the only way in. */
+/** A view of the queues while this command runs; only the printed link opens it. */
 export async function board(args: string[]): Promise<number> {
   const options = {
     port: { type: 'string', default: '9465' },

@@ -17,8 +17,8 @@ import { ConfigError } from '../../shared/service/errors.ts';
 import { openLinkSigner } from '../../shared/service/signedLink.ts';
 
 /**
- * bull-board, to look and not to touch: only its reading routes are served, and only to whoever holds the signed
- * link, until it expires. The link becomes a cookie at the first visit, so that it does not stay in the address.
+ * bull-board without its buttons: only its reading routes are served, and only with the signed link, until it expires.
+ * The link becomes a cookie at the first visit, so that it does not stay in the address.
  */
 export interface BoardOptions {
   queues: Pick<Queues, 'render' | 'deliver' | 'ask'>;
@@ -82,7 +82,7 @@ export async function openBoard(options: BoardOptions): Promise<Board> {
     });
   });
   await new Promise<void>((listening, reject) => {
-    // Also later: a connection that could not be accepted ends nothing.
+    // Stays after the start: a connection that could not be accepted must not end the process.
     server.on('error', (error: NodeJS.ErrnoException) =>
       reject(new ConfigError(`--port: cannot listen on ${host}:${port} (${error.code}).`)),
     );
@@ -132,7 +132,7 @@ function readSite({ render, deliver, ask }: BoardOptions['queues']) {
       entry = route;
       return adapter;
     },
-    setErrorHandler: () => adapter, // no word of what broke goes out
+    setErrorHandler: () => adapter, // errors are not shown to the browser
     setApiRoutes: (routes) => {
       api = routes;
       return adapter;
@@ -176,7 +176,7 @@ function readSite({ render, deliver, ask }: BoardOptions['queues']) {
   };
 }
 
-/** `/api/queues/:queueName` against a path. */
+/** Matches a route such as `/api/queues/:queueName` against a path. */
 function match(routes: readonly string[], pathname: string): Record<string, string> | undefined {
   for (const route of routes) {
     const names = [...route.matchAll(/:(\w+)/g)].map(([, name]) => name as string);
@@ -189,7 +189,7 @@ function match(routes: readonly string[], pathname: string): Record<string, stri
 
 const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&#34;' };
 
-/** The page's own placeholders: `<%= text %>` escaped, `<%- json %>` as it is. */
+/** Fills the page's placeholders: `<%= text %>` escaped, `<%- json %>` as it is. */
 const fill = (template: string, params: Readonly<Record<string, string>>): string =>
   template.replace(/<%([=-])\s*(\w+)\s*%>/g, (_, kind: string, name: string) => {
     const text = params[name] ?? '';

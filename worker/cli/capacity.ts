@@ -1,11 +1,11 @@
 /**
- * From how many people to how many machines. Pure: figures in, figures out; what is assumed is in `ASSUMED`, in
- * words and numbers, and printed with every plan.
+ * Computes the machines that so many people need. Pure; the assumptions are in `ASSUMED`, in words and numbers, and are
+ * printed with every plan.
  */
 export interface Demand {
   /** People who ask for pictures on a day. */
   users: number;
-  /** Grids of one of them on a day: /imagine, variations, edits, repeats. */
+  /** Grids of one person on a day: /imagine, variations, edits, repeats. */
   perDay: number;
   /** Part of a day's jobs that falls into its busiest hour. */
   peakShare: number;
@@ -23,7 +23,7 @@ export interface ModelCost {
 
 export interface Wait {
   workers: number;
-  /** Part of their time that they paint, at peak. */
+  /** Share of the workers' time spent painting, at peak. */
   busy: number;
   /** Seconds in line: the mean, and what 95 % stay below. */
   meanS: number;
@@ -32,12 +32,12 @@ export interface Wait {
 
 export interface Plan {
   jobsADay: number;
-  /** At peak. */
+  /** Jobs a second at peak. */
   jobsASecond: number;
   serviceS: number;
-  /** The fewest that keep up, and some more. */
+  /** Waits with the fewest workers that keep up, and with some more. */
   waits: Wait[];
-  /** The fewest whose wait is below what was asked for. */
+  /** The fewest workers with which the wait is below the target. */
   workers: number;
   redisBytes: number;
   /** Share of one Redis' thread, at peak. */
@@ -49,17 +49,17 @@ export interface Plan {
 }
 
 export const ASSUMED = {
-  /** Clicks on U for each grid; of each click, a job. */
+  /** Clicks on U for each grid; each click is a job. */
   picturesPerGrid: 0.5,
   /** Squared coefficients of variation: people come in bursts, pictures differ in size and kind. */
   arrivals: 2,
   services: 0.5,
-  /** Bytes of Redis: a job that waits or ended within the hour, and what is remembered of one for 90 days. */
+  /** Bytes of Redis: for a job that waits or ended within the hour, and for one remembered for 90 days. */
   openBytes: 9_000,
   rememberedBytes: 2_900,
   rememberedDays: 90,
   redisBaseBytes: 20e6,
-  /** Seconds of Redis' one thread for a job; `npm run bench -- cluster` measures it. */
+  /** Seconds of Redis' one thread for a job, as `npm run bench -- cluster` measures. */
   redisS: 0.0012,
   /** Bytes of a PNG for each pixel of a painted picture. */
   bytesPerPixel: 1.7,
@@ -89,7 +89,7 @@ export function waitOf(workers: number, jobsASecond: number, serviceS: number): 
   if (busy >= 1) return { workers, busy, meanS: Number.POSITIVE_INFINITY, p95S: Number.POSITIVE_INFINITY };
   const variation = (ASSUMED.arrivals + ASSUMED.services) / 2;
   const all = erlangC(workers, load);
-  const pace = (workers - load) / serviceS / variation; // jobs a second that the line shrinks by
+  const pace = (workers - load) / serviceS / variation; // jobs a second by which the line shrinks
   return {
     workers,
     busy,
@@ -99,7 +99,7 @@ export function waitOf(workers: number, jobsASecond: number, serviceS: number): 
 }
 
 const SHOWN = 4;
-/** So many workers that nobody would run one queue for them; a demand beyond it is a wrong figure. */
+/** More workers than one queue would ever have; a demand beyond it is a wrong figure. */
 const MOST_WORKERS = 100_000;
 
 /** @param targetS seconds in line that 95 % shall stay below, at peak @param keepDays as KEEP_DAYS, 0 = for ever */

@@ -19,7 +19,7 @@ interface Finding {
   text: string;
 }
 
-/** Each part the program needs, tried for real; one line each. Exit code 1 when one fails. */
+/** Tries each part that the program needs; one line each. Exit code 1 when one fails. */
 export async function doctor(args: string[]): Promise<number> {
   const { values, positionals } = readArgs(args, { json: { type: 'boolean' } }, USAGE);
   if (positionals.length > 0) throw new UsageError(`doctor takes no ${positionals[0]}. Usage: ${USAGE}`);

@@ -27,7 +27,7 @@ import { modelsFolder, pathFromUser, readArgs, UsageError } from './usage.ts';
 const USAGE =
   'dreamgrid imagine "<prompt with parameters>" [--out grid.png] [--image FILE] [--model NAME] [--json]';
 
-/** The prompt as on Discord, the grid into a file: the same parser, recipe and engine, without queue and bot. */
+/** Paints a prompt as on Discord, the grid into a file: the same parser, recipe and engine, without queue and bot. */
 export async function imagine(args: string[]): Promise<number> {
   const options = {
     out: { type: 'string', default: 'grid.png' },
@@ -144,7 +144,7 @@ async function paintFile(deps: PaintDeps, request: RenderRequest, out: string, m
   return { out, width, height, bytes: bytes.length, ms: Math.round(ms), seed: recipe.seed, recipe };
 }
 
-/** Everything stays in memory; an image prompt lies under a key, as the bot would have stored it. */
+/** A store in memory; an image prompt gets a key in it, as the bot would store it. */
 async function openScratch(image: string | undefined): Promise<{ store: Store; key: string | undefined }> {
   const files = new Map<string, Buffer>();
   const store: Store = {

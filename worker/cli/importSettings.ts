@@ -2,7 +2,7 @@ import { StoreError } from '../models/hub/errors.ts';
 import type { ImportOptions } from '../models/import/importModel.ts';
 import { pathFromUser } from './usage.ts';
 
-/** What the owner says of a model's training; its flags are those of `models add` and `models pull`. */
+/** What the owner says about a model's training, by flags of `models add` and `models pull`. */
 export type ImportSettings = Pick<
   ImportOptions,
   'vae' | 'tinyVae' | 'upscaler' | 'prediction' | 'steps' | 'guidance' | 'scheduler'
@@ -46,7 +46,7 @@ export function importSettings(
   };
 }
 
-/** The first of them, as the owner wrote it. */
+/** The first flag that was given, as the owner wrote it. */
 export const flagOf = (settings: ImportSettings): string =>
   `--${Object.keys(settings)[0]!.replace(/[A-Z]/g, (capital) => `-${capital.toLowerCase()}`)}`;
 

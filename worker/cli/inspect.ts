@@ -7,9 +7,9 @@ const USAGE = 'dreamgrid inspect FILE [--json]';
 const MAX_BYTES = 256 << 20;
 
 /**
- * `dreamgrid inspect`: how a picture was painted, as its file says it, by us or by another program.
+ * `dreamgrid inspect`: how a picture was painted, by the metadata that we or another program wrote into its file.
  *
- * @returns the exit code: 0, 1 where the file cannot be read or does not say
+ * @returns the exit code: 0, or 1 where the file cannot be read or has no such metadata
  */
 export async function inspect(args: string[]): Promise<number> {
   const { values, positionals } = readArgs(args, { json: { type: 'boolean' } }, USAGE);
@@ -36,7 +36,7 @@ async function readBytes(path: string): Promise<Buffer> {
   return readFile(path);
 }
 
-/** A line for each thing that is known. */
+/** One line for each known fact. */
 const printed = ({ loras = [], ...rest }: Foreign): string => {
   const lines = Object.entries(rest).filter(([, value]) => value !== '');
   const names = loras.map(({ name, weight }) => (weight === undefined ? name : `${name} (${weight})`));

@@ -11,7 +11,7 @@ import { findFile, isAddress } from '../models/hub/singleAddress.ts';
 import { agree, type Call, command, one, stoppable } from './modelCommand.ts';
 import { pathFromUser } from './usage.ts';
 
-/** `dreamgrid loras …`, `dreamgrid embeddings …`: one store, two folders. */
+/** `dreamgrid loras …`, `dreamgrid embeddings …`: two folders of one store. */
 const usageOf = (kind: AdapterKind): string => `dreamgrid ${kind} [list]                    what is installed
 dreamgrid ${kind} add FILE|URL [--as NAME]   take a .safetensors in, from the disk or by its address (CIVITAI_TOKEN)
 dreamgrid ${kind} remove NAME [--yes]        delete it

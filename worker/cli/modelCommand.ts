@@ -18,8 +18,8 @@ export interface Call {
 type Options = NonNullable<NonNullable<Parameters<typeof parseArgs>[0]>['options']>;
 
 /**
- * 0 done, 1 it failed, 2 it was called wrongly, 130 stopped by hand. With --json one JSON value goes to stdout, an
- * error as {"error":{"code","message"}}; what is for people's eyes alone goes to stderr.
+ * 0 done, 1 failed, 2 called wrongly, 130 interrupted. With --json one JSON value goes to stdout, an error as
+ * {"error":{"code","message"}}; notes for people go to stderr.
  */
 export const command =
   (usage: string, options: Options, run: (call: Call) => Promise<number>) =>
@@ -79,7 +79,7 @@ export async function agree({ flags, note }: Call, question: string): Promise<bo
   }
 }
 
-/** While `work` runs, Ctrl-C and SIGTERM are its signal; a second one ends the process as ever. */
+/** While `work` runs, Ctrl-C and SIGTERM abort its signal; a second one ends the process. */
 export async function stoppable<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController();
   const stop = () => controller.abort();

@@ -28,7 +28,7 @@ import { flagOf, importSettings } from './importSettings.ts';
 import { agree, command, one, stoppable } from './modelCommand.ts';
 import { pathFromUser } from './usage.ts';
 
-/** `dreamgrid models …`: what is said to the owner; what is done is in worker/models/hub. */
+/** `dreamgrid models …`: messages for the owner; the work is done in worker/models/hub. */
 export const modelUsage = `dreamgrid models [list]                          what is installed
 dreamgrid models pull OWNER/NAME[@REVISION]      fetch a model from the hub (HF_ENDPOINT, HF_TOKEN): diffusers'
                  OWNER/NAME/FILE.safetensors     .safetensors or ONNX; or one file, of the hub or by its address
@@ -71,7 +71,7 @@ export const pull = command(modelUsage, pullOptions, async (call) => {
   const variant = variantOf(flags['variant'] as string | undefined);
   const as = flags['as'] as string | undefined;
   const { PROVIDERS, THREADS } = readEnv();
-  // A GPU calculates in half floats as well; the processor reads them from where they lie.
+  // Only on the processor does memory decide the weights' size: a GPU computes in half floats as well.
   const memory = PROVIDERS[0] === 'cpu' ? totalmem() : 0;
   const plan = await stoppable((signal) =>
     planPull(hubFrom(process.env, signal), models, wanted, {
@@ -184,7 +184,7 @@ export const add = command(modelUsage, addOptions, async ({ models, words, flags
 /** Exit code 1 where something is broken or nothing can be painted with. */
 export const list = command(modelUsage, {}, async ({ models, words, say, note }) => {
   if (words.length > 0) throw new StoreError('usage', `There is no command "models ${words[0]}".`);
-  // What a killed `add` left takes space and shows nowhere; a folder that nobody may write to keeps it.
+  // A killed `add` leaves a hidden folder that takes disk; where the models folder is read-only it stays.
   await sweepStaging(models).catch(() => undefined);
   const all = await listModels(models);
   const { DEFAULT_MODEL } = readEnv();

@@ -1,6 +1,6 @@
 import { modelCommands } from './modelStore.ts';
 
-/** `dreamgrid models`: what is installed; with a subcommand, what changes that. */
+/** `dreamgrid models`: lists installed models; subcommands change them. */
 export async function models(args: string[]): Promise<number> {
   const [name = '', ...rest] = args;
   const command = Object.hasOwn(modelCommands, name) ? modelCommands[name] : undefined;

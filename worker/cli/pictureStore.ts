@@ -10,7 +10,7 @@ import { pathFromUser, readArgs, UsageError } from './usage.ts';
 const USAGE =
   'dreamgrid store copy <folder | s3://bucket/prefix> <the other> [--compare] [--mirror] [--json]';
 
-/** `store copy`: pictures from a folder into a bucket, or back; started again, it goes on. */
+/** `store copy`: pictures from a folder into a bucket, or back; a second run continues the first. */
 export async function store(args: string[]): Promise<number> {
   const [what, ...rest] = args;
   if (what !== 'copy')

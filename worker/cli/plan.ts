@@ -10,11 +10,11 @@ const USAGE =
 
 interface Measured {
   cost: ModelCost;
-  /** Where the seconds come from. */
+  /** Where the measured seconds come from. */
   source: string;
 }
 
-/** From people to machines: what to buy, what they will wait for, what fills up. */
+/** From people to machines: how many workers, how long the waits, how fast Redis and disk fill up. */
 export async function plan(args: string[]): Promise<number> {
   const options = {
     users: { type: 'string' },
@@ -57,7 +57,7 @@ function readNumber(name: string, text: string | undefined, min: number, max: nu
   return value;
 }
 
-/** Told on the command line, else what workers of this Redis measured, else a grid that is painted here and now. */
+/** Seconds from the command line, else as measured by this Redis' workers, else by painting a grid now. */
 async function measure(env: Env, model: InstalledModel, seconds: number | undefined): Promise<Measured> {
   const { width, height } = model.manifest.native;
   const size = { width, height };
@@ -84,7 +84,7 @@ async function readPace(env: Env, model: string): Promise<Pick<ModelCost, 'gridS
   }
 }
 
-/** The second of two: the first one warms up. */
+/** Paints two grids and times the second: the first one warms up. */
 async function paintGrid(env: Env, model: InstalledModel): Promise<number> {
   const engine = openEngine({
     providers: env.PROVIDERS,

@@ -1,4 +1,4 @@
-/** `[=====>    ] 12/29 steps  3.4 s` on a terminal; silent where nobody watches. */
+/** `[=====>    ] 12/29 steps  3.4 s` on a terminal; silent elsewhere. */
 export interface ProgressBar {
   update(step: number, steps: number): void;
   done(): void;

@@ -1,6 +1,6 @@
 /**
- * `dreamgrid render`: a model's folder painted with exactly what is asked. Nothing is parsed out of the prompt;
- * picture i has seed N + i. This is how anyone checks the engine against diffusers.
+ * `dreamgrid render`: paints with a model's folder exactly what is asked. The prompt is not parsed; picture i has seed
+ * N + i. It serves to compare the engine with diffusers.
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -161,7 +161,7 @@ async function makeRequest(values: Values, model: Model): Promise<GenerateReques
   }
   if (values.weights !== undefined && values.variation === undefined)
     throw new WrongArguments('--weights needs --variation');
-  // diffusers' Kandinsky has another resizer than everything else in it.
+  // diffusers' Kandinsky pipelines resize otherwise than all its others.
   const fit = through ? fitBicubic : resizeLanczos;
   const init = values.init === undefined ? undefined : await readPicture(values.init, width, height, fit);
   const meaning = values.variation === undefined ? undefined : await readMeaning(values);
@@ -214,7 +214,7 @@ async function schedulerConfig(text: string | undefined): Promise<Record<string,
   throw new WrongArguments('--scheduler-config is neither a JSON object nor a file with one');
 }
 
-/** What is painted is what the picture shows; with weights, as KandinskyV22PriorPipeline.interpolate mixes it. */
+/** Paints the picture's embedding; with weights, mixed as in KandinskyV22PriorPipeline.interpolate. */
 async function readMeaning({ variation, weights }: Values): Promise<Meaning> {
   const pictures = [toFloats(await readPixels(variation!))];
   if (weights === undefined) return { pictures };

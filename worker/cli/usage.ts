@@ -5,7 +5,7 @@ import { type ParseArgsConfig, parseArgs } from 'node:util';
 import type { Env } from '../../shared/service/env.ts';
 import { messageOf } from '../../shared/service/errors.ts';
 
-/** A command was called wrongly: its message is the one line, the exit code 2. */
+/** A command was called wrongly: the message is one line, the exit code 2. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
@@ -24,14 +24,14 @@ export function readArgs<T extends NonNullable<ParseArgsConfig['options']>>(
   }
 }
 
-/** `npm run` changes into the package's folder; paths are meant from where the person typed. */
+/** `npm run` changes into the package's folder; paths are resolved from where the user typed them. */
 export function pathFromUser(path: string): string {
   const typedIn =
     process.env.npm_lifecycle_event === 'dreamgrid' ? (process.env.INIT_CWD ?? process.cwd()) : process.cwd();
   return isAbsolute(path) ? path : resolve(typedIn, path);
 }
 
-/** MODELS_DIR from where the process was started; where nothing was set, the package's own models. */
+/** MODELS_DIR, resolved from where the process was started; unset: the package's own models. */
 export function modelsFolder(env: Env): string {
   const asked = resolve(process.cwd(), env.MODELS_DIR);
   if (process.env.MODELS_DIR || existsSync(asked)) return asked;

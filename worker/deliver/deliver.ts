@@ -38,19 +38,19 @@ export interface DeliverDeps {
   posted: Set<string>;
 }
 
-/** Waits that Discord asks for are part of an edit up to here; longer ones are left to the queue's back-off. */
+/** An edit itself waits as long as Discord asks, up to this; longer waits are left to the queue's back-off. */
 const PATIENCE_MS = 60_000;
 const PATIENT: SendOptions = { patienceMs: PATIENCE_MS };
 /** Discord's own limit for one request, whatever the server's boost allows. */
 const MOST_BYTES = 24 * 1024 * 1024;
-/** Smaller than this nothing can be seen. */
+/** A picture file is not made smaller than this: nothing could be seen on it. */
 const SMALLEST_BYTES = 4_000;
-/** The bot acknowledges within 3 s; a grid out of the store can be faster. By now it has been acknowledged or never will. */
+/** The bot acknowledges within 3 s; a stored grid can be faster. By this attempt it has acknowledged, or never will. */
 const ACKNOWLEDGED_BY_ATTEMPT = 4;
-/** Two minutes. Who waits for Discord longer has a picture that only has to be shown: that holds up no next one. */
+/** Attempts in two minutes. After them the picture only waits to be shown, and holds up no next job of its owner. */
 const HELD_ATTEMPTS = 9;
 
-/** @returns false where that was done before */
+/** @returns false where the job was delivered before */
 export async function deliver(deps: DeliverDeps, job: Job<DeliverJob>): Promise<boolean> {
   const data = parseDeliver(job.data);
   if (!data) return turnAway(deps, job.data);
@@ -77,7 +77,7 @@ export async function deliver(deps: DeliverDeps, job: Job<DeliverJob>): Promise<
       if (job.attemptsMade + 1 >= HELD_ATTEMPTS) await release(deps.redis, user.id, jobId);
       throw error;
     }
-    // Nobody is left to tell, or we may not: trying again would only burn Discord's patience.
+    // The message is gone or forbidden: trying again would only cost requests to Discord.
     if (error.trouble === 'gone') log.info('message or channel is gone');
     else log.warn({ err: error }, 'cannot post here');
   }
@@ -88,16 +88,16 @@ export async function deliver(deps: DeliverDeps, job: Job<DeliverJob>): Promise<
   return true;
 }
 
-/** Once more, over a preview that came late. */
+/** Puts the result on the message once more, over a preview that came late. */
 export async function showAgain(deps: DeliverDeps, job: Job<DeliverJob>): Promise<void> {
   const data = parseDeliver(job.data);
   if (data) await post(deps, data, await endingOf(deps, data, job), job.attemptsMade);
 }
 
 /**
- * A job that this version cannot read, and nobody came who can: where a message of it waits, it says so now. No
+ * A job of another version that no worker could read: where a message of it waits, the message says so now. No
  * message is made for it.
- * @throws UnrecoverableError when it is told; DiscordError where telling is worth another attempt
+ * @throws UnrecoverableError when the message says it; DiscordError where another attempt may succeed
  */
 async function turnAway({ redis, discord, log }: DeliverDeps, data: unknown): Promise<never> {
   const envelope = parseEnvelope(data);
@@ -166,7 +166,7 @@ export function readFailure(reason: string): Ending {
   }
 }
 
-/** The second copy of /prefer auto_dm. Who takes no direct messages has the picture all the same. */
+/** The second copy of /prefer auto_dm. A user who takes no direct messages still has the picture on the message. */
 async function sendDm(
   { discord, log }: DeliverDeps,
   { render }: DeliverJob,
@@ -179,7 +179,7 @@ async function sendDm(
   }
 }
 
-/** Puts it on the message; where a file is too large for this channel, smaller. @returns what was sent, and whether to its owner alone */
+/** Posts the outcome, with a smaller file where the channel takes no larger. @returns what was sent, and to whom */
 async function post(
   deps: DeliverDeps,
   data: DeliverJob,
@@ -214,7 +214,7 @@ async function present({ render, deliver }: DeliverJob, ending: Ending, limit: n
     };
   const { result, png } = ending;
   const { bytes, extension } = await fitUnder(png, limit, result.recipe);
-  // Discord hides a file of this name until it is clicked.
+  // Discord hides a file with this prefix until it is clicked.
   const veil = result.safety === 'spoiler' ? 'SPOILER_' : '';
   const name = `${veil}${fileName(render.user.name, render.prompt, render.jobId, extension)}`;
   return {
@@ -224,9 +224,9 @@ async function present({ render, deliver }: DeliverJob, ending: Ending, limit: n
 }
 
 /**
- * By token while it lives, then by id, and as a new message where nothing was ever acknowledged. What its owner
- * alone may see never goes to the channel: after the token's 15 minutes it is a direct message. Where the message
- * cannot be reached any more, its owner is told elsewhere.
+ * Edits the message by token while that lives, then by id; posts a new message where none was ever acknowledged. What
+ * its owner alone may see never goes to the channel: after the token's 15 minutes it is a direct message. Where the
+ * message cannot be reached any more, the result goes to a new message or a direct one.
  * @returns whether it went to its owner alone
  */
 async function place(
@@ -283,18 +283,18 @@ async function postOnce(
 ): Promise<void> {
   const { redis, discord } = deps;
   const { jobId } = data.render;
-  // Discord tells a repeat by its nonce for minutes; a message that the bot lost the id of may be an hour old.
+  // Discord tells a repeat by its nonce for minutes; a message whose id the bot lost may be an hour old.
   const posted = await findPosted(deps, channelId, jobId);
-  if (await isDelivered(redis, jobId)) return; // erased meanwhile
+  if (await isDelivered(redis, jobId)) return; // erased by its owner meanwhile
   if (posted) await discord.edit({ by: 'message', channelId, messageId: posted }, message, PATIENT);
   const messageId = posted ?? (await discord.create(channelId, message, jobId, PATIENT));
   await rememberMessage(redis, jobId, channelId, messageId);
 }
 
 /**
- * The job's message cannot be changed. A new one opens an archived thread again and takes its place; where none may
- * be written, its owner has it as a direct message.
- * @throws DiscordError where not even that may be
+ * The job's message cannot be changed. A new message takes its place and opens an archived thread again; where no
+ * message may be written, the owner has the result as a direct message.
+ * @throws DiscordError where the direct message is refused, too
  */
 async function elsewhere(
   deps: DeliverDeps,
@@ -325,7 +325,7 @@ async function elsewhere(
   return true;
 }
 
-/** Where the channel cannot be read, the nonce alone keeps it from being posted twice. */
+/** A message of this job posted before. Where the channel cannot be read, the nonce alone prevents a second one. */
 async function findPosted(
   { discord, log }: DeliverDeps,
   channelId: string,

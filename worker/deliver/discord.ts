@@ -6,9 +6,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
  * a 401, so this is fetch and a table of what the answers mean.
  */
 export type Trouble =
-  | 'transient' // 5xx, time-outs, a connection that broke: the same again later
+  | 'transient' // 5xx, time-outs, a broken connection: send the same again later
   | 'rate-limited'
-  | 'token-expired' // the interaction's token; go by message id
+  | 'token-expired' // the interaction's token: edit by message id
   | 'gone' // message, channel or webhook deleted: nothing to tell anybody
   | 'forbidden' // permission or bot token lost
   | 'archived' // a thread's messages cannot be changed until a new one opens it
@@ -52,11 +52,11 @@ export interface Discord {
   /** @returns the id of the message; the same one when it was posted before (nonce, about five minutes). */
   create(channelId: string, message: Message, nonce: string, options?: SendOptions): Promise<string>;
   /**
-   * The message of ours that shows this job, for when the nonce is too old to tell.
-   * @param jobId its file or its buttons name it; it is older than the message
+   * Our message that shows this job, where it is too old for Discord to tell a repeat by its nonce.
+   * @param jobId named by the message's file or buttons; its timestamp is older than the message
    */
   find(channelId: string, jobId: string): Promise<string | undefined>;
-  /** Deletes a message of ours; one that is gone already is well. */
+  /** Deletes a message of ours; one that is gone already is no error. */
   remove(channelId: string, messageId: string): Promise<void>;
   /** The channel of direct messages with one user; the same one each time. */
   openDm(userId: string): Promise<string>;
@@ -69,7 +69,7 @@ export interface DiscordOptions {
   api: string;
   botToken: string | undefined;
   timeoutMs?: number;
-  /** Told the status of every answer; 0 where none came. */
+  /** Called with the status of every answer; 0 where none came. */
   onAnswer?: (status: number) => void;
   fetch?: typeof fetch;
   wait?: (ms: number, signal?: AbortSignal) => Promise<void>;
@@ -159,7 +159,7 @@ export function openDiscord(options: DiscordOptions): Discord {
       const body = { ...message.body, nonce, enforce_nonce: true };
       const path = `/channels/${channelId}/messages`;
       const made = (await send('POST', path, true, { ...message, body }, sendOptions)) as Made;
-      // Posted before under this nonce, as something else: the bot says "waiting" under it.
+      // Posted before under this nonce with other content: the bot posts "waiting" under it.
       const other = message.file
         ? made.attachments?.length === 0
         : made.content !== undefined && made.content !== (body as { content?: string }).content;
@@ -201,7 +201,7 @@ const pathOf = (target: Target): string =>
     ? `/webhooks/${target.applicationId}/${target.token}/messages/${target.messageId ?? '@original'}`
     : `/channels/${target.channelId}/messages/${target.messageId}`;
 
-/** A hundred messages each. */
+/** Pages to look through, of a hundred messages each. */
 const PAGES = 20;
 
 interface Made {
@@ -257,7 +257,7 @@ function classify(response: Response, text: string, byToken: boolean): DiscordEr
   try {
     answer = (JSON.parse(text) ?? {}) as typeof answer;
   } catch {
-    // an error page of a proxy
+    // not JSON: an error page of a proxy
   }
   const { status } = response;
   const code = typeof answer.code === 'number' ? answer.code : 0;
@@ -283,7 +283,7 @@ function classify(response: Response, text: string, byToken: boolean): DiscordEr
   if (known === 'rate-limited') return say(known, 60_000);
   if (known) return say(known);
   if (status === 413) return say('too-large');
-  // Discord says why; a proxy's page, or a block of this address for a while, is not its last word.
+  // Discord's refusals are JSON; a proxy's page, or a temporary block of this address, is worth another attempt.
   if (!isDiscords) return say('transient');
   if (status === 401) return say(byToken ? 'token-expired' : 'forbidden');
   if (status === 403) return say('forbidden');
@@ -291,7 +291,7 @@ function classify(response: Response, text: string, byToken: boolean): DiscordEr
   return say(status >= 400 && status < 500 && status !== 408 ? 'refused' : 'transient');
 }
 
-/** Where the payload is wrong, e.g. `components.0.components.1.custom_id BASE_TYPE_MAX_LENGTH`; never its text. */
+/** What Discord finds wrong, e.g. `components.0.components.1.custom_id BASE_TYPE_MAX_LENGTH`; never its text. */
 function errorPaths(errors: unknown, path = ''): string {
   if (typeof errors !== 'object' || errors === null) return '';
   return Object.entries(errors)

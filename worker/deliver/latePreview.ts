@@ -7,14 +7,14 @@ import { DiscordError } from './discord.ts';
 import { findPlaces, markUnsure } from './messages.ts';
 
 /**
- * A preview whose answer never came, cut off because the picture is ready, may be applied by Discord after the
- * picture. So where that can be, the message is looked at again a while later, and what is over the picture goes.
+ * Discord may apply a preview after the picture, where the preview's request was cut off without an answer. So the
+ * message is read again this long after delivery, and a preview that covers the picture is replaced.
  */
 const LOOK_AFTER_MS = [5_000, 20_000] as const;
 
 /**
- * For a job that was delivered. Between the looks it waits in the queue, so that no stop of a worker forgets them.
- * @throws DelayedError which tells the queue that there is one more look; DiscordError where one is to be repeated
+ * Looks at the message of a delivered job. Between the looks the job waits in the queue, which outlives the worker.
+ * @throws DelayedError which tells the queue that there is one more look; DiscordError where a look must be repeated
  */
 export async function lookAgain(deps: DeliverDeps, job: Job<DeliverJob>): Promise<void> {
   const data = parseDeliver(job.data);
@@ -40,7 +40,7 @@ export async function lookAgain(deps: DeliverDeps, job: Job<DeliverJob>): Promis
   throw new DelayedError();
 }
 
-/** Only what is not at its end has a ❌ to stop it. */
+/** Whether the message still shows progress: only that has a ❌ button, which stops the job. */
 async function isOvertaken({ redis, discord }: DeliverDeps, data: DeliverJob): Promise<boolean> {
   const { byToken, byId } = await findPlaces(redis, data);
   const target = byToken ?? byId;

@@ -9,12 +9,12 @@ import { DiscordError } from './discord.ts';
 import { findPlaces, isDelivered, markUnsure } from './messages.ts';
 
 /**
- * The picture clearing up: edits of the message while it is painted. They are a courtesy: at most one every
- * `everyMs` and one at a time, the newest news only, dropped when Discord says 429, never after `stop`.
+ * Previews: edits of the message while its pictures are painted. At most one edit every `everyMs` and one at a time,
+ * with the newest preview only, dropped when Discord says 429, never after `stop`.
  */
 export interface Progress {
   show(news: StepNews): void;
-  /** Waits for an edit on its way, so that the final edit is the last; one that hangs is cut off, and looked after. */
+  /** Waits for an edit on its way, so that the final edit is the last; one that hangs is cut off and checked later. */
   stop(): Promise<void>;
 }
 

@@ -26,7 +26,7 @@ export function checkSchedule(
   return { ignored: unknownOptions(own), discrete: 'beta_schedule' in own };
 }
 
-/** A folder that no family takes is refused when it is loaded, by the file that is missing. */
+/** Repairs of the folder's family; none for a folder of no family, which loading refuses by the missing file. */
 function repairsOf(folder: Folder): Family['schedulerRepairs'] {
   try {
     return chooseFamily(folder).schedulerRepairs;

@@ -10,7 +10,7 @@ export interface Course {
   readonly start: number;
   /** Model calls from there to the end of the schedule. */
   readonly calls: number;
-  /** How many of them are made. */
+  /** Number of these calls to make. */
   readonly stop: number;
   /** Numbers in one canvas. */
   readonly size: number;
@@ -20,11 +20,10 @@ export interface Course {
 }
 
 /**
- * Moves the canvases along their schedule, call by call; between two calls the event loop gets its turn and the
- * signal is looked at.
- * @param predict what the network says of some of the canvases, from the place `from` on, at a call of the plan
- * (`call` counts from 0)
- * @param onCall after each call, with the number of those that are done
+ * Moves the canvases along their schedule, call by call; between two calls the event loop runs and the signal is
+ * checked.
+ * @param predict the network's output for canvases from index `from` on, at a call of the plan (`call` counts from 0)
+ * @param onCall called after each model call, with the number of calls done
  * @returns milliseconds of each call
  * @throws EngineError 'aborted'
  */
@@ -52,7 +51,7 @@ export async function diffuse(
     }
     callMs.push(performance.now() - began);
     await onCall?.(call + 1);
-    // Messages from outside (a cancel, above all) get their turn between two steps.
+    // The event loop handles messages (above all cancels) between two steps.
     await new Promise((resolve) => setImmediate(resolve));
     throwIfAborted(signal);
   }
@@ -64,11 +63,12 @@ export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw new EngineError('aborted', 'cancelled', { cause: signal.reason });
 }
 
-/** diffusers: the last int(steps · strength) steps are run. */
+/** diffusers' rule: the last int(steps · strength) steps are run. */
 export function startIndex(steps: number, strength: number): number {
   return Math.max(steps - Math.min(Math.trunc(steps * strength), steps), 0);
 }
 
+/** The error for values that are not a number in the picture of a seed. */
 export const notANumber = (seed: number, what: string): EngineError =>
   new EngineError(
     'not-a-number',

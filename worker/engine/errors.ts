@@ -1,4 +1,4 @@
-/** What went wrong, for programs: the caller keys on `code`, never on the sentence. */
+/** Codes by which callers tell errors apart; messages may change. */
 export type EngineErrorCode =
   | 'bad-request'
   | 'unsupported'
@@ -13,7 +13,7 @@ export type EngineErrorCode =
 export class EngineError extends Error {
   override readonly name = 'EngineError';
   readonly code: EngineErrorCode;
-  /** The file at fault, where there is one. */
+  /** The file that caused the error, if any. */
   readonly file?: string;
 
   constructor(code: EngineErrorCode, message: string, options: { file?: string; cause?: unknown } = {}) {
@@ -23,11 +23,12 @@ export class EngineError extends Error {
   }
 }
 
+/** The error for a request that the engine cannot take. */
 export function badRequest(message: string): EngineError {
   return new EngineError('bad-request', message);
 }
 
-/** First line of whatever was thrown: native messages carry source paths and stacks after it. */
+/** First line of a thrown value's message: ONNX Runtime appends source paths and stacks. */
 export function reason(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
   return text.split('\n', 1)[0]!.slice(0, 400);

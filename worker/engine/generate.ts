@@ -36,6 +36,7 @@ export interface Parts {
   readonly check?: (picture: Picture) => Promise<boolean>;
 }
 
+/** Paints the request's pictures, one a seed. @throws EngineError: bad-request, aborted, not-a-number … */
 export async function generate(
   parts: Parts,
   request: GenerateRequest,
@@ -51,16 +52,16 @@ export async function generate(
   const width = request.width / vae.factor;
   const size = vae.channels * height * width;
 
-  // 2. Tell the model what to show.
+  // 2. Encode the prompts for the network.
   const told = await tellPictures(parts, request, hooks);
   const encodeMs = performance.now() - started;
 
-  // 3. Which noise levels, and where on them to start and to stop.
+  // 3. The schedule's noise levels, and at which of them to start and to stop.
   const strength = request.init?.strength ?? 1;
   const plan = planSchedule(parts.schedulerConfig, request.scheduler ?? {}, {
     steps: request.steps,
     ...(family.strengthInSchedule ? { strength } : {}),
-    // diffusers' pipelines hand 0 to every step that takes an eta: TCD's own default of 0.3 never shows.
+    // diffusers' pipelines pass eta 0 to every scheduler that takes one: TCD's own default of 0.3 is never used.
     eta: request.eta ?? 0,
   });
   const whole = request.init === undefined || family.strengthInSchedule === true;
@@ -70,14 +71,14 @@ export async function generate(
   const stop = Math.max(1, Math.ceil(calls * (request.stop ?? 1)));
   const stopped = stop < calls;
 
-  // 4. A canvas a picture: noise, or a picture with noise on it.
+  // 4. A canvas for each picture: noise, or a start picture with noise added.
   const canvases: Canvas[] = [];
   for (const [i] of request.seeds.entries()) {
     throwIfAborted(hooks.signal);
     canvases.push(await makeCanvas(vae, denoiser.inChannels ?? vae.channels, request, plan, i, start, size));
   }
 
-  // 5. Step by step to the picture.
+  // 5. Denoise step by step.
   const maxBatch = request.maxBatch ?? canvases.length;
   const { signal } = hooks;
   const stepMs = await diffuse(
@@ -143,12 +144,12 @@ async function decodeAll(
   return pictures;
 }
 
-/** What one picture shows, and the network that shows it. */
+/** One picture's encoded prompts, and how its LoRAs change the network. */
 interface Told extends Conditions {
   readonly adaptation: PartAdaptation | undefined;
 }
 
-/** One for each picture; pictures with the same LoRAs share what is computed. */
+/** Encodes the prompts of each picture; pictures with the same LoRAs share the work. */
 async function tellPictures(parts: Parts, request: GenerateRequest, hooks: GenerateHooks): Promise<Told[]> {
   const { adapters, family, folder, denoiser } = parts;
   const { loras = [], embeddings = [], prompt } = request;
@@ -197,7 +198,7 @@ async function tellPictures(parts: Parts, request: GenerateRequest, hooks: Gener
   return told;
 }
 
-/** @param left pictures' steps that come after this call */
+/** @param left steps of all pictures that come after this call */
 async function predict(
   parts: Parts,
   batch: readonly Canvas[],

@@ -30,6 +30,7 @@ export { findScheduler, schedulerNames } from './schedulers/index.ts';
 export { type Trial, tryModel } from './trialRun.ts';
 export type * from './types.ts';
 
+/** Opens a model's folder. @throws EngineError 'missing-file' | 'bad-model' | 'unsupported' | 'out-of-memory' */
 export async function loadModel(dir: string, options: LoadOptions = {}): Promise<Model> {
   const folder = openFolder(dir);
   const layout = unclipLayout(folder);
@@ -71,7 +72,7 @@ export async function loadModel(dir: string, options: LoadOptions = {}): Promise
   };
 }
 
-/** The network as one of several generations sees it that paint at the same time. */
+/** A denoiser whose calls go through a generation's seat in the step loop. */
 function seated(denoiser: Denoiser, seat: Seat, { nativeSize, latentFactor }: ModelInfo): Denoiser {
   const native = (nativeSize / latentFactor) ** 2;
   return {

@@ -1,4 +1,4 @@
-/** Opens a model's folder part by part, and refuses what does not fit together, by the file's name. */
+/** Opens a model's folder part by part, and refuses parts that do not fit together, by the file's name. */
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { type AdaptedPart, Adapters } from './adapters/index.ts';
@@ -21,6 +21,7 @@ import { makeTextEncoder, type TextEncoder } from './text/textEncoder.ts';
 import { loadTokenizer } from './text/tokenizer.ts';
 import type { LoadOptions, ModelInfo } from './types.ts';
 
+/** Opens every part of a folder. @throws EngineError 'missing-file' | 'bad-model' | 'unsupported' | 'out-of-memory' */
 export async function loadParts(dir: string, options: LoadOptions): Promise<Parts> {
   const folder = openFolder(dir);
   const family = chooseFamily(folder);
@@ -32,7 +33,7 @@ export async function loadParts(dir: string, options: LoadOptions): Promise<Part
     ...(options.threads === undefined ? {} : { threads: options.threads }),
   };
   const sessions = new Map<string, Session>();
-  // Made for the processor alone; a GPU rewrites graphs in its own way.
+  // Optimised files are for the processor only; a GPU provider optimises graphs in its own way.
   const optimised = settings.providers[0] === 'cpu' ? openOptimised(dir) : undefined;
   try {
     for (const [i, name] of names.entries()) {
@@ -107,7 +108,7 @@ export async function loadParts(dir: string, options: LoadOptions): Promise<Part
 
 /**
  * Schedules over a noise level's logarithm or angle have timesteps between -2 and 2: a file that cuts them to whole
- * numbers would see one noise level all along.
+ * numbers would be told nearly the same noise level at every step.
  */
 function checkTimesteps(denoiser: Denoiser, config: Json): void {
   const name = String(config['_class_name'] ?? '');
@@ -120,7 +121,7 @@ function checkTimesteps(denoiser: Denoiser, config: Json): void {
   );
 }
 
-/** Beside the parts of the folder: what a network of our own makes of a text. */
+/** Name of the session, beside the folder's parts, that computes a text's keys and values. */
 const textStates = 'unet/text';
 
 const denoiserOf = (network: Session, text: Session | undefined, adapters: Adapters): Denoiser =>
@@ -134,11 +135,11 @@ const denoiserOf = (network: Session, text: Session | undefined, adapters: Adapt
       )
     : makeDenoiser(network, (rows) => adapters.open('unet', rows));
 
-/** Disk that merged weights of a model may take, and memory for LoRAs' factors that wait to be used again. */
+/** Bytes of disk for a model's merged weights, and of memory for LoRAs' factors that are not in use. */
 const defaultOverlayBytes = 16e9;
 const defaultFactorBytes = 1e9;
 
-/** The parts that a model may do without, where they are there. */
+/** Files of the optional parts that exist. */
 export function extraFiles(
   folder: Folder,
   { upscaler, imageEncoder, safetyChecker = true }: LoadOptions,
@@ -157,7 +158,7 @@ export function extraFiles(
   return files;
 }
 
-/** transformers' preprocessor_config.json, OpenAI CLIP's numbers where there is none. */
+/** Settings in transformers' preprocessor_config.json, OpenAI CLIP's where there is none. */
 export function imageSettings(
   folder: Folder,
   encoder = 'image_encoder',
@@ -178,6 +179,7 @@ export function imageSettings(
   };
 }
 
+/** @throws EngineError('bad-model') where the tokenizer's highest id is beyond the encoder's vocabulary */
 export function checkVocabulary(dir: string, highest: number, size: number): void {
   if (highest < size) return;
   throw new EngineError(
@@ -187,7 +189,7 @@ export function checkVocabulary(dir: string, highest: number, size: number): voi
   );
 }
 
-/** Parts of different models load well enough apart; what they exchange gives them away. */
+/** Refuses parts of different models: each opens by itself, but their widths and channels differ. */
 function checkFit(
   family: Family,
   encoders: readonly TextEncoder[],

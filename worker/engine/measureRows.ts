@@ -1,20 +1,20 @@
-/** How many rows one call of the network may have, found by making larger and larger ones. */
+/** Finds the best number of rows for one call of the network, by timing larger and larger calls. */
 import { EngineError } from './errors.ts';
 import type { Denoiser } from './latents/denoiser.ts';
 import type { DenoiserRow } from './latents/denoiserRows.ts';
 import type { ModelInfo } from './types.ts';
 
-/** Encoders, decoder and the system take memory too: so much of what is free is used at most. */
+/** The largest share of free memory to use: encoders, decoder and the system need the rest. */
 const SHARE = 0.8;
 const MOST_ROWS = 64;
-/** A doubling that saves less than this of a row's time makes everybody in the call wait for nothing. */
+/** A doubling must save this share of a row's time, else the rows of a call only wait for one another. */
 const WORTH = 0.05;
 const TOKENS = 77;
 
 /**
- * Doubles the rows of a call of native size until a row takes as long as before, or the next doubling would not fit
- * into what is free, going by what the last one took.
- * @param free bytes of the device's memory; undefined where nobody can tell
+ * Doubles the rows of a call of native size until a row takes as long as before, or until the next doubling would not
+ * fit into free memory, judged by the last one.
+ * @param free the device's free memory in bytes; undefined where it cannot be asked
  * @returns even; undefined where it cannot be measured
  */
 export async function measureRows(
@@ -33,7 +33,7 @@ export async function measureRows(
     const call = Array<DenoiserRow>(rows).fill(row);
     let ms: number;
     try {
-      await denoiser.predict(call, side, side); // the first of its size looks for the fastest kernels
+      await denoiser.predict(call, side, side); // the first call of a size searches for the fastest kernels
       const began = now();
       await denoiser.predict(call, side, side);
       ms = (now() - began) / rows;
@@ -48,13 +48,13 @@ export async function measureRows(
     const each = Math.max(0, before - after) / (rows - good);
     good = rows;
     before = after;
-    // The first call also takes what does not grow with the rows, so it says too much rather than too little.
+    // The first call also takes memory that does not grow with the rows, so `each` is rather too large than too small.
     if (each * rows > SHARE * after) return good + 2 * Math.floor((SHARE * after) / each / 2);
   }
   return good;
 }
 
-/** Zeros of the right shape; undefined where the file does not say what that is. */
+/** A row of zeros; undefined where the file does not say the shape. */
 function blankRow(denoiser: Denoiser, side: number): DenoiserRow | undefined {
   const { inChannels, hiddenWidth, session } = denoiser;
   if (inChannels === undefined || hiddenWidth === undefined) return undefined;

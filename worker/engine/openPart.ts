@@ -1,4 +1,4 @@
-/** Opens a part's file: as it lies there where nothing is left to optimise, else by ONNX Runtime's own means. */
+/** Opens a part's file: as it is where it needs no optimisation, else optimised by ONNX Runtime. */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { EngineError } from './errors.ts';
@@ -10,7 +10,7 @@ import { canHalve, refreshGraph } from './onnx/ownGraph.ts';
 import { openForm } from './onnx/ownSession.ts';
 import { openSession, type Session, type SessionSettings } from './onnx/session.ts';
 
-/** A damaged file of ours must not be taken for a damaged model. */
+/** Opens an optimised file. A damaged one is reported as such, not as a damaged model. */
 export async function openBefore(dir: string, file: string, settings: SessionSettings): Promise<Session> {
   try {
     checkWeights(dir, file, readOnnx(file));
@@ -26,8 +26,8 @@ export async function openBefore(dir: string, file: string, settings: SessionSet
 }
 
 /**
- * Our own graph in two halves where the processor runs it; on a GPU, whose memory the texts' keys and values would have
- * to reach again at each step, and everybody else's, whole.
+ * Opens our own graph in two halves on the processor. On a GPU it is opened whole, because a text's keys and values
+ * would be copied to its memory at each step; exports are opened whole, too.
  */
 export async function openNetwork(
   folder: Folder,
@@ -49,6 +49,7 @@ export async function openNetwork(
   }
 }
 
+/** Opens a part, its own graph refreshed first. @throws EngineError naming a damaged or unusable file */
 export async function openPart(
   folder: Folder,
   part: string,
@@ -58,13 +59,13 @@ export async function openPart(
   const found = readOnnx(file);
   const onnx = refreshGraph(file, found) ? readOnnx(file) : found;
   checkWeights(part === 'upscaler' || part === 'image_encoder' ? path.dirname(file) : folder.dir, file, onnx);
-  // Our own graphs leave ONNX Runtime nothing to rewrite, and their weights stay mapped; the convolutions of an
-  // autoencoder alone gain more by being packed than its few weights take.
+  // Our own graphs leave ONNX Runtime nothing to optimise, and their weights stay mapped; only an autoencoder's
+  // convolutions gain more speed from repacking than its few weights cost in memory.
   const own = onnx.builder !== undefined;
   const session = await openSession(file, { ...settings, own, asIs: own && !repacked.includes(part) });
   if (part !== 'vae_encoder' || session.outputs.has('latent_parameters') || onnx.external.length > 0)
     return session;
-  // Without mean and variance apart, a picture to start from could not be met as diffusers meets it.
+  // diffusers samples a start picture from mean and variance, so both must be outputs.
   const output = [...session.outputs.values()][0]!;
   const channels = output.shape[1];
   const parameters =

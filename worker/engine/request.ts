@@ -1,8 +1,9 @@
-/** What a request must be before anything is computed for it. */
+/** Checks of a request before anything is computed for it. */
 import { badRequest } from './errors.ts';
 import type { Vae } from './latents/vae.ts';
 import type { GenerateRequest, ModelInfo, Picture } from './types.ts';
 
+/** @throws EngineError('bad-request') naming the field, its value and what is allowed */
 export function checkRequest(request: GenerateRequest, info: ModelInfo, vae: Vae): void {
   const { width, height, steps, seeds, init, mask, stop } = request;
   for (const [name, value] of [

@@ -1,45 +1,45 @@
 /**
- * The loop in which all pictures of a model are painted: generations hand in the rows of their next step and wait
- * for what the network says, and between two of its calls others come and go (iteration-level scheduling: Yu et
- * al., "Orca", OSDI 2022, section 3.1). Rows of one network and shape go in one call, as many as fit.
+ * The loop in which all pictures of a model are painted: generations hand in the rows of their next step and wait for
+ * the network's output; between two calls of the network generations come and go (iteration-level scheduling: Yu et
+ * al., "Orca", OSDI 2022, section 3.1). Rows of one network and shape share a call, as many as fit.
  */
 import { EngineError } from './errors.ts';
 
-/** What a generation asks of a network at one step. */
+/** One step's rows of a generation, and how to run them. */
 export interface Call<Row, Said> {
   /** Rows of calls with the same network and shape may go together. */
   readonly network: object;
   readonly shape: string;
   readonly rows: readonly Row[];
-  /** What one row costs, in rows of the size the model was trained on. */
+  /** The cost of one row, in rows of the model's native size. */
   readonly weight: number;
-  /** Rows that the generation will still ask for after this call; 0: it is its last. */
+  /** Rows that the generation will still hand in after this call; 0: it is the last call. */
   readonly left: number;
-  /** @param most rows in one run of the network, even; @returns one answer a row, in their order */
+  /** @param most rows in one run of the network, even; @returns one output for each row, in their order */
   run(rows: readonly Row[], most: number): Promise<readonly Said[]>;
 }
 
 export interface Seat {
-  /** @throws EngineError 'aborted' as soon as the signal says so, also while others are painted */
+  /** @throws EngineError 'aborted' as soon as the signal fires, also during a call for other generations */
   ask<Row, Said>(call: Call<Row, Said>): Promise<readonly Said[]>;
 }
 
 export interface StepLoop {
-  /** Runs a generation; the others wait for it between two of its steps, and no longer once it has ended. */
+  /** Runs a generation. Calls wait for its rows between two of its steps, and no longer once it has ended. */
   seated<T>(signal: AbortSignal | undefined, work: (seat: Seat) => Promise<T>): Promise<T>;
-  /** Rows of the size the model was trained on that one call takes at present. */
+  /** Rows of native size that one call takes at present. */
   readonly mostRows: number;
-  /** No call takes more from now on. */
+  /** From now on no call takes more rows of native size. */
   limit(mostRows: number): void;
 }
 
 export interface StepLoopOptions {
-  /** false: every generation's rows in calls of their own, the one with the least work left first. */
+  /** false: each generation's rows have calls of their own; the one with the least work left goes first. */
   readonly together: boolean;
   readonly mostRows?: number;
-  /** Told of every call before it is made; what it throws, the call throws. */
+  /** Called with the number of rows before each call; what it throws, the call throws. */
   readonly onCall?: (rows: number) => void | Promise<void>;
-  /** Memory ran out: from now on a call takes half of what did not fit. */
+  /** Called when memory ran out: from now on a call takes half of the rows that did not fit. */
   readonly onHalved?: (mostRows: number) => void;
 }
 
@@ -52,18 +52,19 @@ interface Waiting {
 interface Place {
   readonly order: number;
   waiting: Waiting | undefined;
-  /** Between its first call and its last: the next round waits for its rows. */
+  /** Whether the generation is between its first and its last call: the next round waits for its rows. */
   stepping: boolean;
-  /** All of its work, in rows of native size; known from its first call. */
+  /** All work of the generation, in rows of native size; known from its first call. */
   work: number;
-  /** What was done for others while it waited. */
+  /** Work done for other generations while this one waited, in rows of native size. */
   passed: number;
 }
 
-/** One picture with both halves of its guidance; a call is not made smaller than this. */
+/** Both rows of one guided picture; a call is not made smaller than this. */
 const LEAST_ROWS = 2;
 const even = (rows: number): number => Math.max(LEAST_ROWS, 2 * Math.floor(rows / 2));
 
+/** Opens a loop that no generation is in yet. */
 export function openStepLoop(options: StepLoopOptions): StepLoop {
   const { together, onCall, onHalved } = options;
   const places = new Set<Place>();
@@ -90,7 +91,7 @@ export function openStepLoop(options: StepLoopOptions): StepLoop {
     for (const place of asked) if (!chosen.includes(place)) place.passed += cost;
   }
 
-  /** @returns false where nothing was done: it is asked again, in smaller calls */
+  /** @returns false where memory ran out and nothing was done: the rows are tried again, in smaller calls */
   async function serve(chosen: readonly Place[]): Promise<boolean> {
     const asked = chosen.flatMap((place) => (place.waiting ? [{ place, waiting: place.waiting }] : []));
     const first = asked[0]?.waiting.call;
@@ -114,7 +115,7 @@ export function openStepLoop(options: StepLoopOptions): StepLoop {
         onHalved?.(most);
         return false;
       }
-      // Whose rows they were that the network did not bear shows when each has its own call.
+      // Which generation's rows the network failed on shows when each has a call of its own.
       if (asked.length > 1) for (const { place } of asked) await serve([place]);
       else for (const { place, waiting } of asked) settle(place, waiting, () => waiting.reject(error));
       return true;
@@ -140,7 +141,7 @@ export function openStepLoop(options: StepLoopOptions): StepLoop {
       const ask = <Row, Said>(call: Call<Row, Said>): Promise<readonly Said[]> =>
         new Promise((resolve, reject) => {
           if (signal?.aborted) throw aborted(signal);
-          // Whoever runs it gives rows and answers of this one kind to it alone, or to calls of the same network.
+          // Safe: rows and outputs of this kind only meet calls of the same network.
           place.waiting = { call, resolve, reject } as unknown as Waiting;
           if (!place.stepping) place.work = costOf(place);
           place.stepping = true;
@@ -159,7 +160,7 @@ export function openStepLoop(options: StepLoopOptions): StepLoop {
   };
 }
 
-/** An answer to one that has left meanwhile is nobody's. */
+/** Answers a generation's call, unless the generation has left meanwhile. */
 function settle(place: Place, waiting: Waiting, tell: () => void): void {
   if (place.waiting !== waiting) return;
   place.waiting = undefined;
@@ -167,15 +168,15 @@ function settle(place: Place, waiting: Waiting, tell: () => void): void {
   tell();
 }
 
-/** Work of this call and of what is left after it, in rows of native size. */
+/** Work of the waiting call and of those after it, in rows of native size. */
 function costOf({ waiting }: Place, left = waiting?.call.left ?? 0): number {
   return waiting ? (waiting.call.rows.length + left) * waiting.call.weight : 0;
 }
 
 /**
- * The least work left goes first, which makes the mean wait as short as it can be (Schrage, "A proof of the
- * optimality of the shortest remaining processing time discipline", 1968); but whoever was passed over for several
- * times as long as its own work takes comes before all others from then on, so nobody waits for ever.
+ * The generation with the least work left goes first, which minimises the mean wait (Schrage, "A proof of the
+ * optimality of the shortest remaining processing time discipline", 1968). But a generation that was passed over for several
+ * times as long as its own work takes goes before all others from then on, so none waits for ever.
  */
 function sooner(a: Place, b: Place): number {
   const [dueA, dueB] = [isDue(a), isDue(b)];
@@ -183,11 +184,11 @@ function sooner(a: Place, b: Place): number {
   return (dueA ? 0 : costOf(a) - costOf(b)) || a.order - b.order;
 }
 
-/** With 1 a full house is served in the order of coming again: everybody is due before long. */
+/** How often its own work a generation is passed over; with 1 all would soon be due, in order of arrival. */
 const PATIENCE = 3;
 const isDue = ({ passed, work }: Place): boolean => passed >= PATIENCE * work;
 
-/** The first, and after it whoever goes into the same call. */
+/** The first generation, and those whose rows fit into the same call. */
 function company(ranked: readonly Place[], most: number): Place[] {
   const chosen: Place[] = [];
   let room = most;

@@ -1,4 +1,4 @@
-/** Every network of a model run once, on the smallest picture there is: what cannot work is found before it is needed. */
+/** Runs every network of a model once, on the smallest possible picture, to find failures before the model is used. */
 import { EngineError } from './errors.ts';
 import { createGenerator } from './latents/rng.ts';
 import { loadParts } from './load.ts';
@@ -6,8 +6,8 @@ import type { LoadOptions } from './types.ts';
 
 export interface Trial {
   /**
-   * How much of pure noise the network finds again at the noisiest timestep, as a correlation: near 1 where it
-   * predicts the noise (epsilon), near 0 where it predicts v, which there is the picture.
+   * Correlation of the network's output with pure noise at the noisiest timestep: near 1 where it predicts the noise
+   * (epsilon), near 0 where it predicts v, which there is the picture.
    */
   readonly noiseFound: number;
 }
@@ -62,7 +62,7 @@ function refuseNaN(values: Float32Array, file: string): void {
   );
 }
 
-/** Pearson's. */
+/** Pearson's correlation. */
 function correlation(a: Float32Array, b: Float32Array): number {
   const mean = (values: Float32Array): number =>
     values.reduce((sum, value) => sum + value, 0) / values.length;

@@ -1,4 +1,4 @@
-/** The engine's public words. */
+/** The engine's public types. */
 import type { EmbeddingUse, LoraUse } from './adapters/index.ts';
 
 export type { EmbeddingUse, LoraUse, StoredTensor, TensorSource } from './adapters/index.ts';
@@ -31,11 +31,11 @@ export interface LoadOptions {
     readonly mean: readonly number[];
     readonly std: readonly number[];
   };
-  /** false leaves the safety checker out, where the model has one. */
+  /** false: the model's safety checker is not loaded. */
   readonly safetyChecker?: boolean;
-  /** Disk in the model's folder for weights that LoRAs were merged into; 16 GB where left out. */
+  /** Bytes of disk in the model's folder for weights with merged LoRAs; 16 GB where left out. */
   readonly overlayBytes?: number;
-  /** Of models that paint in stages; 25, 4 and 7 where left out, as diffusers has them. */
+  /** Steps of models that paint in stages; 25, 4 and 7 where left out, as in diffusers. */
   readonly stages?: {
     readonly prior?:
       | { readonly steps?: number | undefined; readonly guidance?: number | undefined }
@@ -49,16 +49,16 @@ export interface LoadOptions {
 
 export interface BatchOptions {
   /**
-   * Whether their rows go into one call. Where left out: on a GPU, where a call of many rows takes little longer than
+   * Whether their rows share a call. Where left out: on a GPU, where a call of many rows takes little longer than
    * one of few, and not on the processor, where it gains nothing. false keeps every picture exactly as it is alone on
    * a GPU too: there the rounding of a call depends on its number of rows.
    */
   readonly together?: boolean;
-  /** Rows of the model's native size in one call; as many as there are where left out. A guided picture has two. */
+  /** Rows of the model's native size in one call; no limit where left out. A guided picture has two. */
   readonly mostRows?: number;
-  /** Told of every call's rows before it is made; what it throws, the call throws. */
+  /** Called with the number of rows before each call; what it throws, the call throws. */
   readonly onCall?: (rows: number) => void | Promise<void>;
-  /** Memory ran out, and the step was repeated with half of what did not fit; it stays so. */
+  /** Called when memory ran out and the step was repeated with half of the rows, which is the limit from then on. */
   readonly onHalved?: (mostRows: number) => void;
 }
 
@@ -70,17 +70,17 @@ export interface PromptPart {
 export interface GenerateRequest {
   /** Parts are blended by weight; their sum does not matter, a negative weight pushes away. */
   readonly prompt: string | readonly PromptPart[];
-  /** Left out is not the same as empty for SDXL: its unconditional embedding is then zeros where the model says so. */
+  /** Left out, SDXL's unconditional embedding is zeros, where the model says so; '' is the empty text, encoded. */
   readonly negative?: string;
-  /** One picture a seed, each as torch.Generator('cpu').manual_seed(seed) paints it alone. */
+  /** One for each picture, which is painted as torch.Generator('cpu').manual_seed(seed) paints it alone. */
   readonly seeds: readonly number[];
   readonly width: number;
   readonly height: number;
   readonly steps: number;
   readonly guidance: number | readonly number[];
-  /** LoRAs: one list for all pictures, or one a picture. */
+  /** LoRAs: one list for all pictures, or one for each. */
   readonly loras?: readonly (readonly LoraUse[])[];
-  /** Words in prompt and negative that stand for vectors of their own. */
+  /** Words in prompt and negative that stand for vectors. */
   readonly embeddings?: readonly EmbeddingUse[];
   readonly scheduler?: { readonly name?: string; readonly config?: Readonly<Record<string, unknown>> };
   /** Reads (word:1.2), [word] and BREAK; true where left out. */
@@ -89,59 +89,59 @@ export interface GenerateRequest {
     /** Of the request's size; several are blended as latents. */
     readonly image?: Picture;
     readonly images?: readonly Picture[];
-    /** Of `images`, one each, above 0; all alike where left out. */
+    /** One for each of `images`, above 0; equal where left out. */
     readonly weights?: readonly number[];
-    /** Final latents of former pictures (GenerateResult.latents): one for all, or one each. */
+    /** Final latents of earlier pictures (GenerateResult.latents): one for all, or one for each. */
     readonly latents?: readonly Float32Array[];
     /** 0..1: how much of the schedule is run again. */
     readonly strength: number;
   };
-  /** Of the request's size; 0.5 and more is repainted, less is kept. Needs `init`. */
+  /** Of the request's size; from 0.5 on repainted, below kept. Needs `init`. */
   readonly mask?: Picture | Float32Array;
   /**
-   * What is neither 0 nor 1 in the mask is kept at first and painted later: a value of m from the moment on when
-   * 1 - m of the steps are done, so that old and new meet. Not for networks with mask channels.
+   * A mask value between 0 and 1 is kept at first and painted later: a value of m from the moment on when 1 - m of the
+   * steps are done, so that old and new blend. Not for networks with mask channels.
    */
   readonly softMask?: boolean;
   /** 0..1: the fraction of the schedule after which to stop and show the picture as predicted there. */
   readonly stop?: number;
-  /** A picture whose edges meet. */
+  /** Whether the picture's opposite edges fit together. */
   readonly tile?: boolean;
-  /** Moves the prompt's embedding off its place by 0..1. */
+  /** Perturbs the prompt's embedding, by 0..1. */
   readonly noise?: { readonly perturb?: number; readonly seed?: number };
   /** 0..1: the share of every picture's start noise that comes from the first seed. */
   readonly sharedNoise?: number;
   /** Most pictures in one model call; all where left out. */
   readonly maxBatch?: number;
-  /** 'tiny' takes the tiny decoder for the final pictures too, where the model has one: a draft. */
+  /** 'tiny' decodes the final pictures with the tiny decoder, where the model has one: a draft. */
   readonly decoder?: 'full' | 'tiny';
-  /** false where the caller makes something else of the pictures and has that checked. */
+  /** false skips the safety checker, where the caller checks the finished picture itself. */
   readonly check?: boolean;
   /** DDIM's eta and TCD's gamma. */
   readonly eta?: number;
-  /** The first stage of models with a picture embedding in the middle: words to an embedding. */
+  /** The first stage of models with a picture embedding: from words to an embedding. */
   readonly prior?: { readonly steps?: number | undefined; readonly guidance?: number | undefined };
-  /** Their last stage: the small picture to the large one. */
+  /** Their last stage: from the small picture to the large one. */
   readonly superRes?: { readonly steps?: number | undefined };
-  /** What the picture is about, where that is not the prompt alone (ModelInfo.imageConditioned). */
+  /** Pictures that the embedding is made of, beside the prompt or instead of it (ModelInfo.imageConditioned). */
   readonly meaning?: Meaning;
 }
 
-/** A picture embedding made of pictures and words, the middle of Ramesh et al., "unCLIP" (2022), section 3. */
+/** A picture embedding made of pictures and words: Ramesh et al., "unCLIP" (2022), section 3. */
 export interface Meaning {
   readonly pictures: readonly Picture[];
-  /** One a picture, 0 or more; all alike where left out. */
+  /** One for each picture, 0 or more; equal where left out. */
   readonly weights?: readonly number[];
-  /** The weight of the prompt's own embedding, as the prior gives it; where left out or 0 no prior runs. */
+  /** The weight of the prior's embedding of the prompt; where left out or 0 no prior runs. */
   readonly text?: number;
   /**
-   * 'spherical', where left out: by the angle between two, by the mean direction of more, at the length that they
-   * have. 'sum': the plain weighted sum, as KandinskyV22PriorPipeline.interpolate.
+   * 'spherical', where left out: by the angle between two embeddings, by the mean direction of more, at their mean
+   * length. 'sum': the plain weighted sum, as KandinskyV22PriorPipeline.interpolate.
    */
   readonly mix?: 'spherical' | 'sum';
-  /** Moves the embedding along the way from one text to the other, by 0..1 of the angle; one a picture. */
+  /** Turns the embedding from one text towards the other, by 0..1 of the angle; a strength for each picture. */
   readonly reword?: { readonly from: string; readonly to: string; readonly strengths: readonly number[] };
-  /** Starts the decoder from the noise that the first picture would come from, so that its layout stays. */
+  /** Starts the decoder from the noise that the first picture inverts to, so that its layout stays. */
   readonly keepLayout?: boolean;
 }
 
@@ -151,14 +151,14 @@ export interface Step {
   /** Model calls done, from 1. */
   readonly step: number;
   readonly steps: number;
-  /** Of models that paint in stages; steps count through all of them. */
+  /** Set by models that paint in stages; steps are counted through all stages. */
   readonly stage?: Stage;
   /**
-   * Every picture as predicted at this step, by the linear map, at latent resolution; computed when called. None
-   * while a prior runs: an embedding cannot be looked at.
+   * Every picture as predicted at this step, by the linear map, at latent resolution; computed when called. [] while a
+   * prior runs: an embedding cannot be shown.
    */
   preview(): Picture[];
-  /** The same at full size through the tiny decoder, where the model has one. */
+  /** The pictures at full size by the tiny decoder, where the model has one. */
   decodePreview?(): Promise<Picture[]>;
 }
 
@@ -167,22 +167,22 @@ export interface GenerateResult {
   /** Channels × height × width, as the sampler left them: what `init.latents` takes. */
   readonly latents: Float32Array[];
   readonly latentShape: [number, number, number];
-  /** What the decoder was given to show, of models with a picture embedding in the middle. */
+  /** The embeddings that the decoder painted; of models with a picture embedding. */
   readonly imageEmbeddings?: Float32Array[];
-  /** One a picture, where the model carries a safety checker. */
+  /** One for each picture, where the model has a safety checker. */
   readonly flagged?: boolean[];
   readonly timings: {
     readonly encodeMs: number;
     readonly stepMs: number[];
     readonly decodeMs: number;
-    /** Milliseconds inside ONNX Runtime; the rest of the sum is the engine's own. */
+    /** Milliseconds inside ONNX Runtime; the rest is the engine's own time. */
     readonly runMs: number;
   };
 }
 
 export interface ModelInfo {
   readonly family: string;
-  /** Pixels of a side that the model was trained on. */
+  /** Pixels of a side of the pictures that the model was trained on. */
   readonly nativeSize: number;
   /** Width and height must be multiples of this. */
   readonly multiple: number;
@@ -194,9 +194,9 @@ export interface ModelInfo {
   readonly inputs: readonly string[];
   /** The execution provider in use. */
   readonly provider: string;
-  /** Those that were asked for before it and could not be started, each with the reason: never passed over in silence. */
+  /** Preferred providers that could not be started, each with the reason. */
   readonly providersMissing: readonly string[];
-  /** Opened from a file that was optimised before (see optimised.ts). */
+  /** Whether an optimised file was opened (see optimised.ts). */
   readonly optimised: boolean;
   readonly inpaint: boolean;
   readonly guidance: 'classifier-free' | 'embedded';
@@ -205,16 +205,16 @@ export interface ModelInfo {
   readonly imageEncoder: boolean;
   readonly safetyChecker: boolean;
   readonly tinyDecoder: boolean;
-  /** Words become a picture embedding first; with `imageEncoder` a picture does, too, and `meaning` is taken. */
+  /** Whether words become a picture embedding first; with `imageEncoder` pictures do, too, and `meaning` is taken. */
   readonly imageConditioned: boolean;
-  /** false where it has no prior: it takes pictures only. */
+  /** false for a model without a prior: it takes pictures only. */
   readonly textToImage: boolean;
 }
 
 export interface GenerateHooks {
   readonly signal?: AbortSignal;
   readonly onStep?: (step: Step) => void | Promise<void>;
-  /** Before a LoRA is merged into weights, which takes seconds, once: its file. */
+  /** Called with a LoRA's file before it is merged into weights, which takes seconds, once. */
   readonly onPrepare?: (file: string) => void;
 }
 
@@ -222,7 +222,7 @@ export interface Embeddings {
   readonly texts: Float32Array[];
   /** None where the model has no image encoder. */
   readonly pictures: Float32Array[];
-  /** Whether the two can be compared with one another: their product is then the cosine. */
+  /** Whether texts and pictures share a space: their product is then the cosine. */
   readonly joint: boolean;
 }
 
@@ -230,11 +230,12 @@ export interface Model {
   readonly dir: string;
   readonly family: string;
   readonly info: ModelInfo;
-  /** Between steps the signal is looked at and the event loop gets its turn. */
+  /** Between steps the signal is checked and the event loop runs. */
   generate(request: GenerateRequest, hooks?: GenerateHooks): Promise<GenerateResult>;
   /**
-   * Finds how many rows of native size one call of the network is best made of, by the device's free bytes and by the
-   * time of a row, and keeps to that; undefined where it cannot be known. Nothing may be painted meanwhile; missing in models that paint in stages.
+   * Finds the best number of rows of native size for one call of the network, by the device's free bytes and a row's
+   * time, and makes it the limit; undefined where it cannot be measured. Nothing may be painted meanwhile; missing in
+   * models that paint in stages.
    * @param now milliseconds; the process' own clock where left out
    */
   measureRows?(free: () => Promise<number | undefined>, now?: () => number): Promise<number | undefined>;
@@ -242,9 +243,9 @@ export interface Model {
   upscale(picture: Picture, factor: 2 | 4): Promise<Picture>;
   /** Present where the model has an image encoder. */
   encodeImage?(picture: Picture): Promise<Float32Array>;
-  /** Vectors of length one, from the last text encoder and the image encoder. */
+  /** Vectors of length one, by the last text encoder and the image encoder. */
   embed(texts: readonly string[], pictures?: readonly Picture[]): Promise<Embeddings>;
-  /** Whether the safety checker flags it; present where the model has one. */
+  /** Whether the safety checker flags a picture; present where the model has one. */
   check?(picture: Picture): Promise<boolean>;
   encodeText(text: string): Promise<{ pooled: Float32Array; hidden: Float32Array }>;
   tokenCount(text: string): number;

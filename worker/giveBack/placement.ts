@@ -7,16 +7,16 @@ import { listWorkers } from '../../shared/queue/registry.ts';
 import { MODEL_NAME } from '../models/manifest.ts';
 
 /**
- * Which worker paints which job, where workers differ in their models. All take from one queue, in its fair order;
- * one that has not the model gives the job back, and one that would have to load it leaves it for a while to one
- * that has it loaded. Whoever can take it puts it back in line as soon as they are free, so it waits for a free
- * worker and not for a clock; the clock is there for messages that get lost.
+ * Which worker paints which job, where workers have different models. All take from one queue, in its fair order. A
+ * worker without the job's model gives the job back; one that would have to load it leaves the job for a while to a
+ * worker that has it loaded. A free worker puts the jobs left to it back in line; a timer does so where the message
+ * is lost.
  */
-/** A picture or a question; a job that names no model is left to nobody. */
+/** A picture or a question; a job that names no model is left to no other worker. */
 export type PlacedJob = Job<{ model?: unknown }>;
 
 export interface Placement {
-  /** @throws DelayedError where another worker shall have this job; that is no start and no attempt of it */
+  /** @throws DelayedError where another worker shall have this job; that counts as no start and no attempt */
   leaveToBetter(job: PlacedJob, token: string | undefined): Promise<void>;
   /** Puts back in line the first job that was left to this worker; call it whenever it is free. */
   takeUp(): Promise<void>;
@@ -25,30 +25,30 @@ export interface Placement {
 export interface PlacementDeps {
   redis: Redis;
   queues: Queues;
-  /** As it announces itself. */
+  /** The id that the worker announces. */
   id: string;
   /** Bytes of the model's files; undefined where it is not installed here. */
   sizeOf(model: string): number | undefined;
-  /** Names of what is installed, and of what is loaded. */
+  /** Names of the installed models, and of the loaded ones. */
   models(): readonly string[];
   warm(): readonly string[];
-  /** Has room for one more job. */
+  /** Whether this worker has room for one more job. */
   free(): boolean;
-  /** How long a job waits for a model that nobody has, ms; kinder to tests. */
+  /** How long a job waits for a model that no worker has, ms; tests set less. */
   patienceMs?: number;
 }
 
 /** A worker that has the model may be starting again. */
 const PATIENCE_MS = 2 * 60_000;
-/** A job that was left looks again by itself after this long. */
+/** After this long a job that was left to others goes back in line by itself. */
 const LOOK_MS = 5_000;
-/** So long whoever gave a job back takes no other: what is put back in line then meets somebody else. */
+/** A worker that gave a job back takes none for this long, so that another worker takes the job. */
 const STAND_BACK_MS = 100;
 const REMEMBERED_S = 3600;
 
 /**
- * A job waits for a loaded model as long as loading would take, so the choice costs at most twice what the best
- * one would have (Karlin, Manasse, Rudolph & Sleator 1988: competitive snoopy caching). From a disk, about this.
+ * A job waits for a loaded model as long as loading would take, so it costs at most twice the best choice (Karlin,
+ * Manasse, Rudolph & Sleator 1988: competitive snoopy caching). Reading from a disk is about this fast.
  */
 const LOAD_BYTES_PER_MS = 200_000;
 const SHORTEST_WAIT_MS = 500;
@@ -67,7 +67,7 @@ export function openPlacement(deps: PlacementDeps): Placement {
   ): Promise<never> => {
     await redis.hincrby(`${PREFIX}:${job.queueName}:${job.id}`, 'ats', -1);
     await job.moveToDelayed(Date.now() + lookMs, token);
-    // Listed once it can be put back in line; in the queue's own order.
+    // Listed once the job can be put back in line; in the queue's own order.
     await redis
       .multi()
       .zadd(key, job.opts.priority ?? 0, `${job.queueName}:${job.id}`)
@@ -90,7 +90,7 @@ export function openPlacement(deps: PlacementDeps): Placement {
     leaveToBetter: async (job, token) => {
       const { model } = job.data ?? {};
       const jobId = String(job.id);
-      // What no model can be called is refused by schema, here and now: nobody has it to wait for.
+      // A name that no model can have is refused by the schema at once: no worker has it.
       if (typeof model !== 'string' || !MODEL_NAME.test(model) || deps.warm().includes(model)) return;
       const others = (await listWorkers(redis)).filter((one) => one.id !== id);
       const bytes = deps.sizeOf(model);
@@ -115,7 +115,7 @@ export function openPlacement(deps: PlacementDeps): Placement {
           const at = entry.indexOf(':');
           const queue = entry.slice(0, at) === ASK ? queues.ask : queues.render;
           const job = await queue.getJob(entry.slice(at + 1));
-          if (!job || !(await job.isDelayed())) continue; // ended, or its own clock was faster
+          if (!job || !(await job.isDelayed())) continue; // the job ended, or its own timer was first
           await job.promote().catch(() => undefined);
           return;
         }

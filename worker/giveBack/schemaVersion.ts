@@ -4,18 +4,18 @@ import { SCHEMA_VERSION } from '../../shared/queue/job.ts';
 import { keys, PREFIX } from '../../shared/queue/redis.ts';
 import { isRead } from '../../shared/queue/registry.ts';
 
-/** Between two looks at a job that waits for a worker of its own version. */
+/** Time between two attempts to hand a job to a worker of its own version. */
 const LOOK_MS = 2_000;
-/** From when it was first sent back with no such worker there. After that none is expected, and the schema refuses it. */
+/** Counted from the first refusal while no such worker is there; after that the schema refuses the job. */
 const PATIENCE_MS = 15 * 60_000;
-/** A first refusal that nothing came of is forgotten after this. */
+/** The time of a first refusal is forgotten after this. */
 const REFUSED_TTL_S = 3600;
 
 /**
- * During an upgrade two versions work on one queue. A job of the other one goes back, for a worker that reads it:
- * as long as there is one, however long its queue, and for `patienceMs` where there is none. That is no start of
- * the job and no attempt.
- * @throws DelayedError which tells the queue that it was sent back
+ * During an upgrade workers of two versions share one queue. A job of the other version goes back for a worker that
+ * reads it: for as long as there is such a worker, and for `patienceMs` where there is none. That counts as no start
+ * and no attempt.
+ * @throws DelayedError which tells the queue that the job was sent back
  */
 export async function leaveToOthers(
   redis: Redis,
@@ -41,7 +41,7 @@ async function refusedFor(redis: Redis, key: string): Promise<number> {
   return first === null ? 0 : now - Number(first);
 }
 
-/** undefined for what no version of ours would write. */
+/** undefined for data that no version of ours writes. */
 function versionOf(data: { v?: unknown; render?: { v?: unknown } } | null | undefined): number | undefined {
   const version = data?.render?.v ?? data?.v;
   return Number.isInteger(version) && (version as number) >= 1 && (version as number) < 1_000

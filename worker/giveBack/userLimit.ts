@@ -4,7 +4,7 @@ import { endTurn, takeTurn } from '../../shared/queue/fairness.ts';
 import { type RenderRequest, type RenderResult, renderId } from '../../shared/queue/job.ts';
 import type { Queues } from '../../shared/queue/queue.ts';
 
-/** A job that is held back looks again by itself after this long, should nobody wake it. */
+/** A job that is held back goes back in line by itself after this long, should no other job's end wake it. */
 const HOLD_MS = 5_000;
 
 /**
@@ -22,7 +22,7 @@ export async function holdBack(
   throw new DelayedError();
 }
 
-/** When a job is over, the next of its owner's that was held back goes back in line. */
+/** When a job is over, puts the next held-back job of its owner back in line. */
 export async function wakeNext(queues: Queues, redis: Redis, userId: string, jobId: string): Promise<void> {
   const next = await endTurn(redis, userId, jobId);
   const job = next === undefined ? undefined : await queues.render.getJob(renderId(next));

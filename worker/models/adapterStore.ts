@@ -1,7 +1,7 @@
 /**
  * LoRAs and textual inversions beside the models: `models/loras/*.safetensors`, `models/embeddings/*.safetensors`, put
- * there by hand or by `dreamgrid loras add`, and those that a model brings in folders of its own
- * (`models/pocket/loras/`). `<name>.json` beside a file overrules what is read out of it.
+ * there by hand or by `dreamgrid loras add`, and those in a model's own folders (`models/pocket/loras/`).
+ * `<name>.json` beside a file overrules the file's metadata.
  */
 import { createHash } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
@@ -34,11 +34,11 @@ export interface InstalledAdapter<Card> {
 export interface AdapterStore {
   readonly loras: readonly InstalledAdapter<LoraCard>[];
   readonly embeddings: readonly InstalledAdapter<EmbeddingCard>[];
-  /** Files that cannot be used: one sentence each. */
+  /** One sentence for each file that cannot be used. */
   readonly problems: readonly string[];
-  /** Looks for what came, went or changed; cheap where nothing did. */
+  /** Reads new and changed files and drops deleted ones; cheap where nothing changed. */
   refresh(): Promise<void>;
-  /** The very file of a recipe; undefined where it is gone or another by now. */
+  /** The file with the recipe's hash; undefined where it is gone or has other content by now. */
   find(kind: AdapterKind, name: string, sha256: string): string | undefined;
 }
 
@@ -76,7 +76,7 @@ export async function openAdapterStore(models: string): Promise<AdapterStore> {
     const all = [...known.values()].flatMap(({ found }) =>
       found && kindOf(found.file) === kind ? [found] : [],
     );
-    // A name that is there twice is that of the file beside the models.
+    // Of two files with one name, the one beside the models counts.
     const beside = all.filter(({ file }) => dirname(file) === join(models, kind));
     return [...beside, ...all.filter(({ card }) => !beside.some((one) => one.card.name === card.name))];
   };
@@ -105,7 +105,7 @@ export async function openAdapterStore(models: string): Promise<AdapterStore> {
 
 const kindOf = (file: string): string => basename(dirname(file));
 
-/** Beside the models, and in each of them. */
+/** The folders of a kind: beside the models, and in each model. */
 async function foldersOf(models: string, kind: AdapterKind): Promise<string[]> {
   const entries = await readdir(models, { withFileTypes: true }).catch(() => []);
   const own = entries
@@ -136,7 +136,7 @@ async function read(kind: AdapterKind, file: string): Promise<InstalledAdapter<L
   return { file, bytes, card: loraCardSchema.parse(card) };
 }
 
-/** sha256 of a .safetensors file's bytes behind its header, whose length stands in the first eight. */
+/** sha256 of a .safetensors file's bytes after its header, whose length is in the first eight. */
 async function hashTensors(file: string): Promise<string> {
   const handle = await open(file);
   try {
@@ -150,7 +150,7 @@ async function hashTensors(file: string): Promise<string> {
   }
 }
 
-/** @throws Error in one line where it is no JSON, or says what nobody can mean */
+/** @throws Error in one line where the file is no JSON or a value is out of range */
 async function readSidecar(file: string): Promise<Sidecar> {
   const text = await readFile(file, 'utf8').catch(() => undefined);
   if (text === undefined) return {};
@@ -165,7 +165,7 @@ async function readSidecar(file: string): Promise<Sidecar> {
   }
 }
 
-/** Puts a file under its name, whole or not at all. */
+/** Installs a file under its name, whole or not at all. */
 export async function installAdapter(
   models: string,
   kind: AdapterKind,

@@ -1,9 +1,9 @@
-/** What a LoRA's file says of itself: base, words that wake it, and what a LoRA for few steps wants. */
+/** What a LoRA's metadata says: base, trigger words, and settings of a LoRA for few steps. */
 import { type BaseName, MAX_LORA_WEIGHT } from '../../shared/picture/lora.ts';
 import { type Base, baseOfFile } from '../engine/index.ts';
 import type { TensorFile } from './import/safetensors.ts';
 
-/** How bases are called beyond the engine. */
+/** Names of bases in the rest of the program. */
 export const baseNames: Readonly<Partial<Record<Base, BaseName>>> = {
   pocket: 'pocket',
   'Stable Diffusion 1': 'sd1',
@@ -27,7 +27,7 @@ export function describeLora(index: TensorFile): Habits {
   return { ...(base ? { base } : {}), words: wordsOf(index), ...weightOf(index), ...speedOf(index) };
 }
 
-/** Our own key: how strongly its maker would use it. */
+/** The strength under our own metadata key, which the LoRA's maker recommends. */
 function weightOf({ metadata }: TensorFile): Pick<Habits, 'weight'> {
   const weight = Number(metadata['dreamgrid.weight'] ?? Number.NaN);
   return Math.abs(weight) <= MAX_LORA_WEIGHT ? { weight } : {};
@@ -39,7 +39,7 @@ export function describeEmbedding({ tensors }: TensorFile): { base?: BaseName } 
   return width === 768 ? { base: 'sd1' } : width === 1024 ? { base: 'sd2' } : {};
 }
 
-/** modelspec's phrase, else what kohya's trainer counted in nearly every caption. */
+/** modelspec's trigger phrase, else the words that kohya's trainer counted in nearly every caption. */
 function wordsOf({ metadata }: TensorFile): string[] {
   const phrase = metadata['modelspec.trigger_phrase'];
   if (phrase) return split(phrase);
@@ -70,13 +70,13 @@ function frequencies(text: string | undefined): Map<string, number> {
         if (typeof count === 'number' && word !== '') counts.set(word, (counts.get(word) ?? 0) + count);
       }
   } catch {
-    // Metadata is whatever somebody wrote.
+    // The metadata is no JSON: anybody may write anything there.
   }
   return counts;
 }
 
 /**
- * LoRAs that make a model quick are known by name and title alone; steps stand there too (`Lightning 8-step`).
+ * LoRAs for few steps are known by name and title alone, where the steps stand too (`Lightning 8-step`).
  * Numbers: the publishers' model cards. Lightning, Hyper and Turbo are distilled at the last timestep of each stretch,
  * which is diffusers' `timestep_spacing: trailing`; a model's own folder mostly says `leading`.
  */

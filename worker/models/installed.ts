@@ -10,7 +10,7 @@ import type { AdapterStore } from './adapterStore.ts';
 import { baseNames } from './describeAdapter.ts';
 import { deriveManifest, type Manifest, MODEL_NAME, parseManifest } from './manifest.ts';
 
-/** An installed model: its folder, what it says of itself, and the hash that recipes remember. */
+/** An installed model: its folder, its manifest, and the hash that recipes remember. */
 export interface InstalledModel {
   name: string;
   dir: string;
@@ -23,7 +23,7 @@ export interface InstalledModel {
 
 export interface Models {
   all: InstalledModel[];
-  /** Folders that look like models and are not sound: one sentence each, naming the file. */
+  /** One sentence for each folder that looks like a model and is damaged, naming the file. */
   problems: string[];
   get(name: string): InstalledModel | undefined;
 }
@@ -31,7 +31,7 @@ export interface Models {
 /**
  * Every folder below `root` that holds a manifest or a `model_index.json`. Each file the manifest lists must lie
  * inside the folder (also after following links) and have its size and sha256.
- * @param checks file that remembers what was hashed before, by modification time and size
+ * @param checks file that stores the hashes of files by modification time and size
  */
 export async function readModels(root: string, checks?: string): Promise<Models> {
   const entries = await readdir(root, { withFileTypes: true }).catch((error) => {
@@ -77,7 +77,7 @@ function checkPlan(dir: string, { defaults }: Manifest): void {
   try {
     checkSchedule(dir, { scheduler: defaults.scheduler, steps: defaults.steps });
   } catch (error) {
-    // What is missing or no JSON is said by whoever loads it, or stands in the list of files.
+    // A file that is missing or no JSON is reported by loading, or by the check of the manifest's list.
     if (!(error instanceof EngineError) || !['unsupported', 'bad-request'].includes(error.code)) return;
     throw new ConfigError(
       `${join(dir, 'scheduler/scheduler_config.json')}: ${messageOf(error)}. Change it, or defaults.scheduler in ${join(dir, 'manifest.json')}.`,
@@ -132,7 +132,7 @@ async function openChecks(file: string | undefined): Promise<Checks> {
     }
   }
   const seen: Record<string, string> = {};
-  // A file that several parts of a model link to is read once.
+  // A file that is linked into several parts of a model is read once.
   const linked = new Map<string, string>();
   return {
     sha256: async (path, { mtimeMs, size, dev, ino }) => {
@@ -159,7 +159,7 @@ async function hashFile(path: string): Promise<string> {
   return hash.digest('hex');
 }
 
-/** The model a process cannot do without. @throws ConfigError */
+/** A model that the process needs. @throws ConfigError where it is not installed */
 export function needModel(models: Models, name: string, root: string): InstalledModel {
   const model = models.get(name);
   if (model) return model;
@@ -171,7 +171,7 @@ export function needModel(models: Models, name: string, root: string): Installed
   );
 }
 
-/** What workers tell the bot. */
+/** The model's card, which workers announce to the bot. */
 export function toCard({ name, hash, manifest, base }: InstalledModel, adapters?: AdapterStore): ModelCard {
   return {
     name,
@@ -202,11 +202,11 @@ export function toCard({ name, hash, manifest, base }: InstalledModel, adapters?
   };
 }
 
-/** Of all its files, as the manifest lists them; undefined for no model. */
+/** Bytes of all files in the manifest; undefined for no model. */
 export const bytesOf = (model: Pick<InstalledModel, 'manifest'> | undefined): number | undefined =>
   model && Object.values(model.manifest.files).reduce((sum, { bytes }) => sum + bytes, 0);
 
-/** Which LoRAs fit; none fit a model that paints through a picture embedding. */
+/** The base of LoRAs that fit; none fit a model with a picture embedding. */
 function baseOf(dir: string, { pictureEmbedding }: Manifest): Pick<InstalledModel, 'base'> {
   if (pictureEmbedding) return {};
   try {
@@ -214,15 +214,15 @@ function baseOf(dir: string, { pictureEmbedding }: Manifest): Pick<InstalledMode
     const base = found && baseNames[found];
     return base ? { base } : {};
   } catch {
-    // What is missing or damaged is said by whoever loads it.
+    // A file that is missing or damaged is reported by loading.
     return {};
   }
 }
 
-/** Its network is a graph of our own over weights that kept their names. */
+/** Whether the network is our own graph, over weights under their publishers' names. */
 const hasOwnWeights = ({ files }: Manifest): boolean =>
   Object.keys(files).some((file) => /^unet\/.*\.safetensors$/.test(file));
 
-/** Whether it brings a safety checker, by the files that its manifest names. */
+/** Whether the model has a safety checker, by its manifest's files. */
 export const hasChecker = ({ manifest }: Pick<InstalledModel, 'manifest'>): boolean =>
   Object.keys(manifest.files).some((file) => /^safety_checker\/(.*\.onnx|weights\.json)$/.test(file));

@@ -6,7 +6,7 @@ import { ConfigError, messageOf } from '../../shared/service/errors.ts';
 import { parsePythonJson } from '../engine/schedulers/config.ts';
 import { describeUnclip } from './unclipManifest.ts';
 
-/** What a model says of itself: `manifest.json` in its folder. */
+/** `manifest.json` in a model's folder. */
 const side = z.int().min(8).max(4096);
 const relativePath = z
   .string()
@@ -37,7 +37,7 @@ export const manifestSchema = z.looseObject({
     scheduler: z.string().max(64),
   }),
   draft: z.object({ steps: z.int().min(1).max(1000) }),
-  /** By name of a parameter: another range or default than everywhere else, or `"supported": false`. */
+  /** By parameter: a range or default that differs from the general one, or `"supported": false`. */
   parameters: modelCardSchema.shape.parameters,
   latentRgb: z
     .object({
@@ -54,7 +54,7 @@ export const manifestSchema = z.looseObject({
       std: z.array(z.number()),
     })
     .optional(),
-  /** Of models that paint through a picture embedding: the steps of the stages before and after the decoder. */
+  /** Of models with a picture embedding: the steps of the stages before and after the decoder. */
   stages: z
     .object({
       prior: z
@@ -66,7 +66,7 @@ export const manifestSchema = z.looseObject({
       superRes: z.object({ steps: z.int().min(1).max(1000).optional() }).optional(),
     })
     .optional(),
-  /** It reads pictures as what they are about: it has a picture embedding and an image encoder for it. */
+  /** Set where the model turns pictures into embeddings: it has a picture embedding and an image encoder. */
   pictureEmbedding: z.boolean().optional(),
   files: z
     .record(
@@ -121,7 +121,7 @@ const lengthOr = (value: unknown, fallback: number): number =>
 /** Aspect ratios that a model without a manifest is offered in, at its native area. */
 const RATIOS = [1, 3 / 2, 2 / 3, 4 / 3, 3 / 4, 16 / 9, 9 / 16] as const;
 
-/** A plain Optimum export: what its own configs say, and what its kind of model is usually run with. */
+/** The manifest of a plain Optimum export, from its configs and its kind's usual settings. */
 export async function deriveManifest(dir: string, name: string): Promise<Manifest> {
   const through = await describeUnclip(dir);
   if (through) return { schema: 1, name, title: name, description: '', license: '', ...through, files: {} };

@@ -18,8 +18,8 @@ type Described = Pick<
 type Json = Readonly<Record<string, unknown>>;
 
 /**
- * What the configs of a model that paints through a picture embedding say of it, and what its kind is usually run with;
- * undefined for every other model.
+ * The manifest's fields for a picture-embedding model, from its configs and its kind's usual settings; undefined for
+ * every other model.
  */
 export async function describeUnclip(dir: string): Promise<Described | undefined> {
   const index = await readJson(join(dir, 'model_index.json'));

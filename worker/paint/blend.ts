@@ -10,8 +10,8 @@ import { decodePng, fitImage } from './grid.ts';
 import type { Pixels } from './pixels.ts';
 
 /**
- * Several pictures become one: their latents are averaged, and where the model's towers meet, the words that fit
- * each of them are too. What was found stands in the recipe, so that it is painted again without looking.
+ * Several pictures become one: their latents are averaged, and where the model can compare pictures with words, the
+ * words that fit each picture, too. The words stand in the recipe, so painting it again searches for none.
  */
 export interface BlendDeps {
   engine: Engine;
@@ -19,9 +19,9 @@ export interface BlendDeps {
 }
 
 /**
- * The recipe with words for its pictures; as it is, where it has words or the model can find none for a blend.
+ * The recipe with words for its pictures; unchanged where it has words or the model finds none for a blend.
  * @param picture that a rewording starts from
- * @throws PermanentError('reword-unseen') where nobody said what a picture to reword shows, and the model cannot tell
+ * @throws PermanentError('reword-unseen') where neither user nor model say what a picture to reword shows
  */
 export async function worded(
   { engine, store }: BlendDeps,
@@ -35,7 +35,7 @@ export async function worded(
     const from = await shownBy(engine, model, await picture(), signal);
     return { ...recipe, meaning: { ...meaning, reword: { ...meaning.reword, from } } };
   }
-  // Where pictures are read as what they are about, no words are needed.
+  // A model that takes pictures as embeddings needs no words for them.
   if (!blend || meaning || parts.some(({ text }) => text !== '')) return recipe;
   const found: { text: string; weight: number }[] = [];
   const shares = sharesOf(blend);

@@ -23,9 +23,9 @@ const SMALLEST = 256;
 const GAP = 8;
 
 /**
- * Posted by whichever job comes last, when all pictures are there; by a direct message where they are for their
- * owner alone. The nonce keeps two that are last at once from posting two. Each picture is on a message of its own
- * already, so a sheet that cannot be posted is only noted.
+ * Posted by the last of the sheet's jobs, when all pictures are there; as a direct message where the pictures are for
+ * their owner alone. The nonce keeps two jobs that end at once from posting two sheets. Each picture is on a message of
+ * its own already, so a failure to post the sheet is only logged.
  */
 export async function postSheet(
   { redis, store, discord, log }: SheetDeps,
@@ -87,7 +87,7 @@ export async function composeSheet(pictures: readonly Buffer[]): Promise<Buffer>
     .toBuffer();
 }
 
-/** Strokes in a box of 10 × 16: an image without fonts cannot write. */
+/** Strokes of the digits in a box of 10 × 16, because an image without fonts cannot draw text. */
 const DIGITS = [
   'M2 4L6 1V15',
   'M1 5C1 -1 9 -1 9 5C9 8 1 12 1 15H9',
@@ -97,7 +97,7 @@ const DIGITS = [
   'M8 1C3 3 1 7 1 11C1 16.500 9 16.500 9 11C9 6 1 6 1 11',
 ] as const;
 
-/** @param size of its square, px */
+/** @param size of the badge's square, px */
 const badge = (number: number, size: number): Buffer =>
   Buffer.from(
     `<svg xmlns="http://www.w3.org/2000/svg" width="${Math.round(size)}" height="${Math.round(size)}" viewBox="0 0 32 32">` +

@@ -45,7 +45,7 @@ export const resizePixels = async (pixels: Pixels, width: number, height: number
         data: await raw(pixels).resize(width, height, { fit: 'fill', kernel: 'lanczos3' }).raw().toBuffer(),
       };
 
-/** 1 = itself, 2 side by side, 3 and 4 in two rows; a missing fourth stays dark. */
+/** 1 picture as it is, 2 side by side, 3 and 4 in two rows; a missing fourth stays dark. */
 export async function composeGrid(pictures: readonly Pixels[]): Promise<Pixels> {
   const [first] = pictures;
   if (!first) throw new Error('a grid of nothing');
@@ -70,7 +70,7 @@ export async function composeGrid(pictures: readonly Pixels[]): Promise<Pixels> 
   return { width: width * 2, height: height * rows, data };
 }
 
-/** The predicted pictures as a small one of the grid that is coming; a soft one where they are a few pixels each. */
+/** The pictures predicted at a step, as a small grid; smoothed where each is a few pixels wide. */
 export async function encodePreview(
   previews: readonly Pixels[],
   size: { width: number; height: number },
@@ -95,7 +95,7 @@ export interface Attachment {
   extension: 'png' | 'webp';
 }
 
-/** The PNG where it fits, else WebP in falling quality and then size, with the recipe inside all the same. */
+/** The PNG where it is under the limit, else WebP of falling quality and then size, with the recipe inside. */
 export async function fitUnder(png: Buffer, limit: number, recipe: Recipe): Promise<Attachment> {
   if (png.length <= limit) return { bytes: png, extension: 'png' };
   const { width = 1 } = await sharp(png).metadata();

@@ -16,22 +16,22 @@ import { lay, prepare, windowOf } from './repaint.ts';
 import { guard, type SafetySwitch } from './safety.ts';
 
 /**
- * From a recipe to pixels. What a recipe starts from is taken out of the store; if it is gone it is painted
- * again from its own recipe, to the same bytes, however long the line of ancestors.
+ * From a recipe to pixels. The picture that a recipe starts from comes out of the store; if it is gone it is painted
+ * again from its own recipe, to the same bytes, however many ancestors that takes.
  */
 export interface PaintDeps {
   engine: Engine;
   store: Store;
   model(name: string): InstalledModel | undefined;
-  /** Where LoRAs and embeddings lie; a recipe that names one cannot be painted without. */
+  /** Where LoRAs and embeddings lie; without it a recipe that names one cannot be painted. */
   adapters?: AdapterStore | undefined;
-  /** What happens to what the model's safety checker flags; off where left out. */
+  /** What happens to pictures that the model's safety checker flags; nothing where left out. */
   safety?: SafetySwitch;
 }
 
 export interface Painting {
   pictures: Pixels[];
-  /** As the sampler left them; none after an upscaler. */
+  /** Latents as the sampler left them; none after an upscaler. */
   latents: Float32Array[];
   /** Which pictures the safety checker flagged. */
   flagged?: number[];
@@ -41,7 +41,7 @@ export interface Painting {
 /** Creative upscaling paints a last quarter of the schedule again before it enlarges. */
 const CREATIVE_STRENGTH = 0.25;
 
-/** Every picture that leaves, or that another one starts from, has passed the safety checker. */
+/** The safety checker has passed every picture that is returned or that another one starts from. */
 export async function paint(deps: PaintDeps, recipe: Recipe, options: PaintOptions = {}): Promise<Painting> {
   const model = deps.model(recipe.model);
   if (!model) throw new PermanentError('no-model', { model: recipe.model });
@@ -92,7 +92,7 @@ async function paintUnchecked(
     }
     case 'upscale-creative': {
       const start = await parentStart(deps, recipe, options);
-      // At a size the model paints: a picture that was enlarged or panned before is more than a GPU can paint over.
+      // At a size the model paints: an enlarged or panned picture is larger than a GPU can paint over.
       const { width, height } = paintable(lineage(recipe).find(isPainted) ?? start.picture, model.manifest);
       const image = await resizePixels(start.picture, width, height);
       const init = { image, strength: engineSettings(recipe).strength ?? CREATIVE_STRENGTH };
@@ -103,12 +103,12 @@ async function paintUnchecked(
 }
 
 const isPainted = ({ action }: Recipe): boolean => !action.startsWith('upscale');
-/** Where a part comes out of another picture, the latents are not the whole of it. */
+/** An edit takes part of its picture from another one, so its latents do not describe the whole. */
 const leavesLatents = (recipe: Recipe): boolean => isPainted(recipe) && !isEdit(recipe.action);
 
 type Init = NonNullable<PaintRequest['init']>;
 
-/** Keeps a part of the parent's picture and paints the rest; what is kept comes out of the parent, bit for bit. */
+/** Keeps a part of the parent's picture, bit for bit, and paints the rest. */
 async function repaint(
   deps: PaintDeps,
   model: InstalledModel,
@@ -120,7 +120,7 @@ async function repaint(
   const { canvas, mask, share } = await prepare(source, frame, recipe.action === 'vary-region');
   const init = { image: windowOf(canvas, frame), strength: engineSettings(recipe).strength ?? 1 };
   const { width, height } = frame.window;
-  // A preview of the window alone would be stretched over the frame.
+  // A preview of the model's window alone would be stretched over the whole frame.
   const whole = width === frame.width && height === frame.height;
   const quiet: PaintOptions = { ...options, onStep: ({ step, steps }) => options.onStep?.({ step, steps }) };
   const asked = { ...recipe, width, height };
@@ -129,7 +129,7 @@ async function repaint(
   return { pictures: laid, latents: [], ms };
 }
 
-/** As it was painted: U alone enlarges, so what is below it is the same picture. */
+/** The parent as it was painted: U only enlarges, so below it lies the same picture. */
 async function keptPicture(deps: PaintDeps, recipe: Recipe, options: PaintOptions): Promise<Pixels> {
   let at = recipe;
   while (at.parent?.recipe.action === 'upscale-subtle' && at.parent.recipe.parent) at = at.parent.recipe;
@@ -180,7 +180,7 @@ async function generate(
   return painting;
 }
 
-/** The very files of the recipe: other ones of the same name would paint another picture. */
+/** The recipe's files, by their hash: another file of the same name would paint another picture. */
 function adaptersOf(
   adapters: PaintDeps['adapters'],
   { loras = [], embeddings = [] }: Recipe,
@@ -206,7 +206,7 @@ function adaptersOf(
   };
 }
 
-/** What is painted is what the pictures show, mixed with words as the recipe says. */
+/** Paints what the pictures' embeddings say, mixed with words as the recipe says. */
 function paintMeaning(
   deps: PaintDeps,
   model: InstalledModel,
@@ -227,13 +227,13 @@ function paintMeaning(
 
 type AskedMeaning = NonNullable<PaintRequest['meaning']>;
 
-/** Of a grid whose pictures are painted one by one, the one of a picture. */
+/** The meaning of picture i of a grid whose pictures are painted one by one. */
 const meaningOf = (meaning: AskedMeaning, i: number): AskedMeaning =>
   meaning.reword
     ? { ...meaning, reword: { ...meaning.reword, strengths: [meaning.reword.strengths[i] ?? 0] } }
     : meaning;
 
-/** The picture that a rewording starts from: an upload, or one of ours. */
+/** The picture that a rewording starts from: an upload, or a painted one. */
 export const rewordedPicture = async (
   deps: PaintDeps,
   recipe: Recipe,
@@ -241,17 +241,17 @@ export const rewordedPicture = async (
 ): Promise<Pixels> =>
   recipe.image ? storedPicture(deps, recipe.image.key) : (await parentStart(deps, recipe, options)).picture;
 
-/** As it was given, whatever its size: what it shows does not depend on it. */
+/** A stored picture in its own size: an embedding of it does not depend on the size. */
 async function storedPicture({ store }: PaintDeps, key: string): Promise<Pixels> {
   const bytes = await store.get(key);
   if (!bytes) throw new PermanentError('no-parent');
   return decodePng(bytes);
 }
 
-/** Weird bends every prompt in one direction, so that picture i painted alone with seed S + i is the same. */
+/** The seed of weird's direction in every prompt, so that picture i painted alone with seed S + i is the same. */
 const WEIRD_SEED = 3000;
 
-/** One request for the grid; with chaos one a picture, because then each moves its words its own way. */
+/** One request for the whole grid; with chaos one a picture, because each moves its prompt's embedding differently. */
 function engineRequests(recipe: Recipe): PaintRequest[] {
   const { seeds, guidances, sharedNoise, perturb, perturbs } = engineSettings(recipe);
   const common = {
@@ -277,15 +277,15 @@ function engineRequests(recipe: Recipe): PaintRequest[] {
     ...common,
     seeds: [seed],
     guidance: guidances[i] as number,
-    // Two independent directions are as far as the hypotenuse of their lengths.
+    // Two independent directions add up to the hypotenuse of their lengths.
     noise: { perturb: Math.min(1, Math.hypot(perturb, perturbs[i] as number)), seed },
   }));
 }
 
-/** A calm grey, as at the start of a picture that knows nothing yet: black would look like a failure. */
+/** The grey of a picture that has not begun; black would look like a failure. */
 const NOT_BEGUN = 128;
 
-/** The pictures that have not begun yet are grey. */
+/** Previews for the whole grid: pictures that have not begun are grey. */
 function padded(previews: readonly Pixels[], count: number): Pixels[] {
   const { width, height } = previews.find(Boolean) as Pixels;
   return Array.from(
@@ -309,7 +309,7 @@ interface Start {
   latents: Float32Array | undefined;
 }
 
-/** Latents carry more than pixels do; they fit only a picture of the same size. */
+/** Latents carry more than pixels do, but fit only a picture of the same size. */
 async function startInit(
   { width, height }: Recipe,
   { picture, latents }: Start,
@@ -324,7 +324,7 @@ async function parentStart(deps: PaintDeps, recipe: Recipe, options: PaintOption
   const { parent } = recipe;
   if (!parent) throw new PermanentError('no-parent');
   const { jobId, index } = parent;
-  // Another model's latents are noise to this one; what has a picture embedding starts from pixels.
+  // Another model's latents are noise to this one; models with a picture embedding start from pixels.
   const family = deps.model(recipe.model)?.manifest.family ?? '';
   const sameModel = parent.recipe.model === recipe.model && wayOfPainting(family) === 'latent-diffusion';
   const [png, raw] = await Promise.all([
@@ -353,17 +353,17 @@ async function enlarge(
   const larger = recipe.width > picture.width;
   const large =
     model.manifest.upscaler && larger ? await engine.upscale(model, picture, factor, { signal }) : picture;
-  // The recipe says how large; a model without an upscaler is helped by a resampling filter.
+  // The recipe gives the size; without an upscaler a resampling filter enlarges.
   const pictures = [await resizePixels(large, recipe.width, recipe.height)];
   return { pictures, latents: [], ms: msBefore + performance.now() - began };
 }
 
 const readLatents = (bytes: Buffer): Float32Array => {
-  const copy = new Uint8Array(bytes); // aligned to 4, which a pooled buffer need not be
+  const copy = new Uint8Array(bytes); // aligned to 4, which Float32Array needs and a pooled buffer may not be
   return new Float32Array(copy.buffer);
 };
 
-/** PNGs with their recipe, and the latents that V starts from. @returns the keys of the pictures */
+/** Stores PNGs with their recipe, and the latents that V starts from. @returns the keys of the pictures */
 export async function storePainting(
   store: Store,
   jobId: string,

@@ -28,5 +28,5 @@ export function toFloats({ width, height, data }: Pixels): FloatPicture {
   return { width, height, data: floats };
 }
 
-/** What a decoder that overflowed shows: every value is zero. No prompt gives exactly that. */
+/** Whether every value is zero: what a decoder that overflowed gives, and no prompt does exactly. */
 export const isBlack = ({ data }: Pixels): boolean => data.every((value) => value === 0);

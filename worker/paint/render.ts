@@ -23,7 +23,7 @@ import { composeGrid, encodePng } from './grid.ts';
 import { type PaintDeps, type Painting, paint, rewordedPicture, storePainting } from './paint.ts';
 import { type SafetySwitch, strictest } from './safety.ts';
 
-/** One render job. Jobs run at least once, so all of it may happen again: what is stored is not painted twice. */
+/** One render job. A job may run more than once: pictures that are stored are not painted again. */
 export interface RenderDeps extends PaintDeps {
   redis: Redis;
   /** Whether one of the models here can reword a picture. */
@@ -35,14 +35,14 @@ export interface RenderDeps extends PaintDeps {
 export interface RenderOptions {
   signal?: AbortSignal | undefined;
   onRecipe?: (recipe: Recipe) => void;
-  /** Of so many milliseconds of painting, those that were not spent on jobs beside it. */
+  /** The part of so many milliseconds of painting that was not spent on jobs beside this one. */
   ownMs?: (ms: number) => number;
   onStep?: (news: StepNews) => void;
-  /** What is painted waits for a store that is away. */
+  /** Called when the store is away; the painted pictures wait for it. */
   onStoreAway?: (error: StoreAwayError) => void;
 }
 
-/** A painted picture is worth waiting for its place; then the job is tried again, which paints it once more. */
+/** So long painted pictures wait for the store; then the job is tried again, which paints them once more. */
 const STORE_PATIENCE_MS = 15 * 60_000;
 
 /** @throws PermanentError 'cancelled' | 'bad-job' | a code of shared/messages; anything else is worth a retry. */
@@ -55,7 +55,7 @@ export async function render(
   const { jobId } = request;
   await stopIfCancelled(given.redis, jobId);
 
-  // While the store is away what it has is painted again, to the same bytes: that wastes less than to wait.
+  // While the store is away, stored pictures are painted again, to the same bytes: that wastes less than waiting.
   const known = await readResultIfThere(given.store, jobId);
   const store = waitingFor(given.store, {
     signal: options.signal,
@@ -82,7 +82,7 @@ export async function render(
     signal: options.signal,
     onStep: ({ previews, ...news }) => {
       void faultPoint('mid-step');
-      // A preview is a picture that nothing has checked.
+      // The safety checker sees no previews, so none are shown where it checks the pictures.
       options.onStep?.(previews && !shy ? { ...news, previews } : news);
     },
   }).catch((error: unknown) => {
@@ -97,7 +97,7 @@ export async function render(
   return result;
 }
 
-/** What the member asks and this model does not take is no reason to try again. */
+/** @throws PermanentError where the model does not take what the member asks: a retry would not help */
 function resolved({ adapters }: RenderDeps, request: RenderRequest, model: InstalledModel): Recipe {
   try {
     return resolveRecipe(request, toCard(model, adapters));
@@ -148,7 +148,7 @@ async function storeResult(
 }
 
 /**
- * Remembers the recipe of what is stored, unless its owner erased it meanwhile: then all of it goes.
+ * Remembers the recipe of stored pictures; if their owner erased them meanwhile, deletes pictures and recipe.
  * @throws PermanentError 'cancelled'
  */
 async function keep({ redis, store }: RenderDeps, jobId: string, recipe: Recipe): Promise<void> {
@@ -160,8 +160,8 @@ async function keep({ redis, store }: RenderDeps, jobId: string, recipe: Recipe)
 }
 
 /**
- * The engine has tried twice where that could help, so its failures are final; only a stop (cancelled, or given
- * back at shutdown) is the caller's to name.
+ * The engine has tried twice where that could help, so its failures are final; whether a stop was a cancellation or a
+ * shutdown is for the caller to say.
  */
 export function explain(error: unknown, deadlineS: number, model: string): unknown {
   if (error instanceof UserError) return new PermanentError(error.code, error.params, { cause: error });

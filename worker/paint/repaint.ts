@@ -5,21 +5,21 @@ import { resizePixels } from './grid.ts';
 import type { Pixels } from './pixels.ts';
 
 /**
- * Painting parts of a picture anew. Kept pixels come out of the source and not out of the decoder, so they stay
- * bit for bit; between old and new lies a feather: inside the chosen cells for a region (there the source goes
- * on below), inside the kept part where the picture grew (beyond it there is none).
+ * Painting parts of a picture anew. Kept pixels come from the source picture, not from the decoder, so they stay bit
+ * for bit. Old and new blend in a feather: inside the chosen cells for a region (the source goes on below the new
+ * pixels), inside the kept part where the picture grew (there is no source beyond it).
  */
 export interface Repaint {
-  /** The whole frame before painting: the kept part, and around it what it might look like from afar. */
+  /** The whole frame before painting: the kept part, and around it a blurred continuation of its edges. */
   canvas: Pixels;
-  /** The model's window: 255 = painted anew, 0 = kept, between = kept at first. */
+  /** Of the model's window: 255 = painted anew, 0 = kept, between = kept at first. */
   mask: Uint8Array;
   /** Share of the painted picture at each pixel of the frame, 0..1; 0 keeps the source's bytes. */
   share: Float32Array;
 }
 
 const LATENT = 8;
-/** Pixels over which old and new meet: an eighth of the shorter side, half of that inside of a region. */
+/** Width of the feather, px: an eighth of the shorter side, half of that inside of a region. */
 export const featherOf = ({ width, height }: Size, inward: boolean): number => {
   const part = Math.min(width, height) / (inward ? 16 : 8);
   return Math.max(LATENT, Math.min(64, Math.round(part / LATENT) * LATENT));
@@ -39,7 +39,7 @@ export async function prepare(source: Pixels, frame: Frame, inward: boolean): Pr
   await byRows(frame.height, (y) => {
     for (let i = y * frame.width; i < (y + 1) * frame.width; i++) {
       const isFresh = painted[i] === 1;
-      // The seam lies on one side: there it hangs on the distance.
+      // The feather lies on one side of the seam: on that side the shares depend on the distance.
       const along = isFresh === inward;
       share[i] = along ? (shares[away[i] as number] as number) : isFresh ? 1 : 0;
       mask[i] = along ? (masks[away[i] as number] as number) : isFresh ? 255 : 0;
@@ -48,10 +48,10 @@ export async function prepare(source: Pixels, frame: Frame, inward: boolean): Pr
   return { canvas, mask: cut(mask, frame, frame.window, 1), share };
 }
 
-/** So long at most, in ms, nothing else of this process has its turn: locks are renewed by the same event loop. */
+/** Longest turn of the event loop, in ms: the same loop renews the jobs' locks. */
 const TURN_MS = 20;
 
-/** A frame has up to 16 megapixels; what is done with each is done in typed loops, row by row. */
+/** A frame has up to 16 megapixels, so it is worked on row by row in typed loops. */
 async function byRows(height: number, row: (y: number) => void): Promise<void> {
   let began = performance.now();
   for (let y = 0; y < height; y++) {
@@ -62,7 +62,7 @@ async function byRows(height: number, row: (y: number) => void): Promise<void> {
   }
 }
 
-/** What the model is given of the canvas. */
+/** The part of the canvas that the model is given. */
 export const windowOf = (canvas: Pixels, { window }: Frame): Pixels => ({
   width: window.width,
   height: window.height,
@@ -93,7 +93,7 @@ export async function lay(
   return { width: canvas.width, height: canvas.height, data };
 }
 
-/** Its edges drawn out, softened the more the further off, with a grain: noise that has the picture's colours. */
+/** The picture's edges drawn out, softer the further from it, with a grain: noise in the picture's colours. */
 async function surround(inside: Pixels, { width, height, kept }: Frame): Promise<Pixels> {
   if (kept.width === width && kept.height === height) return inside;
   const extended = await sharp(inside.data, { raw: { width: kept.width, height: kept.height, channels: 3 } })
@@ -132,7 +132,7 @@ async function surround(inside: Pixels, { width, height, kept }: Frame): Promise
 
 const GRAIN = 24;
 
-/** Marsaglia's xorshift32 (2003): one grain for all seeds, so that a picture is the same with its grid and alone. */
+/** Marsaglia's xorshift32 (2003), one sequence for all seeds, so that a picture is the same in its grid and alone. */
 function grain(): () => number {
   let x = 0x9e3779b9;
   return () => {
@@ -157,7 +157,7 @@ function cut(data: Uint8Array, { width }: Size, rect: Rect, channels: number): U
   return out;
 }
 
-/** The share of the painted picture, by the distance from the seam. */
+/** The share of the painted picture, by distance from the seam. */
 const sharesAlong = (feather: number, inward: boolean): Float32Array =>
   Float32Array.from({ length: feather + LATENT + 1 }, (_, distance) => {
     const along = Math.min(1, distance / feather);
@@ -166,23 +166,23 @@ const sharesAlong = (feather: number, inward: boolean): Float32Array =>
   });
 
 /**
- * Along the seam, the model may still move what it was given, in the last steps: then both sides fit. Beyond it,
- * by a latent pixel more than the feather, all is new (inside of a region) or kept.
+ * Along the seam the model may still change the kept latents in the last steps, so that both sides fit. Beyond it, by
+ * a latent pixel more than the feather, all is new (inside of a region) or kept.
  */
 const masksAlong = (feather: number, inward: boolean): Uint8Array =>
   Uint8Array.from({ length: feather + LATENT + 1 }, (_, distance) => {
-    // Latent pixels are whole: those that begin in the band are in it.
+    // Latent pixels are whole: one that begins in the band belongs to it.
     const along = Math.ceil(distance / LATENT) / (feather / LATENT + 1);
     if (inward) return along < 1 ? INNER_SEAM : 255;
     return along < 1 ? Math.round(OUTER_SEAM * (1 - along)) : 0;
   });
 
-/** The share of the steps in which the seam is free, of 255: inside of a region most, outside at most this. */
+/** The share of the steps, of 255, in which the seam may change: in a region; and, at most, where the picture grew. */
 const INNER_SEAM = 216;
 const OUTER_SEAM = 153;
 
 /**
- * Steps of a king from each pixel to the nearest one of a kind, at most `most` (Rosenfeld & Pfaltz 1968).
+ * Chessboard distance from each pixel to the nearest one of a kind, at most `most` (Rosenfeld & Pfaltz 1968).
  * @param most below 255
  */
 async function distanceTo(
@@ -191,7 +191,7 @@ async function distanceTo(
   { width, height }: Size,
   most: number,
 ): Promise<Uint8Array> {
-  // A border all around, so that no pixel has to ask whether it has neighbours.
+  // A border all around, so that every pixel has all its neighbours.
   const line = width + 2;
   const steps = new Uint8Array(line * (height + 2)).fill(most);
   const lower = (at: number, side: 1 | -1): void => {

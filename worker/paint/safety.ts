@@ -5,21 +5,21 @@ import { hasChecker, type InstalledModel } from '../models/installed.ts';
 import type { Engine } from '../process/enginePool.ts';
 import type { Pixels } from './pixels.ts';
 
-/** What the operator (and, more strictly, a server) wants done with a picture that the safety checker flags. */
+/** What is done with a picture that the safety checker flags: set by the operator, more strictly by a server. */
 export type SafetySwitch = Safety | 'off';
 
-/** Of a blocked picture nothing is left but its place in the grid: Discord's own dark grey. */
+/** The colour of a blocked picture, of which only the place in the grid stays: Discord's own dark grey. */
 const PLATE = Uint8Array.of(0x2b, 0x2d, 0x31);
-/** So wide that shapes are gone too: a sixth of the shorter side. */
+/** Blur of a sixth of the shorter side: shapes cannot be recognised. */
 const BLUR = 1 / 6;
 
-/** The operator's `off` is off: no checker is loaded. Else whoever wants more gets it. */
+/** The operator's `off` wins, because no checker is loaded; else the stricter of the two. */
 export function strictest(operator: SafetySwitch, server: Safety | undefined): SafetySwitch {
   if (operator === 'off' || server === undefined) return operator;
   return SAFETIES.indexOf(server) > SAFETIES.indexOf(operator) ? server : operator;
 }
 
-/** The pictures as they may leave. @throws PermanentError('unsafe') where none may */
+/** The pictures, flagged ones blurred or blocked. @throws PermanentError('unsafe') where none may be shown */
 export async function guard(
   engine: Engine,
   model: InstalledModel,
@@ -39,7 +39,7 @@ export async function guard(
 async function treat(picture: Pixels, safety: Safety): Promise<Pixels> {
   const { width, height, data } = picture;
   if (safety === 'spoiler') return picture;
-  // Filled, not mapped: a function for each byte of a large picture would hold up the worker's event loop.
+  // Filled, not mapped: calling a function for each byte of a large picture would hold up the worker's event loop.
   if (safety === 'block') return { width, height, data: new Uint8Array(Buffer.alloc(data.length, PLATE)) };
   const blurred = await sharp(data, { raw: { width, height, channels: 3 } })
     .blur(Math.max(2, Math.min(width, height) * BLUR))

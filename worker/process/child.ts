@@ -12,8 +12,8 @@ import { makePreviews } from './previews.ts';
 import type { Ask, FromChild, StepNews, ToChild } from './protocol.ts';
 
 /**
- * The engine's process: ONNX Runtime blocks the event loop while a model runs and takes the process with it when
- * it crashes, so it lives here, alone, and the parent stays awake. One model, several questions at a time.
+ * The engine's process. ONNX Runtime blocks the event loop while a model runs, and a crash of it ends its process; so
+ * the engine runs in a child, and the parent stays responsive. One model, several questions at a time.
  */
 let model: Model | undefined;
 const aborts = new Map<number, AbortController>();
@@ -27,12 +27,12 @@ process.on('message', (message: ToChild) => {
   if ('abort' in message) aborts.get(message.id)?.abort();
   else void serve(message.id, message.ask);
 });
-// A parent that died leaves nobody to paint for; ending here frees the GPU.
+// Without its parent the process has no work; ending it frees the GPU.
 process.on('disconnect', () => process.exit(0));
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => undefined); // the parent decides
-// Locks, cancels and previews are the parent's: where cores are short, it comes first.
+// The parent renews locks and sends cancels and previews: where cores are few, it goes first.
 setPriority(5);
-// Where memory runs out, this process is the one to end: its parent then tells the user.
+// Where memory runs out, the kernel shall end this process: its parent then tells the user.
 void writeFile('/proc/self/oom_score_adj', '500').catch(() => undefined);
 
 async function serve(id: number, ask: Ask): Promise<void> {
@@ -50,7 +50,7 @@ async function serve(id: number, ask: Ask): Promise<void> {
 }
 
 const onHalved = (mostRows: number): void => void tell({ kind: 'halved', mostRows });
-/** Is counted; and where a test lets a call of more than one guided picture fail for lack of memory, or a large one crash. */
+/** Counts the call; tests let a call of more than one guided picture fail for lack of memory, or a large one crash. */
 const onCall = async (rows: number): Promise<void> => {
   void tell({ kind: 'called', rows });
   if (rows > 8) await faultPoint('engine-large');
@@ -115,7 +115,7 @@ async function answer(id: number, ask: Ask, signal: AbortSignal): Promise<unknow
       embeddings: await Promise.all(
         embeddings.map(async ({ file, ...use }) => ({ ...use, source: await readSafetensors(file) })),
       ),
-      // What is shown may be more than this: enlarged, laid into another picture. The parent asks for the whole.
+      // The parent may enlarge the picture or lay it into another one; it has the whole checked itself.
       check: false,
       ...(init
         ? {
@@ -131,7 +131,7 @@ async function answer(id: number, ask: Ask, signal: AbortSignal): Promise<unknow
     },
     { signal, onStep, onPrepare },
   );
-  // One message each: a clone of four large pictures at once would hold up the parent's event loop.
+  // One message a picture: a clone of four large pictures at once would hold up the parent's event loop.
   for (const picture of painted.pictures) await tell({ id, kind: 'picture', picture: toPixels(picture) });
   const { latents, latentShape } = painted;
   return {

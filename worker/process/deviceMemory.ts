@@ -2,8 +2,8 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 
 /**
- * Free memory of the NVIDIA GPU that ONNX Runtime uses, bytes: the first of CUDA_VISIBLE_DEVICES. undefined where there
- * is none, or no `nvidia-smi`; other makers' devices cannot be asked in one way.
+ * Free memory, in bytes, of the NVIDIA GPU that ONNX Runtime uses: the first of CUDA_VISIBLE_DEVICES. undefined
+ * without such a GPU or `nvidia-smi`; other makers' devices have no common way to ask.
  */
 export async function freeDeviceMemory(): Promise<number | undefined> {
   const device = (process.env.CUDA_VISIBLE_DEVICES ?? '0').split(',')[0] || '0';

@@ -7,10 +7,10 @@ import { openGate } from './modelGate.ts';
 import type { Ask, LoadedInfo, LoadNews, Painted, PaintRequest, StepNews } from './protocol.ts';
 
 /**
- * The parent's side of the engine: which process has which model, who may ask it, and what happens when one fails.
- * Several questions are in a process at a time. One that crashed, hung or ran out of memory is replaced, and each
- * question that was in it is asked once more, alone; the second failure is its caller's. Whoever crashes again and
- * again is started slower and slower.
+ * The parent's side of the engine: which process has which model, which questions may enter it, and what happens when
+ * it fails. Several questions are in a process at a time. A process that crashed, hung or ran out of memory is
+ * replaced, and each question that was in it is asked once more, alone; a second failure goes to the caller. After
+ * each failure in a row the next process is started later.
  */
 export interface EngineOptions {
   providers: readonly string[];
@@ -19,18 +19,18 @@ export interface EngineOptions {
   deadlineMs: number;
   /** false: no model's safety checker is loaded. */
   safetyChecker?: boolean;
-  /** Models held at a time; the least recently used one goes, with its process. */
+  /** Models loaded at a time; one more ends the process of the least recently used one. */
   maxLoaded?: number;
-  /** Kinder to tests than 1 s. */
+  /** Delay before a restart after the first failure; tests set less than 1 s. */
   firstDelayMs?: number;
   /** How jobs share the network's calls; see the engine's BatchOptions. */
   batch?: Pick<BatchOptions, 'together'>;
-  /** Rows of one call of the network; as many as there are, or as memory was found to take, where left out. */
+  /** Rows of one call of the network; where left out no limit, or the one found when memory ran out. */
   mostRows?: number;
   onRestart?: (failure: EngineFailure) => void;
   /** A call of the network with so many rows begins. */
   onCalled?: (rows: number) => void;
-  /** Memory ran out: so many rows go into a call from now on. */
+  /** Memory ran out: from now on a call of the network has so many rows. */
   onHalved?: (mostRows: number) => void;
   /** A model paints on another provider than the first one asked for; the text says which, and why. */
   onProviderMissing?: (text: string) => void;
@@ -60,33 +60,33 @@ export interface Engine {
   ): Promise<Embeddings>;
   /** Whether the model's safety checker flags a picture; false where it has none. */
   check(model: InstalledModel, picture: Pixels, options?: Pick<PaintOptions, 'signal'>): Promise<boolean>;
-  /** Why it could not paint right now; empty when it could. */
+  /** Why the engine cannot paint right now; empty when it can. */
   problems(): string[];
   /** Names of the models that are loaded, the one used least recently first. */
   loaded(): string[];
-  /** Of the process in use; for tests and logs. */
+  /** Ids of the processes in use; for tests and logs. */
   pids(): number[];
   close(): Promise<void>;
 }
 
 const LONGEST_DELAY_MS = 30_000;
-/** Loading gigabytes from a slow disk is not hanging. */
+/** Loading gigabytes from a slow disk may take minutes; only beyond this does the process count as hung. */
 const LOAD_DEADLINE_MS = 900_000;
 const RESTARTS = new Set(['crashed', 'hung', 'out-of-memory']);
 
 interface Loaded {
-  /** None until the pause after failures is over. */
+  /** undefined until the pause after failures is over. */
   process: EngineProcess | undefined;
-  /** Once it is loaded. */
+  /** undefined until the model is loaded. */
   info: LoadedInfo | undefined;
   loading: Promise<EngineProcess>;
-  /** Its failure was told. */
+  /** Whether this process' failure was reported. */
   failed: boolean;
 }
 
 export function openEngine(options: EngineOptions): Engine {
   const { deadlineMs, maxLoaded = 1, firstDelayMs = 1_000 } = options;
-  const loaded = new Map<string, Loaded>(); // oldest use first
+  const loaded = new Map<string, Loaded>(); // least recently used first
   const gate = openGate(maxLoaded);
   const closing = new AbortController();
   let mostRows = options.mostRows ?? 0;
@@ -112,7 +112,7 @@ export function openEngine(options: EngineOptions): Engine {
     options.onHalved?.(rows);
   };
 
-  /** A process with the model, begun when those have ended whose memory it needs. */
+  /** Starts a process with the model, after ending the idle ones whose memory it needs. */
   const start = async (
     key: string,
     entry: Loaded,
@@ -126,7 +126,7 @@ export function openEngine(options: EngineOptions): Engine {
         const delay = Math.min(LONGEST_DELAY_MS, firstDelayMs * 2 ** (failures - 1));
         await sleep(delay, undefined, { signal: closing.signal }).catch(() => undefined);
       }
-      // Whoever starts is inside the gate, so of those that are loaded enough are asked by nobody.
+      // The question that starts a process is inside the gate, so enough of the loaded models have no question inside.
       const idle = [...loaded.keys()].filter((other) => other !== key && !gate.busy(other));
       for (const old of idle.slice(0, Math.max(0, loaded.size - maxLoaded))) await drop(old);
       if (closing.signal.aborted || loaded.get(key) !== entry)
@@ -134,7 +134,7 @@ export function openEngine(options: EngineOptions): Engine {
       const process = startEngineProcess({ onCalled: options.onCalled, onHalved });
       entry.process = process;
       const batch = { ...options.batch, ...(mostRows > 0 ? { mostRows } : {}) };
-      // Known from a call that failed is known better than measured.
+      // A limit that is known from a call that failed need not be measured.
       const measure = mostRows === 0 && !safe && options.providers[0] !== 'cpu';
       const load = { ...loadOptions(model, options, safe), batch, measure };
       const ask: Ask = { kind: 'load', dir: model.dir, options: load };
@@ -160,7 +160,7 @@ export function openEngine(options: EngineOptions): Engine {
   ): Promise<{ entry: Loaded; process: EngineProcess }> => {
     const key = keyOf(model, safe);
     for (;;) {
-      // A killed one has its memory until it is gone.
+      // A killed process holds its memory until it is gone.
       for (const [other, { process }] of [...loaded]) if (process?.alive === false) await drop(other);
       let entry = loaded.get(key);
       loaded.delete(key);
@@ -172,15 +172,15 @@ export function openEngine(options: EngineOptions): Engine {
         entry.loading.catch(() => undefined);
       }
       const process = await unlessStopped(entry.loading, signal);
-      // What does not hear that one is to stop may hang, and would take the next along.
+      // A process that does not answer a request to stop may hang, and would fail the next question.
       await unlessStopped(process.heard(), signal);
       if (process.alive) return { entry, process };
     }
   };
 
   /**
-   * Asks, and asks a fresh process once more where that can help: alone, so that whoever brings a process down twice
-   * takes nobody along, and what did not fit beside others has all the memory.
+   * Asks, and asks a fresh process once more where that can help: alone, so that a question that brings its process
+   * down twice fails no other, and one that did not fit beside others has all the memory.
    */
   const withRetry = async <T>(
     model: InstalledModel,
@@ -225,7 +225,7 @@ export function openEngine(options: EngineOptions): Engine {
       withRetry(model, signal, async (process, again) => {
         const ask = {
           kind: 'generate',
-          // What did not fit at once may fit one by one; the pictures are the same.
+          // Pictures that did not fit in one call may fit one by one; the pictures are the same.
           request: again?.code === 'out-of-memory' ? { ...request, maxBatch: 1 } : request,
           previewEveryMs,
         } as const;
@@ -261,7 +261,7 @@ export function openEngine(options: EngineOptions): Engine {
 const keyOf = ({ name, hash }: InstalledModel, safe: boolean): string => `${name}|${hash}|${safe}`;
 const NEVER = new Promise<never>(() => undefined);
 
-/** What others wait for too goes on. */
+/** Stops waiting on the signal; the work itself goes on, because other questions wait for it too. */
 async function unlessStopped<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (!signal) return work;
   let onAbort = (): void => undefined;
@@ -277,7 +277,7 @@ async function unlessStopped<T>(work: Promise<T>, signal: AbortSignal | undefine
   }
 }
 
-/** The loud word where a provider could not be started; undefined where the first one asked for is at work. */
+/** The warning for providers that could not be started; undefined where the first one asked for is in use. */
 export const missingProviders = (
   model: string,
   { provider, providersMissing }: Pick<ModelInfo, 'provider' | 'providersMissing'>,
@@ -286,7 +286,7 @@ export const missingProviders = (
     ? undefined
     : `${model} paints on ${provider} instead of what PROVIDERS asks for first (${providersMissing.join('; ')})`;
 
-/** `safe`: what gave not-a-number on a GPU in half precision is tried on the processor. */
+/** `safe`: on the processor, for a model that gave not-a-number on a GPU in half precision. */
 function loadOptions(
   { manifest }: InstalledModel,
   { providers, threads, safetyChecker = true }: EngineOptions,

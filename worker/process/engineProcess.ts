@@ -19,19 +19,19 @@ export interface AskOptions {
   signal?: AbortSignal | undefined;
   onStep?: ((news: StepNews) => void) | undefined;
   onLoading?: ((news: LoadNews) => void) | undefined;
-  /** After this it is stopped, and the process killed where it does not stop or does nothing else. */
+  /** After this the question is stopped, and the process killed where it does not stop or does nothing else. */
   deadlineMs: number;
 }
 
 export interface EngineProcess {
   readonly pid: number | undefined;
-  /** False once it has ended or was told to. */
+  /** False once the process has ended or was told to. */
   readonly alive: boolean;
-  /** Several at a time; what one of them does wrong is its own failure, but for what ends the process. */
+  /** Asks a question, several at a time; each fails by itself, unless the process ends. */
   ask<A extends Ask>(ask: A, options: AskOptions): Promise<Answers[A['kind']]>;
-  /** Resolves once it has answered every request to stop, or has ended: until then it may hang. */
+  /** Resolves once the process has answered every request to stop, or has ended: until then it may hang. */
   heard(): Promise<void>;
-  /** Ends it at once, also in the middle of a model call; resolves when it is gone and its memory is free. */
+  /** Ends the process at once, also in a model call; resolves when it is gone and its memory is free. */
   kill(): Promise<void>;
 }
 
@@ -44,13 +44,13 @@ interface Pending {
 }
 
 /**
- * Between two steps the child sees the request to stop; one that does not within this time is killed, unless it works
- * for others too: their deadlines tell whether it hangs or has a long step.
+ * Between two steps the child sees a request to stop. A child that does not answer it within this time is killed,
+ * unless it also works on other questions: their deadlines tell whether it hangs or has a long step.
  */
 const ABORT_GRACE_MS = 5_000;
-/** A process inside a driver's call (state D) may never end: its memory is lost, but not the worker's time. */
+/** A process inside a driver's call (state D) may never end: the worker gives up its memory and goes on after this. */
 const EXIT_MS = 10_000;
-/** A model is a stranger's file: its process gets no secret that it could give away. */
+/** A model is a file from strangers: the process that reads it gets no secrets in its environment. */
 const SECRET = /TOKEN|PASSWORD|SECRET|REDIS_URL|_KEY$/i;
 
 export interface ProcessOptions {
@@ -60,7 +60,7 @@ export interface ProcessOptions {
   onHalved?: ((mostRows: number) => void) | undefined;
 }
 
-/** One child with one model. */
+/** Starts one child process for one model. */
 export function startEngineProcess({ onCalled, onHalved }: ProcessOptions = {}): EngineProcess {
   const child = forkChild();
   const pending = new Map<number, Pending>();
@@ -210,7 +210,7 @@ function forkChild(): ChildProcess {
   });
 }
 
-/** Typed arrays arrive as views of the message; a copy of its own lets the message go. */
+/** Typed arrays arrive as views of the whole message; copying them frees the message. */
 const asPixels = ({ width, height, data }: Pixels): Pixels => ({
   width,
   height,

@@ -1,19 +1,19 @@
 import { EngineFailure } from './engineProcess.ts';
 
 /**
- * Who may ask the engine at the same time: questions to as many models as can be loaded, or one that is alone. First
- * come, first in, so nobody is overtaken for ever; what was in before and failed comes first.
+ * Which questions may be in the engine at the same time: those to as many models as can be loaded, or a single one
+ * asked alone. First come, first in, so no question waits for ever; one that failed and is asked again goes first.
  */
 export interface Gate {
-  /** @returns how to leave, to be called once. @throws EngineFailure 'aborted' while it waits */
+  /** @returns a function to leave, to be called once. @throws EngineFailure 'aborted' while the question waits */
   enter(model: string, options?: EnterOptions): Promise<() => void>;
-  /** Whether somebody asks this model now. */
+  /** Whether a question to this model is inside. */
   busy(model: string): boolean;
 }
 
 export interface EnterOptions {
   signal?: AbortSignal | undefined;
-  /** Nobody else is in meanwhile, and it goes before all who wait but others like it. */
+  /** No other question is inside meanwhile, and this one goes before all that wait, except earlier ones of its kind. */
   alone?: boolean;
 }
 

@@ -1,7 +1,7 @@
 import type { Step } from '../engine/types.ts';
 import { type Pixels, toPixels } from '../paint/pixels.ts';
 
-/** A tiny decoder takes one part in so many of the time at most; what it shows is shown less often where it is slow. */
+/** The tiny decoder takes at most one part in so many of the time: a slow one shows previews less often. */
 const parts = 10;
 
 /**
@@ -18,7 +18,7 @@ export function makePreviews(
     const began = now();
     if (began < next || step >= steps) return [];
     const pictures = decodePreview ? await decodePreview() : preview();
-    // A prior has nothing to show yet.
+    // A prior predicts an embedding, of which there is no picture.
     if (pictures.length === 0) return [];
     next = began + Math.max(everyMs, decodePreview ? parts * (now() - began) : 0);
     return pictures.map(toPixels);

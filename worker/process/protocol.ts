@@ -9,7 +9,7 @@ import type {
 } from '../engine/types.ts';
 import type { Pixels } from '../paint/pixels.ts';
 
-/** What parent and engine process say to each other: structured clones, pictures as bytes. */
+/** Messages between the parent and the engine process: structured clones, pictures as bytes. */
 export type Ask =
   | { kind: 'load'; dir: string; options: PlainLoadOptions }
   | { kind: 'generate'; request: PaintRequest; previewEveryMs: number }
@@ -17,21 +17,21 @@ export type Ask =
   | { kind: 'check'; picture: Pixels }
   | { kind: 'embed'; texts: readonly string[]; pictures: readonly Pixels[] };
 
-/** Without what no clone can carry. */
+/** Load options without those that cannot be cloned. */
 export type PlainLoadOptions = Omit<LoadOptions, 'onProgress' | 'batch'> & {
   batch?: Pick<BatchOptions, 'together' | 'mostRows'>;
-  /** Finds out how many rows a call may have, where the device can be asked for its memory. */
+  /** Measures how many rows a call may have, where the device's free memory can be asked. */
   measure?: boolean;
 };
 
 export type ToChild = { id: number; ask: Ask } | { id: number; abort: true };
 
-/** As the engine takes it, with pictures in 8 bits, so that a stored PNG and a fresh picture are the same. */
+/** The engine's request with 8-bit pictures, so that a stored PNG and a fresh picture are the same. */
 export type PaintRequest = Omit<
   GenerateRequest,
   'init' | 'mask' | 'check' | 'meaning' | 'loras' | 'embeddings'
 > & {
-  /** By file: the child reads them. For all pictures. */
+  /** By file, which the child reads; the same LoRAs for all pictures. */
   loras?: readonly { file: string; sha256: string; weight: number }[];
   embeddings?: readonly { token: string; file: string; sha256: string }[];
   init?: {
@@ -49,7 +49,7 @@ export type PaintRequest = Omit<
 export interface StepNews {
   step: number;
   steps: number;
-  /** Of models that paint in stages. */
+  /** Set by models that paint in stages. */
   stage?: Stage;
   /** At latent resolution, or full size where the model has a tiny decoder; only every `previewEveryMs`. */
   previews?: Pixels[];
@@ -57,7 +57,7 @@ export interface StepNews {
   preparing?: string;
 }
 
-/** While a model is loaded: the part that is next, of how many. */
+/** While a model is loaded: the part that is loaded next, and the number of parts. */
 export interface LoadNews {
   part: string;
   index: number;
@@ -73,7 +73,7 @@ export interface Painted {
   ms: number;
 }
 
-/** `mostRows`: of native size in one call, where it was measured. */
+/** `mostRows`: rows of native size in one call, where that was measured. */
 export type LoadedInfo = ModelInfo & { mostRows?: number };
 
 export interface Answers {

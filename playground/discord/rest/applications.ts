@@ -6,7 +6,7 @@ import { refuse } from '../errors.ts';
 import { check, errorTree } from '../validate.ts';
 import { type Call, created, noteUnknown, nothing, ok, type Route } from './route.ts';
 
-/** Discord knows these and its published spec does not. */
+/** Fields that Discord takes and its published spec lacks. */
 const UNSPECIFIED = /(^|\.)(nsfw|default_permission)$/;
 
 function mine(call: Call): void {

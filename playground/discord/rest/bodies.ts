@@ -30,8 +30,8 @@ export function messageBody(call: Call, schema: string, body: unknown, existing?
 }
 
 /**
- * Whom a message answers, where that can be told: by the interaction's token, the message that it made, or its id
- * in a nonce.
+ * The user whom a message answers, where it can be found: by the interaction's token, the message it made, or
+ * its id in a nonce.
  */
 function answeredBy({ world, params }: Call, body: Json): string | undefined {
   const [, at = ''] = params;
@@ -42,8 +42,8 @@ function answeredBy({ world, params }: Call, body: Json): string | undefined {
 }
 
 /**
- * A body that would make a sound for someone it did not name on purpose: one user in `allowed_mentions.users`, and
- * nobody but whom it answers.
+ * Notes a body that would notify anybody without naming them on purpose: allowed is one user in
+ * `allowed_mentions.users`, the one whom the message answers.
  * Edits are held to it too: most are silent, but the one that fills in a deferred answer is not, and a bot
  * cannot always tell which it sends.
  */

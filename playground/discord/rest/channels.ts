@@ -15,7 +15,7 @@ function channel(call: Call): Channel {
   return found;
 }
 
-/** An archived thread can be read; what is in it cannot be changed. */
+/** A message in an archived thread can be read but not changed. */
 function refuseArchived(place: Channel | undefined): void {
   if (place?.archived) throw refuse.threadArchived();
 }

@@ -17,7 +17,7 @@ function user(call: Call, id: string, missing: () => Error): User {
   if (!found) throw missing();
   return found;
 }
-/** Answers for our one guild only. */
+/** A route that answers for our one guild only. */
 function ofGuild(build: (call: Call) => unknown): Route['handle'] {
   return (call) => {
     if (call.params[0] !== GUILD_ID) throw refuse.unknownGuild();

@@ -26,7 +26,7 @@ export function findRoute(method: string, path: string): { route: Route; params:
   throw known ? refuse.methodNotAllowed() : refuse.notFound();
 }
 
-/** The route's answer, and what Discord's spec would say against it (nothing, we hope). */
+/** The route's answer, and its violations of Discord's spec (normally none). */
 export function answer(route: Route, call: Call): { answer: Answer; problems: string[] } {
   try {
     const given = route.handle(call);

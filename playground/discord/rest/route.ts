@@ -17,7 +17,7 @@ export interface Call {
   query: URLSearchParams;
   body: unknown;
   files: Map<number, FileUpload>;
-  /** Notes what Discord would swallow but a careful bot would not send. */
+  /** Notes what Discord ignores but a careful bot would not send. */
   note(kind: 'unknown-field' | 'ping' | 'unlisted-file', detail: string): void;
 }
 
@@ -32,7 +32,7 @@ export interface Route {
   /** Callbacks and webhooks carry their token in the path and need no bot token. */
   open?: boolean;
   handle(call: Call): Answer;
-  /** Discord's name of the answer's schema; the tests hold every answer against it. */
+  /** Discord's schema name of the answer, by which the tests check every answer. */
   reply?: string;
 }
 

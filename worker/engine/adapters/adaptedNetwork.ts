@@ -1,4 +1,4 @@
-/** What adapters need to know of a network: its modules, where their weights lie, and which can be fed factors. */
+/** What adapters need to know of a network: its modules, where their weights lie, and which take factors as inputs. */
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { EngineError } from '../errors.ts';
@@ -11,41 +11,41 @@ import type { AdaptedPart, NetworkShape } from './tensorNames.ts';
 import { elements } from './tensorSource.ts';
 
 export interface Place {
-  /** onnx.proto's type in lower case. */
+  /** onnx.proto's element type in lower case. */
   readonly type: string;
-  /** As it is stored. */
+  /** Dimensions as stored. */
   readonly shape: readonly number[];
   /** A file in the part's folder. */
   readonly location: string;
   readonly offset: number;
-  /** A linear layer's weight that is stored as [in, out]. */
+  /** Set for a linear layer's weight that is stored as [in, out]. */
   readonly transposed: boolean;
 }
 
 export interface AdaptedModule {
   readonly name: string;
-  /** Undefined in an export, whose weights nothing is merged into. */
+  /** Undefined in an export: adapters are not merged into its weights. */
   readonly weight?: Place;
   readonly bias?: Place;
   /** [out, in] or [out, in, height, width]; [channels] of a norm. */
   readonly shape: readonly number[];
-  /** How factors can be fed to it; undefined for a norm and the like. */
+  /** How factors are fed to the module; undefined for norms and other modules without ports. */
   readonly port?: 'linear' | 'convolution';
 }
 
 export interface AdaptedNetwork {
   readonly part: AdaptedPart;
-  /** Where its graph, `weights.json` and its weights lie. */
+  /** The folder of its graph, `weights.json` and its weights. */
   readonly folder: string;
   readonly shape: NetworkShape;
   readonly modules: ReadonlyMap<string, AdaptedModule>;
-  /** Somebody else's graph: its file, and its layers as far as their names are known. */
+  /** Set for a graph that we did not write: its file, and its layers as far as their names are known. */
   readonly exported?: { readonly file: string; readonly modules: readonly ExportedModule[] };
 }
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** @throws EngineError('unsupported') where the graph is somebody else's, and its layers have no names to go by */
+/** @throws EngineError('unsupported') where the graph is an export whose layers have no names */
 export function readNetwork(dir: string, part: AdaptedPart, twoEncoders: boolean): AdaptedNetwork {
   const folder = path.join(dir, part);
   if (!existsSync(path.join(folder, weightIndexFile))) return readExport(dir, part, twoEncoders);
@@ -102,6 +102,7 @@ export function loraBase(dir: string): Base | undefined {
     : undefined;
 }
 
+/** A folder's weights.json. @throws EngineError('bad-model') where it is damaged */
 export function readIndex(folder: string): WeightIndex {
   const file = path.join(folder, weightIndexFile);
   try {
@@ -128,7 +129,7 @@ function shapeOf(folder: string, twoEncoders: boolean): NetworkShape {
   };
 }
 
-/** Inputs of a graph with ports; a module's factors go in where it has one. */
+/** Inputs for a module's factors; undefined for a module without a port. */
 export const portsOf = ({ name, port }: AdaptedModule): ReturnType<typeof loraInputs> | undefined =>
   port && loraInputs({ name, kind: port });
 

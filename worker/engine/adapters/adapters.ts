@@ -22,15 +22,15 @@ import type { TensorSource } from './tensorSource.ts';
 
 export interface LoraUse {
   readonly source: TensorSource;
-  /** Of the file, in hex; computed where it is left out. */
+  /** Of the file, in hex; computed where left out. */
   readonly sha256?: string;
-  /** How strongly; negative turns it around. */
+  /** The LoRA's strength; a negative one turns its effect around. */
   readonly weight: number;
 }
 
 /** What a picture's LoRAs do to one network. */
 export interface PartAdaptation {
-  /** Folder of the network with merged weights; the model's own where undefined. */
+  /** Folder of the network with merged weights; undefined: the model's own. */
   readonly overlay: string | undefined;
   readonly factors: FactorSet;
 }
@@ -39,16 +39,16 @@ export interface PartAdaptation {
 export type AdaptedRows = readonly (PartAdaptation | undefined)[];
 
 export interface Adaptation {
-  /** The same for the same files at the same strengths in the same order. */
+  /** The same key for the same files at the same strengths in the same order. */
   readonly key: string;
   readonly parts: ReadonlyMap<AdaptedPart, PartAdaptation>;
 }
 
 export interface AdapterSettings {
   readonly session: SessionSettings;
-  /** Disk for overlays. */
+  /** Bytes of disk for overlays. */
   readonly overlayBytes: number;
-  /** Memory for factors that are not in use at the moment. */
+  /** Bytes of memory for factors that no painting uses at the moment. */
   readonly factorBytes: number;
 }
 
@@ -58,7 +58,7 @@ const mostOverlaysOpen = 4;
 export class Adapters {
   readonly #dir: string;
   readonly #parts: readonly AdaptedPart[];
-  /** Its name and base, for what is said of a file that does not fit. */
+  /** Name and base of the model, for errors about a file that does not fit. */
   readonly #model: { readonly name: string; readonly base: Base };
   readonly #settings: AdapterSettings;
   readonly #networks = new Map<AdaptedPart, AdaptedNetwork>();
@@ -78,7 +78,7 @@ export class Adapters {
     this.#settings = settings;
   }
 
-  /** Every session that was opened, for those who release or count. */
+  /** Every open session, for releasing and counting them. */
   get sessions(): readonly Session[] {
     return [...this.#sessions.values()];
   }
@@ -97,7 +97,7 @@ export class Adapters {
     return readEmbedding(use, known, this.#model);
   }
 
-  /** Tells embeddings apart by word and content. */
+  /** A key that tells lists of embeddings apart by word and content. */
   async keyOf(embeddings: readonly EmbeddingUse[]): Promise<string> {
     const keys: string[] = [];
     for (const { token, source, sha256 } of embeddings)
@@ -106,9 +106,9 @@ export class Adapters {
   }
 
   /**
-   * Reads what is not known yet, and makes the overlays that are missing.
+   * Reads LoRAs that are not read yet, and makes the overlays that are missing.
    * @param onPrepare called with a LoRA's file before an overlay is made, which takes seconds
-   * @throws EngineError('bad-adapter') for a file that does not fit, 'unsupported' for a model without names
+   * @throws EngineError('bad-adapter') for a file that does not fit, 'unsupported' for a network without layer names
    */
   async adapt(
     loras: readonly LoraUse[],
@@ -170,10 +170,10 @@ export class Adapters {
   }
 
   /**
-   * The session for rows of pictures with LoRAs and without, and what it must be fed beyond the plain one's inputs.
-   * All rows have the same overlay.
+   * The session for rows of pictures with and without LoRAs, and its feeds beyond the plain session's inputs. All rows
+   * have the same overlay.
    * @param form of our own graph of Stable Diffusion's network
-   * @param pictures what stands before the text in a step is fed by picture
+   * @param pictures LoRAs by picture: layers before the text in a `step` graph run once a picture
    */
   async open(
     part: AdaptedPart,
@@ -188,7 +188,7 @@ export class Adapters {
     return { session, feeds: this.#feeds(network, form, session, rows, pictures) };
   }
 
-  /** Steps of one painting ask for the same feeds again and again. */
+  /** The last feeds of each network: the steps of one painting need the same ones. */
   #lastFeeds = new Map<
     string,
     { session: Session; rows: AdaptedRows; pictures: AdaptedRows; feeds: Readonly<Record<string, Value>> }
@@ -272,7 +272,7 @@ export class Adapters {
     form: NetworkForm,
   ): Promise<Session> {
     const folder = overlay ?? network.folder;
-    // What is fed to convolutions is rare, and costs a little even where nothing is fed.
+    // LoRAs on convolutions are rare, and their ports cost a little even without one, so they are opened on demand.
     const ports = kinds.has('convolution') ? 'all' : kinds.has('linear') ? 'linear' : 'none';
     const name = sessionName(folder, form, ports);
     const before = this.#sessions.get(name);
@@ -314,7 +314,7 @@ export class Adapters {
     return path.dirname(folder) === path.normalize(this.#dir);
   }
 
-  /** Factors are read again from the file in less time than a step takes. */
+  /** Drops factors beyond the limit: reading them again from the file takes less time than a step. */
   #forget(): void {
     const sizes = [...this.#adaptations].map(([key, { parts }]) => ({
       key,
@@ -333,7 +333,7 @@ const sessionName = (folder: string, form: NetworkForm, ports: string): string =
   `${form}-${ports}:${folder}`;
 const folderOf = (name: string): string => name.slice(name.indexOf(':') + 1);
 
-/** Another worker may have thrown an overlay away. */
+/** Whether the overlays still exist: another worker may have deleted one. */
 async function stillThere({ parts }: Adaptation): Promise<boolean> {
   for (const { overlay } of parts.values()) {
     if (overlay === undefined) continue;
@@ -346,13 +346,13 @@ async function stillThere({ parts }: Adaptation): Promise<boolean> {
   return true;
 }
 
-/** By what is fed. */
+/** Whether two lists of rows have the same factors. */
 const sameSets = (a: AdaptedRows, b: AdaptedRows): boolean =>
   a.length === b.length && a.every((row, i) => row?.factors === b[i]?.factors);
 
 const hashes = new Map<string, string>();
 
-/** A file that did not change is hashed once. */
+/** sha256 of a file in hex; an unchanged file is hashed once. */
 async function hashOf(file: string): Promise<string> {
   const { mtimeMs, size } = statSync(file);
   const name = `${file}|${mtimeMs}|${size}`;

@@ -9,7 +9,7 @@ export type Base =
   | 'Stable Diffusion 3'
   | 'FLUX';
 
-/** Length of a token's vector in the cross attention of each. */
+/** The base by the length of a token's vector in its cross attention. */
 const contexts: Readonly<Record<number, Base>> = {
   256: 'pocket',
   768: 'Stable Diffusion 1',
@@ -17,7 +17,7 @@ const contexts: Readonly<Record<number, Base>> = {
   2048: 'SDXL',
 };
 
-/** Its metadata (kohya's `ss_…`, modelspec), else its names, else its widths. */
+/** The base by the file's metadata (kohya's `ss_…`, modelspec), else by tensor names, else by their widths. */
 export function baseOfFile({ tensors, metadata }: TensorSource): Base | undefined {
   const said = [
     metadata['ss_base_model_version'],
@@ -40,6 +40,7 @@ export function baseOfFile({ tensors, metadata }: TensorSource): Base | undefine
   return undefined;
 }
 
+/** The base that a name or title speaks of; undefined where it names none. */
 export function baseOfText(text: string): Base | undefined {
   const plain = text.toLowerCase().replace(/[\s_-]+/g, '-');
   if (/sdxl|stable-diffusion-xl|pony|illustrious|noob/.test(plain)) return 'SDXL';

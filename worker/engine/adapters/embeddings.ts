@@ -7,10 +7,10 @@ import { badRequest, EngineError } from '../errors.ts';
 import { elements, readFloats, type StoredTensor, type TensorSource } from './tensorSource.ts';
 
 export interface EmbeddingUse {
-  /** The word, as it stands in the prompt; letters' case does not matter. */
+  /** The word that stands in the prompt; case does not matter. */
   readonly token: string;
   readonly source: TensorSource;
-  /** Of the file, in hex; computed where it is left out. */
+  /** Of the file, in hex; computed where left out. */
   readonly sha256?: string;
 }
 
@@ -71,8 +71,8 @@ export interface Cut {
 }
 
 /**
- * A text cut at the words that stand for embeddings. A word is met whatever its letters' case, whole: no letter, digit
- * or _ on either side; of two that could be meant, the longer one.
+ * Cuts a text at the words of embeddings. A word matches in any case, as a whole: no letter, digit or _ on either side;
+ * where two words match, the longer one counts.
  */
 export function cutAtWords(text: string, words: readonly WordEmbedding[]): Cut[] {
   if (words.length === 0) return [{ text }];

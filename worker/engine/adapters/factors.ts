@@ -13,12 +13,12 @@ export interface Factors {
   /** Linear: [rank, out]. Convolution: [out, rank]. Scale and strength are multiplied in. */
   readonly up: Float32Array;
 }
-/** One network's, by module. */
+/** The factors for one network, by module. */
 export type FactorSet = ReadonlyMap<string, Factors>;
 
 export type LowRank = Extract<Change, { kind: 'factors' }>;
 
-/** What of a module's change can be fed: all of it, or undefined where it is more than pairs of factors. */
+/** A module's change as factors; undefined where it is more than pairs of factors and cannot be fed. */
 export function lowRankOf(
   { changes, magnitude, bias }: ModuleChange,
   module: AdaptedModule,
@@ -37,7 +37,7 @@ export async function joinFactors(module: AdaptedModule, parts: readonly Weighte
   const { out, into, window } = sides(module);
   const ranks = parts.map(({ change }) => change.down.shape[0]!);
   const rank = ranks.reduce((sum, each) => sum + each, 0);
-  // As files have them: down [rank, in · window], rows one after the other; up turned to [rank, out].
+  // As in files: down [rank, in · window], row after row; up transposed to [rank, out].
   const down = new Float32Array(rank * into * window);
   const up = new Float32Array(rank * out);
   let at = 0;
@@ -56,13 +56,14 @@ export async function joinFactors(module: AdaptedModule, parts: readonly Weighte
     : { rank, down: transpose(down, rank, into), up };
 }
 
+/** Bytes that a set's factors take in memory. */
 export const bytesOf = (set: FactorSet): number =>
   [...set.values()].reduce((sum, { down, up }) => sum + down.byteLength + up.byteLength, 0);
 
 /**
- * Every input that a graph with ports has beyond the plain one's.
+ * The inputs that a graph with ports has beyond those of the plain graph.
  * @param rows undefined: no LoRA
- * @param pictures what is fed where a port is one a picture (see graph/unet.ts)
+ * @param pictures factors for the ports that take one row a picture (see graph/unet.ts)
  */
 export function factorFeeds(
   network: AdaptedNetwork,

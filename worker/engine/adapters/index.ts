@@ -1,4 +1,4 @@
-/** LoRAs and textual inversions: what people add to a model. */
+/** LoRAs and textual inversions. */
 
 export { loraBase } from './adaptedNetwork.ts';
 export {

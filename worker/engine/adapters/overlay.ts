@@ -1,8 +1,8 @@
 /**
- * Weights that a LoRA of any form changes, merged once into a file of their own. An overlay is a part's folder again:
- * the same config, hard links to the weights that stay, `merged.bin` with those that changed, and a `weights.json` that
- * says which is which; so its graph is built as any other. Overlays lie in the model's folder under `overlays/`, by a
- * hash of the files and strengths they come from; the least recently used go where they take too much disk.
+ * Weights that a LoRA of any form changes, merged once into a file of their own. An overlay is a folder of a part: the
+ * same config, hard links to the unchanged weights, `merged.bin` with the changed ones, and a `weights.json` that says
+ * which weight lies where; its graph is built as any other. Overlays lie in the model's folder under `overlays/`, by a
+ * hash of the files and strengths they come from; the least recently used are deleted where they take too much disk.
  */
 import { existsSync, readdirSync, statSync, utimesSync } from 'node:fs';
 import { copyFile, link, mkdir, open, rename, rm, writeFile } from 'node:fs/promises';
@@ -20,12 +20,12 @@ export interface Merge {
   readonly parts: readonly { readonly change: ModuleChange; readonly strength: number }[];
 }
 
-/** The folder inside of a model's folder; deleting it frees its disk, and costs the time to make them again. */
+/** The overlays' folder in a model's folder; deleting it frees disk, and the overlays are made again when needed. */
 export const overlayDir = (dir: string): string => path.join(dir, 'overlays');
 
 const mergedFile = 'merged.bin';
 
-/** @returns the overlay of one network, where it was made before */
+/** @returns the folder of one network's overlay; undefined where there is none yet */
 export function findOverlay(dir: string, key: string, part: string): string | undefined {
   const folder = path.join(overlayDir(dir), key, part);
   if (!existsSync(path.join(folder, weightIndexFile))) return undefined;
@@ -33,12 +33,12 @@ export function findOverlay(dir: string, key: string, part: string): string | un
   try {
     utimesSync(path.join(overlayDir(dir), key), now, now);
   } catch {
-    // Somebody else's folder: it only looks older than it is.
+    // Another user's folder: its time of use stays as it is.
   }
   return folder;
 }
 
-/** Whole or not at all; where two make the same, the first stays. @returns its folder */
+/** Makes an overlay, whole or not at all; where two processes make the same, the first stays. @returns its folder */
 export async function makeOverlay(
   dir: string,
   key: string,
@@ -117,7 +117,7 @@ async function merge(
 
 const sizes: Readonly<Record<string, number>> = { float32: 4, float16: 2, bfloat16: 2 };
 
-/** As [out, in …], whichever way it is stored. */
+/** A weight as [out, in …], however it is stored. */
 function readWeight(
   { folder }: AdaptedNetwork,
   { type, shape, location, offset, transposed }: Place,
@@ -154,7 +154,7 @@ export async function limitOverlays(dir: string, limit: number, inUse: ReadonlyS
   }
 }
 
-/** What is linked takes no disk. */
+/** Bytes of the merged weights; hard links take no disk. */
 const mergedBytes = (folder: string): number =>
   readdirSync(folder).reduce((sum, part) => {
     const file = path.join(folder, part, mergedFile);

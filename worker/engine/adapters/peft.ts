@@ -1,5 +1,5 @@
 /**
- * Alpha where PEFT keeps it: not beside the factors but in the file's metadata (`lora_adapter_metadata`, diffusers
+ * Alpha of files by PEFT, which keeps it not beside the factors but in the metadata (`lora_adapter_metadata`, diffusers
  * since 0.34), as `<part>.lora_alpha` with exceptions by module (`<part>.alpha_pattern`).
  */
 import path from 'node:path';
@@ -26,7 +26,7 @@ export function readPeft({ file, metadata }: TensorSource): PeftConfig {
   );
 }
 
-/** Alpha over rank (over its root for rank-stabilised LoRA, Kalajdzievski, 2023); 1 where nothing is said. */
+/** Alpha over rank (over its root for rank-stabilised LoRA, Kalajdzievski, 2023); 1 without an alpha. */
 export function peftScale(config: PeftConfig, part: AdaptedPart, module: string, rank: number): number {
   const of = (field: string): unknown =>
     config[`${part}.${field}`] ?? (part === 'unet' ? config[field] : undefined);

@@ -1,6 +1,6 @@
 /**
- * Reads a LoRA's file, whoever trained it: each module of the network is asked for the names it may stand under, and
- * what is then left over in the file is not understood, so the file is refused by the first such name.
+ * Reads a LoRA's file, whoever trained it: for each module of the network it looks for the names that trainers give the
+ * module's tensors. A tensor that is left over is not understood, and the file is refused by its name.
  *
  * Forms: LoRA (Hu et al., 2021; kohya's, PEFT's and diffusers' names), LoCon with or without a middle factor, LoHa and
  * LoKr (LyCORIS, Yeh et al., 2023), DoRA (Liu et al., 2024) on any of them, full differences of weights, biases, norms.
@@ -31,9 +31,9 @@ export type Change =
 
 export interface ModuleChange {
   readonly changes: readonly Change[];
-  /** DoRA: the length that each row (or, in LyCORIS' older files, each column) of the weight is brought to. */
+  /** DoRA: the length that each row (or, in LyCORIS' older files, each column) of the weight is scaled to. */
   readonly magnitude?: { readonly stored: StoredTensor; readonly by: 'row' | 'column' };
-  /** Added to the bias. */
+  /** A difference that is added to the module's bias. */
   readonly bias?: { readonly stored: StoredTensor; readonly scale: number };
 }
 
@@ -58,8 +58,8 @@ const parts = {
 } as const;
 
 /**
- * @param model the model's name and base, for what is said of a file that does not fit
- * @throws EngineError('bad-adapter') which names the file, and the base or the key that is foreign
+ * @param model the model's name and base, for errors about a file that does not fit
+ * @throws EngineError('bad-adapter') which names the file, and the base or the key that does not fit
  */
 export function readChanges(
   source: TensorSource,
@@ -191,7 +191,7 @@ class Reader {
           (has('lokr_w2') || has('lokr_w2_a', 'lokr_w2_b'));
     if (!whole) throw this.#misfit(`${stem} lacks a factor of its ${kind === 'loha' ? 'LoHa' : 'LoKr'}`);
     const ranked = kind === 'loha' ? tensors['hada_w1_b'] : (tensors['lokr_w2_b'] ?? tensors['lokr_w1_b']);
-    // With both halves whole there is no rank, and LyCORIS sets alpha so that nothing is scaled.
+    // Without factors in either half there is no rank; LyCORIS then sets alpha so that the scale is 1.
     return { kind, tensors, scale: ranked === undefined ? 1 : scaleOf(ranked.shape[0] ?? 1) };
   }
 
@@ -234,7 +234,7 @@ class Reader {
     return this.#foreign(`${stem} is ${given.join(' and ')} for a layer of ${shape.join('×')}`);
   }
 
-  /** A file for another base does not fit in many places; the base is what its owner wants to know. */
+  /** Names the file's base where that is another one: the base says more than the first key that does not fit. */
   #foreign(why: string): EngineError {
     const { base, name } = this.#model;
     const own = baseOfFile(this.#source);

@@ -1,14 +1,13 @@
 /**
- * Under which names a module's tensors may stand in an adapter's file. Every trainer has its own way of writing a
- * module's name; none of them can be taken apart reliably (`to_out_0`, `ff_net_0_proj`), but each can be written down
- * from the module's own name.
+ * Names that a module's tensors may have in an adapter's file. Every trainer writes a module's name in its own way;
+ * these names cannot be parsed reliably (`to_out_0`, `ff_net_0_proj`), but each can be derived from the module's own name.
  */
 
 /** A network that adapters change, by the name of its folder. */
 export type AdaptedPart = 'unet' | 'text_encoder' | 'text_encoder_2';
 
 export interface NetworkShape {
-  /** Resnets a level on the way down. */
+  /** Resnets in each level on the way down. */
   readonly layers: number;
   readonly levels: number;
   /** Whether the block of that number on the way up has attentions. */
@@ -19,7 +18,7 @@ export interface NetworkShape {
 
 const underscored = (name: string): string => name.replaceAll('.', '_');
 
-/** What stands before the tail (`.lora_down.weight`, `.alpha` …), most usual first. */
+/** Names before the tail (`.lora_down.weight`, `.alpha` …), most usual first. */
 export function stems(part: AdaptedPart, name: string, network: NetworkShape): string[] {
   return part === 'unet' ? unetStems(name, network) : textStems(part, name, network);
 }
@@ -41,7 +40,7 @@ function unetStems(name: string, network: NetworkShape): string[] {
   ]);
 }
 
-/** Only where there is one text encoder is it clear whose a bare name is. */
+/** A name without its encoder is clear only in models with one text encoder. */
 function textStems(part: AdaptedPart, name: string, { twoEncoders }: NetworkShape): string[] {
   const bare = name.replace(/^text_model\./, '');
   const second = part === 'text_encoder_2';

@@ -1,4 +1,4 @@
-/** Numbers out of a .safetensors file, whose index somebody else has read and checked. */
+/** Reads numbers out of a .safetensors file whose index the caller has read and checked. */
 import { closeSync, openSync, readSync } from 'node:fs';
 import { EngineError } from '../errors.ts';
 import { fromHalf } from '../onnx/tensor.ts';
@@ -8,9 +8,9 @@ export interface StoredTensor {
   /** As safetensors calls it: F32, F16, BF16 … */
   readonly dtype: string;
   readonly shape: readonly number[];
-  /** Of the first byte in the file. */
+  /** Of the tensor's first byte in the file. */
   readonly offset: number;
-  /** Bytes. */
+  /** The tensor's length in bytes. */
   readonly length: number;
 }
 
@@ -28,6 +28,7 @@ export interface Floats {
   readonly data: Float32Array;
 }
 
+/** Number of elements in a tensor of this shape. */
 export const elements = (shape: readonly number[]): number =>
   shape.reduce((product, side) => product * side, 1);
 
@@ -40,7 +41,7 @@ export function readFloats(stored: StoredTensor): Floats {
   return { shape: stored.shape, data: toFloats(stored.dtype, bytes, stored.file) };
 }
 
-/** The one number of a tensor such as `….alpha`. */
+/** The single number of a tensor such as `….alpha`. */
 export function readScalar(stored: StoredTensor): number {
   const { data } = readFloats(stored);
   if (data.length === 1 && Number.isFinite(data[0])) return data[0]!;
@@ -53,6 +54,7 @@ export function readScalar(stored: StoredTensor): number {
   );
 }
 
+/** `length` bytes of a file from `offset` on. @throws EngineError('bad-adapter') where the file is shorter */
 export function readRange(file: string, offset: number, length: number): Uint8Array {
   const bytes = new Uint8Array(length);
   const descriptor = openSync(file, 'r');
@@ -69,7 +71,7 @@ export function readRange(file: string, offset: number, length: number): Uint8Ar
   return bytes;
 }
 
-/** @param type safetensors' name of it, or onnx.proto's in lower case */
+/** @param type element type: safetensors' name, or onnx.proto's in lower case */
 export function toFloats(type: string, bytes: Uint8Array, file: string): Float32Array {
   const { buffer, byteOffset, byteLength } = bytes;
   switch (type) {
@@ -104,7 +106,7 @@ function fromBrain(halves: Uint16Array): Float32Array {
   return new Float32Array(bits.buffer);
 }
 
-/** OCP 8-bit floating point, E4M3: no infinities, all ones is not a number. */
+/** OCP 8-bit floating point, E4M3: no infinities; all exponent and mantissa bits set are NaN. */
 const e4m3 = Float32Array.from({ length: 256 }, (_, byte) => {
   const exponent = (byte >> 3) & 15;
   const mantissa = byte & 7;

@@ -1,6 +1,6 @@
 /**
- * What a LoRA adds to a weight, as a whole matrix: for the forms that two factors cannot express, or that no input of
- * the graph takes. Row-major [out, in · window].
+ * A LoRA's change of a weight as a whole matrix, for forms that are no pair of factors and for modules without ports.
+ * Row-major [out, in · window].
  */
 import path from 'node:path';
 import { EngineError } from '../errors.ts';
@@ -100,7 +100,7 @@ async function kronecker(tensors: Tensors, module: AdaptedModule): Promise<Float
   return product;
 }
 
-/** a · b; with a core, a is [rank, out] and stands turned. */
+/** a · b; with a core, a is stored transposed, [rank, out]. */
 async function pair(a: StoredTensor, b: StoredTensor, core: StoredTensor | undefined): Promise<Float32Array> {
   const [left, right] = [readFloats(a), readFloats(b)];
   const [rows, shared] = a.shape as [number, number];

@@ -1,4 +1,4 @@
-/** What a family of models has to say for itself; all the rest of painting is the same for everyone. */
+/** What differs between families of models; the rest of painting is the same for all. */
 import type { Denoiser } from '../latents/denoiser.ts';
 import type { Folder } from '../onnx/folder.ts';
 import type { Layer, TextEncoder } from '../text/textEncoder.ts';
@@ -10,7 +10,7 @@ export interface EncoderPart {
   readonly layer: Layer;
 }
 
-/** What the network is told beside the latents: tokens × width, and further inputs by name. */
+/** The network's inputs beside the latents: tokens × width, and further inputs by name. */
 export interface Condition {
   readonly hidden: Float32Array;
   readonly tokens: number;
@@ -22,7 +22,7 @@ export interface ConditionRequest {
   readonly encoders: readonly TextEncoder[];
   readonly denoiser: Denoiser;
   readonly prompt: readonly PromptPart[];
-  /** undefined where nothing was asked, which is not the same as ''. */
+  /** undefined where the request has no negative prompt, which is not the same as ''. */
   readonly negative: string | undefined;
   readonly emphasis: boolean;
   readonly width: number;
@@ -41,7 +41,7 @@ export interface Family {
   /** Decides by model_index.json and by the parts that are there, never by the folder's name. */
   matches(folder: Folder): boolean;
   encoders(folder: Folder): readonly EncoderPart[];
-  /** What the network takes beside sample, timestep and encoder_hidden_states. */
+  /** Input names that the network needs beside sample, timestep and encoder_hidden_states. */
   readonly inputs: readonly string[];
   /** Image to image changes the timesteps themselves instead of leaving out the first ones. */
   readonly strengthInSchedule?: boolean;

@@ -8,6 +8,7 @@ import { stableDiffusionXl } from './stableDiffusionXl.ts';
 
 const families: readonly Family[] = [latentConsistency, stableDiffusionXl, stableDiffusion];
 
+/** @throws EngineError 'unsupported' for a folder of no known family, 'missing-file' where a needed part is missing */
 export function chooseFamily(folder: Folder): Family {
   const className = String(folder.index['_class_name'] ?? 'a model without _class_name');
   if (folder.has('transformer')) {

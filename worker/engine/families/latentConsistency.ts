@@ -1,6 +1,6 @@
 /**
- * Latent Consistency Models (Luo et al., 2023): the guidance scale is told to the network as an embedding of its
- * own (`timestep_cond`), so there is no second, unconditional half and no negative prompt.
+ * Latent Consistency Models (Luo et al., 2023): the guidance scale is an input of the network, an embedding
+ * (`timestep_cond`), so there is no second, unconditional row and no negative prompt.
  */
 import { encodeBlend, longest, perturb } from '../text/conditioning.ts';
 import type { Family } from './family.ts';

@@ -37,7 +37,7 @@ export const stableDiffusionXl: Family = {
       amount,
       seed,
     );
-    // 3. No negative asked at all: zeros, where the model was trained so. '' asked: the empty text, encoded.
+    // 3. Without a negative prompt: zeros, where the model was trained so. With '': the empty text, encoded.
     const text = [{ text: negative ?? '', weight: 1 }];
     const against =
       negative === undefined && folder.index['force_zeros_for_empty_prompt'] !== false

@@ -1,10 +1,10 @@
-/** Attention whose scores are raised or lowered by numbers of their own: masks of every kind. */
+/** Attention with a bias added to its scores: masks of every kind. */
 import type { Graph } from './graph.ts';
 
 /**
  * Softmax(q·kᵀ / √size + bias)·v by head.
  * @param q [B, N, width]; k and v are [B, M, width]
- * @param bias what broadcasts to [B, heads, N, M]; none where undefined
+ * @param bias broadcasts to [B, heads, N, M]; none where undefined
  * @returns [B, N, width]
  */
 export function biased(

@@ -3,7 +3,7 @@ import type { Layers } from './layers.ts';
 
 /**
  * ResnetBlock2D. [N, in, H, W] → [N, out, H, W].
- * @param time what the timestep adds to every pixel, [N, out]; the autoencoder's blocks have none
+ * @param time the timestep's part, added to every pixel, [N, out]; the autoencoder's blocks have none
  */
 export function resnet(
   layers: Layers,
@@ -28,12 +28,12 @@ export function resnet(
 export interface TransformerSettings {
   readonly width: number;
   readonly heads: number;
-  /** Blocks one after the other. */
+  /** Number of transformer blocks in a row. */
   readonly depth: number;
   readonly groups: number;
-  /** Keys and values of the text for the attention of that name: rows [batch·tokens, width] each. */
+  /** Keys and values of the text for the named attention: rows [batch·tokens, width] each. */
   readonly text: (attention: string, width: number) => readonly [keys: string, values: string];
-  /** Called with what is still in use when the text first comes in; gives what stands for each of it from then on. */
+  /** Called before the first use of the text with the values still in use; returns their replacements. */
   readonly beforeText?:
     | ((rows: readonly string[], width: number, pixels: string) => readonly [rows: string[], pixels: string])
     | undefined;
@@ -77,7 +77,7 @@ export function transformer(layers: Layers, name: string, x: string, settings: T
   return graph.op('Add', [back, residual], { name });
 }
 
-/** GEGLU: one half of a wider layer gates the other. */
+/** GEGLU: one half of a wider layer is multiplied by the GELU of the other. */
 function feedForward(layers: Layers, name: string, x: string): string {
   const { graph } = layers;
   const wide = layers.linear(`${name}.net.0.proj`, x);

@@ -1,12 +1,12 @@
-/** What a builder gives: the file's content, and what a LoRA may ask of the network. */
+/** A builder's result: the file's content, and the modules that a LoRA can change. */
 import { EngineError } from '../errors.ts';
 import type { Graph } from './graph.ts';
 import type { Layers } from './layers.ts';
 import type { Module } from './module.ts';
 
 /**
- * Counted up whenever a builder writes other nodes than before for the same config: an older graph is then rewritten
- * when its model is loaded.
+ * Raised whenever a builder writes other nodes for the same config: graphs by an older builder are then rewritten when
+ * their model is loaded.
  */
 export const builderVersion = 1;
 const versionKey = 'dreamgrid.builder';
@@ -19,6 +19,7 @@ export interface Network {
   readonly modules: readonly Module[];
 }
 
+/** A finished graph as an ONNX file's content, with its builder's version and its modules. */
 export function finish(graph: Graph, layers: Layers): Network {
   return {
     bytes: graph.build({ [versionKey]: String(builderVersion) }),
@@ -27,7 +28,7 @@ export function finish(graph: Graph, layers: Layers): Network {
   };
 }
 
-/** @returns the version of the builder that wrote a graph, by its metadata_props; undefined for other people's */
+/** @returns the version of the builder that wrote a graph, by its metadata_props; undefined for exports */
 export function builderOf(metadata: ReadonlyMap<string, string>): number | undefined {
   const value = metadata.get(versionKey);
   if (value === undefined) return undefined;

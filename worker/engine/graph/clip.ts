@@ -28,7 +28,7 @@ export function buildTextEncoder(
   const graph = new Graph();
   const { width, heads, eps } = config;
 
-  // 1. Ids become vectors.
+  // 1. Embeddings of the ids.
   const ids = graph.input('input_ids', 'int64', ['batch_size', 'sequence_length']);
   const shape = graph.op('Shape', [ids]);
   const batch = graph.op('Slice', [shape, graph.ints([0]), graph.ints([1])]);
@@ -44,7 +44,7 @@ export function buildTextEncoder(
   const positions = layers.weight(`${name}.position_embedding.weight`);
   const placed = graph.op('Add', [known, graph.op('Slice', [positions, graph.ints([0]), tokens])]);
 
-  // 2. Layer by layer; rows [B·tokens, width].
+  // 2. The transformer's layers; rows [B·tokens, width].
   let h = graph.op('Reshape', [placed, graph.ints([-1, width])]);
   const states = [h];
   const layer = (i: number): string => `text_model.encoder.layers.${i}`;
@@ -66,7 +66,7 @@ export function buildTextEncoder(
     states.push(h);
   }
 
-  // 3. The whole text in one vector: the state at its end mark.
+  // 3. The pooled vector: the state at the end mark.
   const last = layers.rowsByPicture(normal, width);
   const summary = graph.op('GatherND', [last, endPlace(graph, ids, config.endMark)], {
     attributes: { batch_dims: 1 },
@@ -87,7 +87,7 @@ export function buildTextEncoder(
 const finalNorm = 'text_model.final_layer_norm';
 const projection = 'text_projection';
 
-/** [B, 1]: where the end mark first stands, or the highest id where no mark is known. */
+/** [B, 1]: the place of the first end mark, or of the highest id where no mark is known. */
 function endPlace(graph: Graph, ids: string, endMark: number | undefined): string {
   const marked = endMark === undefined ? ids : graph.op('Equal', [ids, graph.ints([endMark])]);
   const numbers = graph.op('Cast', [marked], { attributes: { to: elementTypes.int32 } });

@@ -1,12 +1,12 @@
 /**
- * The configs that diffusers and transformers write beside their weights, read into what the builders need. What a
- * builder cannot do is refused by the field's name, never left out in silence.
+ * Reads the configs that diffusers and transformers write beside their weights into the builders' settings. A setting
+ * that no builder implements is refused by the field's name, never ignored.
  */
 import { EngineError } from '../errors.ts';
 
 export type Json = Readonly<Record<string, unknown>>;
 
-/** UNet2DConditionModel. Lists go by level, the finest first. */
+/** UNet2DConditionModel. Lists are by level, the finest first. */
 export interface UNetConfig {
   readonly inChannels: number;
   readonly outChannels: number;
@@ -15,9 +15,9 @@ export interface UNetConfig {
   readonly heads: readonly number[];
   /** Transformer blocks of each attention on the way down, by level and layer; [] where a level has none. */
   readonly downDepth: readonly (readonly number[])[];
-  /** The same on the way up; its first entry is the coarsest level. */
+  /** Transformer blocks on the way up, by level and layer; its first entry is the coarsest level. */
   readonly upDepth: readonly (readonly number[])[];
-  /** Of the attention in the middle; 0 without, undefined where there is no middle block at all. */
+  /** Transformer blocks of the middle's attention; 0: no attention, undefined: no middle block. */
   readonly middleDepth: number | undefined;
   /** Length of a token's vector. */
   readonly context: number;
@@ -52,8 +52,8 @@ export interface TextConfig {
   readonly eps: number;
   readonly activation: 'quick_gelu' | 'gelu';
   /**
-   * The id whose place stands for the whole text; undefined: the highest id's, as transformers reads the
-   * eos_token_id 2 that OpenAI's configs bear by mistake.
+   * The id whose place gives the pooled vector; undefined: the highest id in the text, as transformers reads the
+   * eos_token_id 2 that OpenAI's configs have by mistake.
    */
   readonly endMark: number | undefined;
 }
@@ -94,7 +94,7 @@ export function readUNetConfig(json: Json): UNetConfig {
     outChannels: at.number('out_channels', 4),
     channels,
     layers,
-    // diffusers' early configs call the number of heads attention_head_dim, and so do its new ones.
+    // diffusers' early configs call the number of heads attention_head_dim, and its new ones keep doing so.
     heads: at.perLevel(
       json['num_attention_heads'] == null ? 'attention_head_dim' : 'num_attention_heads',
       8,
@@ -213,7 +213,7 @@ export function reader(json: Json, part: string) {
   };
 }
 
-/** A number for all levels, one a level, or one a layer. */
+/** One number for all levels, one for each level, or one for each layer. */
 function nested(value: unknown, levels: number): (number | readonly number[])[] {
   const list = Array.isArray(value) ? (value as unknown[]) : new Array<unknown>(levels).fill(value);
   const isDepth = (each: unknown): each is number | readonly number[] =>

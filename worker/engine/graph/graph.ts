@@ -2,9 +2,9 @@
 import { MessageWriter } from './protobuf.ts';
 import { type ElementType, elementTypes, type Weight } from './weightLocations.ts';
 
-/** An int, a list of ints, a string, or a float said to be one (JavaScript's 1 could be either). */
+/** An int, a list of ints, a string, or a float in an object (JavaScript's 1 could be an int or a float). */
 export type Attribute = number | string | readonly number[] | { readonly float: number };
-/** A fixed size, or the name of a free one: equal names mean equal sizes. */
+/** A fixed size, or the name of a free one; equal names mean equal sizes. */
 export type Dimension = number | string;
 
 interface Port {
@@ -22,9 +22,9 @@ interface Constant {
 
 export interface NodeOptions {
   readonly attributes?: Readonly<Record<string, Attribute>>;
-  /** '' is ONNX itself; `microsoft` has the operators that ONNX Runtime adds. */
+  /** '' is ONNX itself; `microsoft` holds ONNX Runtime's own operators. */
   readonly domain?: string;
-  /** What the node is called, a module's name by preference; made unique where it is taken. */
+  /** The node's name, preferably its module's; made unique where it is taken. */
   readonly name?: string;
 }
 
@@ -36,7 +36,7 @@ export const microsoft = 'com.microsoft';
 export const producer = 'dreamgrid';
 
 /**
- * One graph. Values are known by name; `op` returns the name of what a node gives. Not for use after `build`.
+ * One graph. Values have names; `op` returns the name of a node's output. Not for use after `build`.
  */
 export class Graph {
   readonly #nodes = new MessageWriter();
@@ -63,17 +63,16 @@ export class Graph {
     this.#outputs.push({ name, type, dims });
   }
 
-  /** A weight as it lies in its file, under its own name; the same bytes may stand there in several shapes. */
+  /** A weight as stored in its file, under its own name; the graph may use the same bytes in several shapes. */
   weight(name: string, weight: Weight): string {
     if (!this.#weights.has(name)) this.#weights.set(name, weight);
     return name;
   }
 
   /**
-   * A weight in single precision: what the processor calculates in. Half floats are cast when the graph runs.
-   * ONNX Runtime runs nodes in the order of the file where it has the choice, backwards from what is needed: casts
-   * that stand before everything else are run just before their use, and their results do not live side by side
-   * (2.3 GB in SD 1.5, measured).
+   * A weight in float32, the type the processor calculates in. Half floats are cast when the graph runs. Where ONNX
+   * Runtime may choose the order of nodes, it follows the file's, backwards from the outputs: casts at the file's start
+   * run just before their use, so their results are not all in memory together (they take 2.3 GB in SD 1.5, measured).
    */
   floatWeight(name: string, weight: Weight): string {
     const stored = this.weight(name, weight);
@@ -105,7 +104,7 @@ export class Graph {
     return this.split(type, inputs, 1, options)[0]!;
   }
 
-  /** One node with several outputs; '' for one that nobody needs is up to `wanted`. @returns their names */
+  /** One node with several outputs; '' in `wanted` leaves an output out. @returns their names */
   split(
     type: string,
     inputs: readonly string[],
@@ -131,7 +130,7 @@ export class Graph {
       for (const port of this.#inputs) graph.message(11, (info) => writePort(info, port));
       for (const port of this.#outputs) graph.message(12, (info) => writePort(info, port));
     });
-    // The graph's field again: messages that are written twice are merged.
+    // The graph's field again: protobuf merges a message that is written in several pieces.
     model.bytes(7, this.#casts.finish()).bytes(7, this.#nodes.finish());
     model.message(8, (set) => set.int(2, opset));
     for (const domain of this.#domains) model.message(8, (set) => set.text(1, domain).int(2, 1));

@@ -1,4 +1,4 @@
-/** Writes the networks of Stable Diffusion as ONNX graphs over weights that stay where they lie. */
+/** Writes Stable Diffusion's networks as ONNX graphs that refer to weights in their original files. */
 export { resnet, type TransformerSettings, transformer } from './blocks.ts';
 export { builderOf, builderVersion, finish, type Network } from './builtNetwork.ts';
 export { buildTextEncoder, type TextBuildOptions } from './clip.ts';

@@ -1,6 +1,6 @@
 /**
- * The layers that diffusion networks are made of, each a few nodes. A layer is asked for by the name of its module,
- * and finds its weights under that name.
+ * The layers of diffusion networks, each a few nodes. A layer is asked for by its module's name, under which its
+ * weights lie.
  */
 import { EngineError } from '../errors.ts';
 import { type Graph, microsoft } from './graph.ts';
@@ -9,15 +9,15 @@ import type { Module } from './module.ts';
 import { elementTypes, needWeight, type Weight, type Weights } from './weightLocations.ts';
 
 /**
- * `fused` uses the operators that ONNX Runtime's processor has beyond ONNX (MultiHeadAttention,
+ * `fused` uses operators that ONNX Runtime has on the processor beyond ONNX (MultiHeadAttention,
  * SkipLayerNormalization, QuickGelu): faster, and no matrix of attention scores in memory. `plain` is ONNX alone, for
- * providers that have nothing else; both agree to 5e-6.
+ * other providers; both agree to 5e-6.
  */
 export type Flavour = 'fused' | 'plain';
 
 export interface BuildOptions {
   readonly flavour?: Flavour;
-  /** Which modules get inputs for a LoRA's factors (see loraPorts.ts); none where left out. */
+  /** Modules that get inputs for a LoRA's factors (see loraPorts.ts); none where left out. */
   readonly lora?: (module: Module) => boolean;
 }
 
@@ -39,12 +39,12 @@ export class Layers {
     this.#lora = options.lora ?? (() => false);
   }
 
-  /** int64[1]: how many pictures go through at once. */
+  /** int64[1]: the number of pictures in the batch. */
   get batch(): string {
     return this.#batch;
   }
 
-  /** What follows goes through for another number of pictures, which ports for LoRAs call `dimension`. */
+  /** Layers after this run on another number of pictures, which ports for LoRAs call `dimension`. */
   setBatch(batch: string, dimension: string): void {
     this.#batch = batch;
     this.#dimension = dimension;
@@ -60,7 +60,7 @@ export class Layers {
     return needWeight(this.#weights, weight).shape;
   }
 
-  /** A weight in single precision, in the shape it is stored in or another with as many elements. */
+  /** A weight in float32, in its stored shape or another with as many elements. */
   weight(name: string, shape?: readonly number[]): string {
     const stored = needWeight(this.#weights, name);
     if (shape === undefined || sameShape(shape, stored.shape)) return this.graph.floatWeight(name, stored);
@@ -97,8 +97,8 @@ export class Layers {
   }
 
   /**
-   * A linear layer over rows, [N, in] → [N, out]. PyTorch's [out, in] is read as it is stored: a Gemm that
-   * transposes on the way is as fast as one over the transposed weight. A 1×1 convolution's weight serves too.
+   * A linear layer over rows, [N, in] → [N, out]. PyTorch's [out, in] is used as stored: a Gemm that transposes it
+   * is as fast as one over the transposed weight. A 1×1 convolution's weight works, too.
    */
   linear(name: string, x: string): string {
     const { graph } = this;
@@ -115,7 +115,7 @@ export class Layers {
     return this.#lora(module) ? loraOnLinear(graph, module, x, y, [this.batch, this.#dimension]) : y;
   }
 
-  /** An embedding: [..] of ids → [.., width]. Only the rows in use are widened. */
+  /** An embedding: [..] of ids → [.., width]. Only the rows in use are cast to float32. */
   gather(name: string, ids: string): string {
     const { graph } = this;
     const stored = needWeight(this.#weights, `${name}.weight`);
@@ -142,7 +142,7 @@ export class Layers {
     return this.graph.op('Gelu', [x]);
   }
 
-  /** [N, C, H, W]. ONNX Runtime's processor has no kernel for it: instances of groups, then the affine part. */
+  /** [N, C, H, W]. No GroupNorm kernel on the processor: InstanceNormalization by group, then scale and bias. */
   groupNorm(name: string, x: string, groups: number, eps: number): string {
     const { graph } = this;
     const [channels] = this.shape(`${name}.weight`);
@@ -163,7 +163,7 @@ export class Layers {
     return graph.op('Add', [scaled, this.weight(`${name}.bias`, [channels, 1, 1])], { name });
   }
 
-  /** Over the last dimension. */
+  /** LayerNorm over the last dimension. */
   layerNorm(name: string, x: string, eps = 1e-5): string {
     return this.graph.op(
       'LayerNormalization',
@@ -193,8 +193,8 @@ export class Layers {
   }
 
   /**
-   * Softmax(q·kᵀ / √size)·v by head; q, k and v are rows × (heads · size), the rows of the batch's pictures one
-   * after the other. @param causal a row sees only those before it and itself
+   * Softmax(q·kᵀ / √size)·v by head; q, k and v are rows × (heads · size), the rows of the batch's pictures one after
+   * the other. @param causal a row attends only to earlier rows and itself
    */
   attention(
     name: string,
@@ -230,7 +230,7 @@ export class Layers {
     return graph.op('Reshape', [last, graph.ints([-1, width])]);
   }
 
-  /** The way back, at the height and width of `like`. */
+  /** Rows back to pixels, at the height and width of `like`. */
   rowsToPixels(rows: string, width: number, like: string): string {
     const { graph } = this;
     const size = graph.op('Slice', [graph.op('Shape', [like]), graph.ints([2]), graph.ints([4])]);
@@ -239,7 +239,7 @@ export class Layers {
     return graph.op('Transpose', [last], { attributes: { perm: [0, 3, 1, 2] } });
   }
 
-  /** Twice as high and wide, each pixel four times. */
+  /** Nearest neighbour, twice as high and wide. */
   upsample(x: string): string {
     const scales = this.graph.floats('scales.2', [1, 1, 2, 2], [4]);
     const attributes = {
@@ -250,7 +250,7 @@ export class Layers {
     return this.graph.op('Resize', [x, '', scales], { attributes });
   }
 
-  /** As torch exports it: scores in full. */
+  /** Attention as torch exports it, with the full matrix of scores. */
   #plainAttention(q: string, k: string, v: string, width: number, heads: number, causal: boolean): string {
     const { graph } = this;
     const size = width / heads;
@@ -258,7 +258,7 @@ export class Layers {
       const byHead = graph.op('Reshape', [x, this.#shapeOf('heads', [-1, heads, size])]);
       return graph.op('Transpose', [byHead], { attributes: { perm } });
     };
-    // The root of the scale on either side, so that half floats overflow later.
+    // Half of the scale on q and half on k, so that half floats overflow later.
     const root = graph.floats(`attention.scale.${size}`, [size ** -0.25], []);
     const query = graph.op('Mul', [turn(q, [0, 2, 1, 3]), root]);
     const key = graph.op('Mul', [turn(k, [0, 2, 3, 1]), root]);

@@ -1,15 +1,15 @@
 /**
  * Inputs through which a LoRA acts without touching a weight: y = W·x + up·down·x (Hu et al., 2021, section 4.1), where
- * every picture of a batch brings factors of its own. A picture without one brings zeros, or rank 0 where nobody in
- * the batch has one; scale and alpha are multiplied into `up` by whoever feeds it. Adding zeros to a rank changes no
- * bit of the result, so pictures with LoRAs of different rank share a batch.
+ * every picture of a batch has factors of its own. A picture without a LoRA has zeros, or rank 0 where no picture of
+ * the batch has one; the caller multiplies scale and alpha into `up`. Adding zeros to a rank changes no bit of the
+ * result, so pictures with LoRAs of different rank share a batch.
  *
  * Linear module m: `lora.<m>.down` [batch, in, rank] and `lora.<m>.up` [batch, rank, out].
  * Convolution m:   `lora.<m>.down` [rank, in, height, width], `lora.<m>.up` [out, rank, 1, 1] and
  *                  `lora.<m>.rows` [batch, rank, 1, 1]: the ranks of all pictures' factors side by side, 1 where the
- *                  rank belongs to the picture. Two ranks of zeros stand for no LoRA: a single one is
- *                  multiplied by another routine than several, which rounds otherwise.
- * `rank` is free, and another one in each module.
+ *                  rank belongs to the picture. No LoRA is two ranks of zeros: the kernel for a single rank
+ *                  rounds otherwise than the one for several.
+ * `rank` is free, and may differ between modules.
  */
 import type { Attribute, Graph } from './graph.ts';
 import type { Module } from './module.ts';
@@ -27,7 +27,7 @@ export const loraInputs = ({
 
 /**
  * @param x rows [batch·N, in], the rows of a picture one after the other; `y` the module's own output
- * @param batch int64[1], and what the ports call it
+ * @param batch int64[1] with the number of pictures, and the dimension's name in the ports
  */
 export function loraOnLinear(
   graph: Graph,
@@ -50,7 +50,7 @@ export function loraOnLinear(
   });
 }
 
-/** @param attributes the module's own: stride and padding are those of its first factor */
+/** @param attributes the module's own; the first factor has the same stride and padding */
 export function loraOnConvolution(
   graph: Graph,
   module: Module,
@@ -83,8 +83,8 @@ export function loraOnConvolution(
 }
 
 /**
- * The same on somebody else's graph, where a picture's rows have any shape that begins with the pictures.
- * @param name of the value that is given
+ * A linear layer's LoRA in an export's graph, where a picture's rows have any shape whose first dimension is the batch.
+ * @param name of the resulting value
  */
 export function loraOnForeignLinear(
   graph: Graph,

@@ -10,7 +10,7 @@ import type { MovqConfig } from './unclipConfig.ts';
 import type { Weights } from './weightLocations.ts';
 
 const eps = 1e-6;
-/** diffusers' SpatialNorm has no other. */
+/** Groups in diffusers' SpatialNorm. */
 const spatialGroups = 32;
 
 /** Input: latent_sample. Output: sample. @throws EngineError('bad-model') which names a missing weight */
@@ -60,7 +60,7 @@ export function buildMovqEncoder(config: MovqConfig, weights: Weights, options: 
       x = convolve(`${name}.resnets.${i}`, x);
       if (config.downAttention[level]) x = attend(`${name}.attentions.${i}`, x, width);
     }
-    // Padded at the far edges alone, as it was trained.
+    // Padded at the right and bottom alone, as in training.
     if (level < channels.length - 1) x = layers.conv(`${name}.downsamplers.0.conv`, x, 2, [0, 0, 1, 1]);
   }
   x = middle('encoder.mid_block', x, channels.at(-1)!, config, convolve, attend);
@@ -98,7 +98,7 @@ function spatialNorm(layers: Layers, name: string, x: string, latent: string): s
   return graph.op('Add', [scaled, layers.conv(`${name}.conv_b`, near)], { name });
 }
 
-/** Every pixel to every other, with one head. */
+/** Attention of every pixel to every other, with one head. */
 function attention(layers: Layers, name: string, x: string, normal: string, width: number): string {
   const rows = layers.pixelsToRows(normal, width);
   const [q, k, v] = ['to_q', 'to_k', 'to_v'].map((which) => layers.linear(`${name}.${which}`, rows));

@@ -14,9 +14,9 @@ export interface TinyVaeConfig {
 export interface UpscalerConfig {
   /** Residual-in-residual dense blocks. */
   readonly blocks: number;
-  /** How often it doubles what it computes. */
+  /** How often it doubles the sides. */
   readonly doublings: number;
-  /** Side of the squares of pixels that are channels of one to it: 2 in Real-ESRGAN ×2, else 1. */
+  /** Side of the squares of pixels that are stacked as channels of its input: 2 in Real-ESRGAN ×2, else 1. */
   readonly unshuffle: number;
 }
 

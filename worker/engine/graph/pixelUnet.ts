@@ -26,7 +26,7 @@ export function buildPixelUNet(
   const { channels, attention } = config;
   const levels = channels.length;
 
-  // 1. What goes in; the timestep and what is told with it as one vector.
+  // 1. The inputs; timestep and condition added to one vector.
   const sample = graph.input('sample', 'float32', ['batch_size', config.inChannels, 'height', 'width']);
   const timestep = graph.input('timestep', 'float32', ['batch_size']);
   const batch = graph.op('Slice', [graph.op('Shape', [sample]), graph.ints([0]), graph.ints([1])]);
@@ -43,7 +43,7 @@ export function buildPixelUNet(
   const attend = (name: string, x: string, level: number): string =>
     addedAttention(layers, name, x, { config, level, context: context!, mask });
 
-  // 2. Down, keeping what is met again on the way up.
+  // 2. The way down, keeping the skip connections.
   let x = layers.conv('conv_in', sample);
   const kept = [x];
   for (let level = 0; level < levels; level++) {
@@ -63,7 +63,7 @@ export function buildPixelUNet(
   if (config.told !== 'nothing') x = attend('mid_block.attentions.0', x, levels - 1);
   x = convolve('mid_block.resnets.1', x);
 
-  // 4. Up again.
+  // 4. The way up.
   for (let up = 0; up < levels; up++) {
     const level = levels - 1 - up;
     const name = `up_blocks.${up}`;
@@ -75,7 +75,7 @@ export function buildPixelUNet(
     if (level > 0) x = convolve(`${name}.upsamplers.0`, x, 'up');
   }
 
-  // 5. Out.
+  // 5. The output.
   const { groups, eps } = config;
   x = layers.conv('conv_out', layers.silu(layers.groupNorm('conv_norm_out', x, groups, eps)));
   graph.output('out_sample', x, 'float32', ['batch_size', config.outChannels, 'height', 'width']);
@@ -83,11 +83,11 @@ export function buildPixelUNet(
 }
 
 interface Told {
-  /** [B, 4·channels], onto the timestep. */
+  /** [B, 4·channels], added to the timestep's embedding. */
   readonly added?: string;
   /** Rows [B·tokens, context]. */
   readonly context?: string;
-  /** [B, 1, 1, tokens]: 0 where a token is seen, -10000 where not. */
+  /** [B, 1, 1, tokens]: 0 for a visible token, -10000 for a hidden one. */
   readonly mask?: string | undefined;
 }
 
@@ -115,7 +115,7 @@ function conditions(layers: Layers, config: PixelUNetConfig): Told {
   };
 }
 
-/** ResnetBlock2D with its ways of resampling: what is not convolved is resampled alike. */
+/** ResnetBlock2D that may resample: both its branches are resampled alike. */
 function scalingResnet(
   layers: Layers,
   name: string,
@@ -149,7 +149,7 @@ function scalingResnet(
   return graph.op('Add', [shortcut, h], { name });
 }
 
-/** Attention with added keys and values: pixels see the context first, then one another. */
+/** Attention with added keys and values: pixels attend to the context and to one another. */
 function addedAttention(
   layers: Layers,
   name: string,
@@ -186,7 +186,7 @@ function addedAttention(
   return graph.op('Add', [layers.rowsToPixels(mixed, width, x), x], { name });
 }
 
-/** The mask of the context, and behind it that of the pixels, which are all seen. */
+/** The mask of the context, then zeros for the pixels, which are all visible. */
 function padded({ graph }: Layers, mask: string, query: string): string {
   const pixels = graph.op('Slice', [graph.op('Shape', [query]), graph.ints([1]), graph.ints([2])]);
   const before = graph.ints([0, 0, 0, 0, 0, 0, 0]);

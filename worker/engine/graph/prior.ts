@@ -1,6 +1,6 @@
 /**
  * PriorTransformer: the text's tokens, the text's embedding, the timestep, the noised picture embedding and a learned
- * vector that asks, through causal attention; what comes out at the last place is the picture embedding.
+ * query vector, through causal attention; the output at the last place is the picture embedding.
  *
  * Inputs:  hidden_states [B, E] · timestep [B] · proj_embedding [B, E] · encoder_hidden_states [B, tokens, E] ·
  *          attention_mask [B, tokens] bool
@@ -20,7 +20,7 @@ export function buildPrior(config: PriorConfig, weights: Weights, options: Build
   const { width, heads, embedding, tokens, extra } = config;
   const places = tokens + extra;
 
-  // 1. What goes in, each projected to the transformer's width.
+  // 1. The inputs, each projected to the transformer's width.
   const noised = graph.input('hidden_states', 'float32', ['batch_size', embedding]);
   const timestep = graph.input('timestep', 'float32', ['batch_size']);
   const summary = graph.input('proj_embedding', 'float32', ['batch_size', embedding]);
@@ -43,7 +43,7 @@ export function buildPrior(config: PriorConfig, weights: Weights, options: Build
   const joined = graph.op('Concat', [...sequence, asked], { attributes: { axis: 1 } });
   const placed = graph.op('Add', [joined, layers.weight('positional_embedding', [1, places, width])]);
 
-  // 2. Nobody sees what comes after, nor the padding: [B, 1, places, places].
+  // 2. The mask of later places and of padding: [B, 1, places, places].
   const unseen = graph.op('Cast', [graph.op('Not', [seen])], { attributes: { to: elementTypes.float32 } });
   const low = graph.floats('float.hidden', [-10000], []);
   const padding = graph.op('Pad', [graph.op('Mul', [unseen, low]), graph.ints([0, 0, 0, extra])]);
@@ -53,7 +53,7 @@ export function buildPrior(config: PriorConfig, weights: Weights, options: Build
   });
   const mask = graph.op('Add', [graph.op('Unsqueeze', [padding, graph.ints([1, 2])]), later]);
 
-  // 3. Layer by layer; rows [B·places, width].
+  // 3. The transformer's layers; rows [B·places, width].
   let h = graph.op('Reshape', [placed, graph.ints([-1, width])]);
   const block = (i: number): string => `transformer_blocks.${i}`;
   let normal = layers.layerNorm(config.layers > 0 ? `${block(0)}.norm1` : 'norm_out', h);
@@ -70,7 +70,7 @@ export function buildPrior(config: PriorConfig, weights: Weights, options: Build
     [h, normal] = layers.addNorm(i + 1 < config.layers ? `${block(i + 1)}.norm1` : 'norm_out', fed, h);
   }
 
-  // 4. What stands at the last place.
+  // 4. The output at the last place.
   const all = layers.rowsByPicture(normal, width);
   const last = graph.op('Gather', [all, graph.op('Squeeze', [graph.ints([places - 1])])], {
     attributes: { axis: 1 },

@@ -11,7 +11,7 @@ export class MessageWriter {
   #view = new DataView(this.#bytes.buffer);
   #length = 0;
 
-  /** A varint field: int32, int64, enum. Negative numbers take ten bytes, as int64 has them. */
+  /** A varint field: int32, int64, enum. Negative numbers take ten bytes, as in int64. */
   int(field: number, value: number): this {
     this.#varint(field * 8);
     this.#varint(value);
@@ -27,7 +27,7 @@ export class MessageWriter {
     return this;
   }
 
-  /** A length-delimited field. Written twice, a message field is merged by whoever reads it. */
+  /** A length-delimited field. Readers merge a message field that is written twice. */
   bytes(field: number, value: Uint8Array): this {
     this.#varint(field * 8 + 2);
     this.#varint(value.length);
@@ -47,7 +47,7 @@ export class MessageWriter {
     return this.bytes(field, inner.finish());
   }
 
-  /** What was written so far; a view that the next write may invalidate. */
+  /** The bytes written so far; a view that the next write may invalidate. */
   finish(): Uint8Array {
     return this.#bytes.subarray(0, this.#length);
   }

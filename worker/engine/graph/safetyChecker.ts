@@ -1,6 +1,6 @@
 /**
- * StableDiffusionSafetyChecker: a picture is near a concept where the angle between their embeddings says so. Source:
- * diffusers' pipelines/stable_diffusion/safety_checker.py (`forward`, which rounds scores to three decimals).
+ * StableDiffusionSafetyChecker: flags a picture whose embedding is close enough to a concept's, by their cosine.
+ * Source: diffusers' pipelines/stable_diffusion/safety_checker.py (`forward`, which rounds scores to three decimals).
  *
  * Input:  clip_input [B, 3, size, size], normalised
  * Output: has_nsfw_concepts [B], bool
@@ -13,9 +13,9 @@ import type { VisionConfig } from './unclipConfig.ts';
 import { seePictures } from './vision.ts';
 import type { Weights } from './weightLocations.ts';
 
-/** What rounds to more than 0.000. */
+/** The smallest score that rounds to more than 0.000. */
 const least = 0.0005;
-/** By how much every concept is nearer where one that needs special care was seen. */
+/** Added to every concept's score where a special-care concept was found. */
 const care = 0.01;
 
 /** @throws EngineError('bad-model') which names the weight that is missing or does not fit */
@@ -41,7 +41,7 @@ export function buildSafetyChecker(
 const normalised = (graph: Graph, rows: string): string =>
   graph.op('LpNormalization', [rows], { attributes: { axis: 1, p: 2 } });
 
-/** How much nearer a picture is to each concept than that concept's threshold, [B, concepts]. */
+/** Cosine of a picture to each concept, less the concept's threshold, [B, concepts]. */
 function scores(layers: Layers, name: string, seen: string): string {
   const { graph } = layers;
   const [count] = layers.shape(name);
@@ -50,7 +50,7 @@ function scores(layers: Layers, name: string, seen: string): string {
   return graph.op('Sub', [cosines, layers.weight(`${name}_weights`, [count!])]);
 }
 
-/** Whether one of a row is above: [B, concepts] → [B], or [B, 1] where `keep` is 1. */
+/** Whether any score of a row is at least `least`: [B, concepts] → [B], or [B, 1] where `keep` is 1. */
 function anyOf(graph: Graph, rows: string, keep: 0 | 1): string {
   const highest = graph.op('ReduceMax', [rows, graph.ints([1])], { attributes: { keepdims: keep } });
   return graph.op('GreaterOrEqual', [highest, graph.floats('float.least', [least], [])]);

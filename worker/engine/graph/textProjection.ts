@@ -1,5 +1,5 @@
 /**
- * UnCLIPTextProjModel: what Karlo's decoder is told of a text and a picture embedding.
+ * UnCLIPTextProjModel: the condition of Karlo's decoder, from a text and a picture embedding.
  *
  * Inputs:  image_embeddings [B, E] · prompt_embeds [B, E] · text_encoder_hidden_states [B, tokens, E]
  * Outputs: encoder_hidden_states [B, extra + tokens, context] · class_labels [B, time]
@@ -29,7 +29,7 @@ export function buildTextProjection(json: Json, weights: Weights, options: Build
     layers.linear('embedding_proj', summary),
     layers.linear('clip_image_embeddings_project_to_time_embeddings', picture),
   ]);
-  // Number j of token i is number j · extra + i of the projection.
+  // Number j of token i is number j · extra + i of the projection's output.
   const projected = layers.linear('clip_extra_context_tokens_proj', picture);
   const tokens = graph.op('Transpose', [graph.op('Reshape', [projected, graph.ints([0, context, extra])])], {
     attributes: { perm: [0, 2, 1] },

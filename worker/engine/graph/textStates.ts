@@ -1,6 +1,6 @@
 /**
- * What the cross-attentions of a UNet2DConditionModel make of a text: keys and values. They depend on the text and a
- * LoRA alone, so a painting needs them once, not once a step.
+ * Keys and values that the cross-attentions of a UNet2DConditionModel compute from a text. They depend on the text and
+ * its LoRA alone, so they are computed once a painting, not once a step.
  */
 
 import { finish, type Network } from './builtNetwork.ts';
@@ -9,7 +9,7 @@ import { Graph } from './graph.ts';
 import { type BuildOptions, type Layers, layersOf } from './layers.ts';
 import type { Weights } from './weightLocations.ts';
 
-/** Inputs of a step beside the states. */
+/** Inputs of a step that say which text and which picture a row has. */
 export const textInputs = { text: 'text_of_row', picture: 'picture_of_row' } as const;
 
 type Text = (attention: string, width: number) => readonly [keys: string, values: string];
@@ -19,7 +19,7 @@ const statesOf = (attention: string): readonly [keys: string, values: string] =>
   `${attention}.values`,
 ];
 
-/** From encoder_hidden_states, an input. */
+/** Keys and values computed from the input encoder_hidden_states. */
 export function computedText(layers: Layers, { context }: Pick<UNetConfig, 'context'>): Text {
   const { graph } = layers;
   const hidden = graph.input('encoder_hidden_states', 'float32', ['batch_size', 'sequence_length', context]);
@@ -27,7 +27,7 @@ export function computedText(layers: Layers, { context }: Pick<UNetConfig, 'cont
   return (attention) => [layers.linear(`${attention}.to_k`, rows), layers.linear(`${attention}.to_v`, rows)];
 }
 
-/** As inputs, [texts, tokens, width] each, and which of the texts is whose. */
+/** Keys and values as inputs, [texts, tokens, width] each, with the text of each row. */
 export function givenText({ graph }: Layers): Text {
   const textOfRow = graph.input(textInputs.text, 'int64', ['batch_size']);
   return (attention, width) => {
@@ -42,7 +42,7 @@ export function givenText({ graph }: Layers): Text {
 
 /**
  * Input:   encoder_hidden_states [B, tokens, context]; LoRA: see loraPorts.ts
- * Outputs: what a step takes in, by the same names, [B, tokens, width] each
+ * Outputs: a step's inputs, by the same names, [B, tokens, width] each
  * @throws EngineError('bad-model') which names the weight that is missing or does not fit
  */
 export function buildTextStates(config: UNetConfig, weights: Weights, options: BuildOptions = {}): Network {
@@ -65,7 +65,7 @@ export interface CrossAttention {
   readonly width: number;
 }
 
-/** In the order of the network. */
+/** The network's cross-attentions, in order. */
 export function crossAttentions({
   channels,
   downDepth,

@@ -1,4 +1,4 @@
-/** The configs of the networks that paint through a picture embedding: Karlo's, and Kandinsky 2.2's. */
+/** Configs of the networks of models with a picture embedding: Karlo and Kandinsky 2.2. */
 import { type Json, reader } from './config.ts';
 
 /**
@@ -6,7 +6,7 @@ import { type Json, reader } from './config.ts';
  * by level, the finest first.
  */
 export interface PixelUNetConfig {
-  /** What it is told beside sample and timestep. */
+  /** The network's inputs beside sample and timestep. */
   readonly told: 'text-and-image' | 'image' | 'nothing';
   readonly inChannels: number;
   readonly outChannels: number;
@@ -17,11 +17,11 @@ export interface PixelUNetConfig {
   /** Channels of one head. */
   readonly headSizes: readonly number[];
   readonly context: number;
-  /** Length of the picture embedding, of Kandinsky's. */
+  /** Length of the picture embedding; of Kandinsky's network only. */
   readonly embedding: number;
   readonly groups: number;
   readonly eps: number;
-  /** The timestep scales and shifts what it is told to; else it is added. */
+  /** Whether the timestep scales and shifts the features; else it is added. */
   readonly scaleShift: boolean;
   readonly flipSinToCos: boolean;
   readonly frequencyShift: number;
@@ -34,7 +34,7 @@ export interface PriorConfig {
   readonly layers: number;
   readonly embedding: number;
   readonly tokens: number;
-  /** Places behind the text: projected text, timestep, noised embedding, and a learned one that asks. */
+  /** Places after the text: projected text, timestep, noised embedding, and a learned query. */
   readonly extra: number;
 }
 

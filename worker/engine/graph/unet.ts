@@ -7,10 +7,10 @@
  * Output:  out_sample [B, channels, H, W]
  * All float32. H and W are multiples of 2^(levels - 1).
  *
- * As a `step` it computes nothing twice that a painting's steps or rows have in common. Texts come in as keys and
- * values (textStates.ts) with the text of each row, text_of_row [B] int64, instead of encoder_hidden_states. sample,
- * timestep and timestep_cond are one a picture, with the picture of each row, picture_of_row [B] int64: until the
- * text comes in, the halves of a guided picture are one. Not in SDXL, whose timestep carries a summary of the text.
+ * As a `step` it leaves out what a painting's steps or rows have in common. Texts come in as keys and values
+ * (textStates.ts) with the text of each row, text_of_row [B] int64, instead of encoder_hidden_states. sample, timestep
+ * and timestep_cond have one row a picture, with the picture of each row, picture_of_row [B] int64: up to the first
+ * use of the text, both rows of a guided picture are one. Not in SDXL, whose timestep carries the pooled text.
  */
 import { resnet, type TransformerSettings, transformer } from './blocks.ts';
 import { finish, type Network } from './builtNetwork.ts';
@@ -30,7 +30,7 @@ export function buildUNet(config: UNetConfig, weights: Weights, options: UNetBui
   const { channels, groups, eps, heads } = config;
   const levels = channels.length;
 
-  // 1. What goes in.
+  // 1. The inputs.
   const shares = options.step === true && config.sizes === undefined;
   const first = shares ? 'pictures' : 'batch_size';
   const sample = graph.input('sample', 'float32', [first, config.inChannels, 'height', 'width']);
@@ -39,7 +39,7 @@ export function buildUNet(config: UNetConfig, weights: Weights, options: UNetBui
   layers.setBatch(layers.batch, first);
   const text = options.step ? givenText(layers) : computedText(layers, config);
 
-  // 2. The timestep as one vector, and what else is told at once.
+  // 2. The embedding of the timestep, with the further conditions added.
   let active = layers.silu(embedTime(layers, config, timestep, first));
   const time = (projection: string): string => firstOfTwo(layers, layers.linear(projection, active));
   const convolve = (name: string, x: string): string => resnet(layers, name, x, { groups, eps }, time);
@@ -64,7 +64,7 @@ export function buildUNet(config: UNetConfig, weights: Weights, options: UNetBui
     return transformer(layers, name, x, { ...shape, text, beforeText });
   };
 
-  // 3. Down, keeping what is met again on the way up.
+  // 3. The way down, keeping the skip connections.
   let x = layers.conv('conv_in', sample);
   kept.push(x);
   for (let level = 0; level < levels; level++) {
@@ -89,7 +89,7 @@ export function buildUNet(config: UNetConfig, weights: Weights, options: UNetBui
     }
   }
 
-  // 5. Up again.
+  // 5. The way up.
   for (let up = 0; up < levels; up++) {
     const level = levels - 1 - up;
     const name = `up_blocks.${up}`;
@@ -102,16 +102,16 @@ export function buildUNet(config: UNetConfig, weights: Weights, options: UNetBui
     if (level > 0) x = layers.conv(`${name}.upsamplers.0.conv`, layers.upsample(x));
   }
 
-  // 6. Out.
+  // 6. The output.
   x = layers.conv('conv_out', layers.silu(layers.groupNorm('conv_norm_out', x, groups, eps)));
   graph.output('out_sample', x, 'float32', ['batch_size', config.outChannels, 'height', 'width']);
   return finish(graph, layers);
 }
 
 /**
- * The time embedding, every row of it twice: [2·B, width], a picture's two rows one after the other. One row alone
- * would be multiplied by another routine than several, which rounds otherwise; so a picture's numbers do not depend on
- * who else is in the batch.
+ * The time embedding, every row of it twice: [2·B, width], a picture's two rows one after the other. The kernel for one
+ * row rounds otherwise than the one for several; so a picture's numbers do not depend on the other pictures in the
+ * batch.
  */
 function embedTime(layers: Layers, config: UNetConfig, timestep: string, batch: string): string {
   const { graph } = layers;
@@ -153,7 +153,7 @@ export function sinusoids(
   return graph.op('Concat', waves, { attributes: { axis: 1 } });
 }
 
-/** int64[1]: how many there are. */
+/** int64[1]: the input's number of rows. */
 const countOf = (graph: Graph, input: string): string =>
   graph.op('Slice', [graph.op('Shape', [input]), graph.ints([0]), graph.ints([1])]);
 

@@ -42,7 +42,7 @@ export function buildUpscaler(
   return finish(graph, layers);
 }
 
-/** ResidualDenseBlock: every convolution sees what came in and what all before it gave. */
+/** ResidualDenseBlock: every convolution takes the block's input and the outputs of all convolutions before it. */
 function dense(layers: Layers, name: string, x: string): string {
   const { graph } = layers;
   const seen = [x];
@@ -58,8 +58,8 @@ const sizeOf = (graph: Graph, x: string): string =>
   graph.op('Slice', [graph.op('Shape', [x]), graph.ints([2]), graph.ints([4])]);
 
 /**
- * Torch's pixel_unshuffle of RGB, [B, 3, H, W] → [B, 3·side², H/side, W/side]; a picture that does not come out even is
- * continued by its last row and column. ONNX orders the channels by place first, torch by colour.
+ * Torch's pixel_unshuffle of RGB, [B, 3, H, W] → [B, 3·side², H/side, W/side]; sides that are no multiple of `side` are
+ * padded with the last row and column. ONNX orders the channels by place first, torch by colour.
  */
 function squaresAsChannels(graph: Graph, image: string, side: number): string {
   const by = graph.ints([side]);

@@ -46,7 +46,7 @@ export function buildVaeEncoder(config: VaeConfig, weights: Weights, options: Bu
   for (let level = 0; level < levels; level++) {
     const name = `encoder.down_blocks.${level}`;
     for (let i = 0; i < config.layers; i++) x = convolve(`${name}.resnets.${i}`, x);
-    // Padded at the far edges alone, as the autoencoder was trained.
+    // Padded at the right and bottom alone, as in training.
     if (level < levels - 1) x = layers.conv(`${name}.downsamplers.0.conv`, x, 2, [0, 0, 1, 1]);
   }
   x = middle(layers, 'encoder.mid_block', x, config);
@@ -65,7 +65,7 @@ function middle(layers: Layers, name: string, x: string, config: VaeConfig): str
   return resnet(layers, `${name}.resnets.1`, between, settings);
 }
 
-/** Every pixel to every other, with one head. */
+/** Attention of every pixel to every other, with one head. */
 function attend(layers: Layers, name: string, x: string, { channels, groups }: VaeConfig): string {
   const width = channels.at(-1)!;
   const rows = layers.pixelsToRows(layers.groupNorm(`${name}.group_norm`, x, groups, eps), width);

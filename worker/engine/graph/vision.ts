@@ -22,13 +22,13 @@ export function buildVision(config: VisionConfig, weights: Weights, options: Bui
   return finish(graph, layers);
 }
 
-/** The tower itself: normalised pictures [B, 3, size, size] → [B, projection]. */
+/** CLIP's vision tower: normalised pictures [B, 3, size, size] → [B, projection]. */
 export function seePictures(layers: Layers, config: VisionConfig, pixels: string): string {
   const { graph, batch } = layers;
   const { width, heads, size, patch, eps } = config;
   const places = Math.floor(size / patch) ** 2 + 1;
 
-  // 1. Patches become vectors, a learned one before them.
+  // 1. Patches become vectors, after the learned class vector.
   const name = 'vision_model.embeddings';
   const cut = layers.conv(`${name}.patch_embedding`, pixels, patch, [0, 0, 0, 0]);
   const rows = layers.rowsByPicture(layers.pixelsToRows(cut, width), width);
@@ -40,7 +40,7 @@ export function seePictures(layers: Layers, config: VisionConfig, pixels: string
   const positions = layers.weight(`${name}.position_embedding.weight`, [1, places, width]);
   const placed = graph.op('Reshape', [graph.op('Add', [joined, positions]), graph.ints([-1, width])]);
 
-  // 2. Layer by layer; rows [B·places, width]. The first norm's name is spelt so.
+  // 2. The transformer's layers; rows [B·places, width]. "layrnorm" is transformers' spelling.
   let h = layers.layerNorm('vision_model.pre_layrnorm', placed, eps);
   const layer = (i: number): string => `vision_model.encoder.layers.${i}`;
   for (let i = 0; i < config.layers; i++) {
@@ -54,7 +54,7 @@ export function seePictures(layers: Layers, config: VisionConfig, pixels: string
     h = graph.op('Add', [layers.linear(`${layer(i)}.mlp.fc2`, active), sum]);
   }
 
-  // 3. The whole picture is what the learned vector saw.
+  // 3. The picture's embedding: the output at the class vector's place.
   const all = layers.rowsByPicture(h, width);
   const seen = graph.op('Gather', [all, graph.op('Squeeze', [graph.ints([0])])], { attributes: { axis: 1 } });
   const summary = layers.layerNorm('vision_model.post_layernorm', seen, eps);

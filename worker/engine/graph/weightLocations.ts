@@ -1,4 +1,4 @@
-/** What a network is told of its weights: where they lie, never what they are. */
+/** Where a network's weights lie; their values are never read here. */
 import { EngineError } from '../errors.ts';
 
 /** Element types, by the names and numbers of onnx.proto's TensorProto.DataType. */
@@ -21,11 +21,11 @@ export interface Weight {
   readonly shape: readonly number[];
   /** The file that holds it, relative to the graph's own folder: `weights.safetensors`. */
   readonly location: string;
-  /** Of the first byte in that file; any alignment will do. */
+  /** Of the weight's first byte in that file; any alignment. */
   readonly offset: number;
   /** Bytes. */
   readonly length: number;
-  /** A linear layer's weight that is stored as [in, out]; `shape` says so too. */
+  /** Set for a linear layer's weight that is stored as [in, out]; `shape` then is [in, out]. */
   readonly transposed?: boolean;
 }
 

@@ -1,4 +1,4 @@
-/** One picture on its way: how it starts, how a mask holds parts of it, how a step moves it on. */
+/** One picture while it is painted: how it starts, how a mask keeps parts of it, how a step changes it. */
 import { badRequest } from '../errors.ts';
 import { concat } from '../onnx/tensor.ts';
 import { type Plan, type Sampler, sum } from '../schedulers/plan.ts';
@@ -6,27 +6,27 @@ import type { GenerateRequest, Picture } from '../types.ts';
 import { createGenerator, type Generator } from './rng.ts';
 import type { Vae } from './vae.ts';
 
-/** Its own random numbers, its own solver memory: a picture knows nothing of its neighbours. */
+/** A picture has its own random numbers and solver memory, so it does not depend on its neighbours. */
 export interface Canvas {
   readonly generator: Generator;
   readonly guidance: number;
   readonly sampler: Sampler;
   x: Float32Array;
   /**
-   * The clean latent as the model imagines it after the last call: E[x0 | x_t] by Tweedie's formula, which is soft
-   * where much is open. Guidance is a push for the step alone; the x0 that it leads to is far too bold to be looked at.
+   * The clean latent as the model predicts it after the last call: E[x0 | x_t] by Tweedie's formula, soft where much is
+   * undecided. It is unguided: guidance is meant for a single step, and the x0 it leads to is too harsh to show.
    */
   imagined: () => Float32Array;
   readonly inpaint?: Inpaint;
 }
 
-/** What the model says of one picture. */
+/** The network's output for one picture. */
 export interface Prediction {
-  /** Towards the prompt. */
+  /** The conditional output, without guidance. */
   readonly towards: Float32Array;
-  /** The same, pushed away from the negative prompt: what the sampler steps with. */
+  /** The guided output, pushed away from the negative prompt: what the sampler steps with. */
   readonly guided: Float32Array;
-  /** Of the same size, from networks that learned their variances. */
+  /** Of the same size; only from networks that learned their variances. */
   readonly variance?: Float32Array;
 }
 
@@ -35,7 +35,7 @@ interface Inpaint {
   readonly mask: Float32Array;
   /** Mask and masked picture, joined to the latents of networks with 9 channels. */
   readonly channels?: Float32Array;
-  /** Kept latents and their noise, for networks that know nothing of masks. */
+  /** Kept latents and their noise, for networks without mask channels. */
   readonly kept?: { readonly clean: Float32Array; readonly noise: Float32Array };
 }
 
@@ -88,7 +88,7 @@ export async function makeCanvas(
   };
 }
 
-/** Means of latents are paler than latents: the spread that they had is given back. */
+/** Averaged latents of several pictures; averaging shrinks their spread, which is scaled back to the mean spread. */
 async function blended(
   vae: Vae,
   images: readonly Picture[],
@@ -105,7 +105,7 @@ async function blended(
   return sum([usual / (spread(mean) || 1), mean]);
 }
 
-/** Lengths of stretches: a spread call takes only so many arguments. */
+/** Lengths of stretches of the values: a spread call takes a limited number of arguments. */
 function chunked(values: Float32Array): number[] {
   const lengths: number[] = [];
   for (let at = 0; at < values.length; at += 4096)
@@ -118,7 +118,7 @@ function startNoise(request: GenerateRequest, generator: Generator, i: number, s
   const own = generator.randn(size);
   const shared = request.sharedNoise ?? 0;
   if (shared === 0 || i === 0) return own;
-  // Squares of the weights sum to one, so the variance stays one.
+  // The squares of both weights sum to one, so the variance stays one.
   const first = createGenerator(request.seeds[0]!).randn(size);
   return sum([Math.sqrt(shared), first], [Math.sqrt(1 - shared), own]);
 }
@@ -143,7 +143,7 @@ function shrinkMask(mask: Float32Array, width: number, height: number, factor: n
   return small;
 }
 
-/** The picture with what is to be repainted greyed out (0 in -1..1). */
+/** The picture with the area to repaint greyed out (0 in -1..1). */
 function hide(picture: Picture, mask: Float32Array): Picture {
   return { ...picture, data: picture.data.map((value, i) => (mask[Math.floor(i / 3)]! < 0.5 ? value : 0.5)) };
 }
@@ -160,7 +160,7 @@ export function advance(
   const before = canvas.x;
   const stepped = canvas.sampler(guided, before, index, () => canvas.generator.randn(size), variance);
   canvas.x = stepped.x;
-  // A step of its own, to nowhere: it has no memory and draws no noise.
+  // A fresh sampler, without memory, given zeros as noise.
   const imagined = (): Float32Array =>
     towards === guided
       ? stepped.x0
@@ -168,10 +168,10 @@ export function advance(
   canvas.imagined = imagined;
   const kept = canvas.inpaint?.kept;
   if (!kept) return;
-  // Lugmayr et al., "RePaint" (2022), eq. 8: what is kept comes from the picture, at the noise level now reached.
+  // Lugmayr et al., "RePaint" (2022), eq. 8: kept parts come from the picture, at the noise level now reached.
   const next =
     index + 1 < plan.timesteps.length ? plan.addNoise(kept.clean, kept.noise, index + 1) : kept.clean;
-  // Levin & Fried, "Differential Diffusion" (2023), algorithm 1: a mask's threshold falls as the steps go by.
+  // Levin & Fried, "Differential Diffusion" (2023), algorithm 1: a mask's threshold falls with every step.
   const { mask } = canvas.inpaint!;
   const free = mask.map((value) => (value > 1 - done ? 1 : 0));
   const mix = (painted: Float32Array, original: Float32Array): Float32Array =>

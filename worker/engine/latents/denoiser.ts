@@ -1,6 +1,6 @@
 /**
- * The network that predicts noise: rows of different pictures go in together and come out apart. What the file
- * calls its inputs, and the type and rank of its timestep, are read from its metadata.
+ * The network that predicts noise, on rows of different pictures in one call. The file's names of its inputs, and
+ * the type and rank of its timestep, are read from its metadata.
  */
 import type { AdaptedRows } from '../adapters/index.ts';
 import { EngineError } from '../errors.ts';
@@ -8,7 +8,7 @@ import type { Session, Value } from '../onnx/session.ts';
 import { concat } from '../onnx/tensor.ts';
 import { type DenoiserRow, needsOwnCalls, predictInGroups, splitRows } from './denoiserRows.ts';
 
-/** Opens the network that rows with LoRAs need, and what it is fed beyond the plain one's inputs. */
+/** Opens the network for rows with LoRAs, with its feeds beyond the plain network's inputs. */
 export type OpenAdapted = (
   rows: AdaptedRows,
 ) => Promise<{ session: Session; feeds: Readonly<Record<string, Value>> }>;
@@ -21,9 +21,9 @@ export interface Denoiser {
   /** Length of a token's vector, where the file says. */
   readonly hiddenWidth: number | undefined;
   readonly extraInputs: readonly string[];
-  /** Everything that a row brings, by the names of the whole network's inputs. */
+  /** Inputs that each row has, by the names of the whole network's inputs. */
   readonly inputs: readonly string[];
-  /** The file takes whole timesteps only: fractions are cut off. */
+  /** Whether the file takes whole timesteps only: fractions are cut off. */
   readonly wholeTimesteps: boolean;
   /** Whether rows may differ in their timestep. */
   readonly timestepPerRow: boolean;
@@ -35,14 +35,15 @@ export interface Denoiser {
   ): Promise<readonly Float32Array[]>;
 }
 
-/** What is known of a call beside its rows. */
+/** What a call may know beside its rows. */
 export interface Course {
   /** Rows that the same generation will still ask for; 0 where this is its last call. */
   readonly left?: number;
-  /** Rows in one run of the network, even, so that no half of a guided picture is ever alone; all where left out. */
+  /** Rows in one run of the network, even, so that no guided picture's two rows are split; all where left out. */
   readonly most?: number;
 }
 
+/** A denoiser over an opened network. @throws EngineError('bad-model') where its inputs are others */
 export function makeDenoiser(session: Session, openAdapted?: OpenAdapted): Denoiser {
   const inputs = [...session.inputs.values()];
   const byName = (name: string, fallback: (rank: number) => boolean): string => {
@@ -66,11 +67,11 @@ export function makeDenoiser(session: Session, openAdapted?: OpenAdapted): Denoi
   const timestepPort = session.inputs.get(timestepName)!;
   const fixedBatch = samplePort.shape[0];
   const timestepDim = timestepPort.shape[0];
-  // ONNX Runtime's CPU kernels multiply one row by another routine than several, which rounds otherwise: what a
-  // picture would be alone in, it stays alone in. From two rows on, a row's numbers do not change with their count;
-  // our own graphs never multiply one row alone.
+  // ONNX Runtime's CPU kernel for one row rounds otherwise than the one for several: a row that is alone when its
+  // picture is painted alone stays alone. From two rows on, a row's numbers do not depend on their count; our own
+  // graphs never multiply one row alone.
   const apart = session.provider === 'cpu' && !session.own;
-  // An export with a LoRA's inputs is rewritten otherwise when it is opened: who has no LoRA stays with the plain one.
+  // Opening an export with a LoRA's inputs optimises it otherwise: rows without a LoRA stay in the plain network.
   const plainApart = !session.own;
   const timestepPerRow =
     timestepPort.shape.length === 1 && typeof timestepDim === 'string' && !/^steps?$/.test(timestepDim);

@@ -1,4 +1,4 @@
-/** What a network that predicts noise is asked row by row, and which rows one call of it can take. */
+/** Rows of input for a network that predicts noise, and which of them one call can take. */
 import type { PartAdaptation } from '../adapters/index.ts';
 import type { Session } from '../onnx/session.ts';
 
@@ -11,9 +11,9 @@ export interface DenoiserRow {
   readonly tokens: number;
   /** Further inputs by name, one row each. */
   readonly extras: Readonly<Record<string, Float32Array>>;
-  /** The picture has no other row in this call, so it must not depend on whether other pictures have. */
+  /** Whether the picture has no other row in this call, so that its numbers depend on no other picture. */
   readonly only: boolean;
-  /** What the picture's LoRAs do to the network. */
+  /** How the picture's LoRAs change the network. */
   readonly adaptation?: PartAdaptation | undefined;
 }
 
@@ -21,23 +21,23 @@ export interface Groups {
   /** Rows in one call. */
   readonly most: number;
   readonly timestepPerRow: boolean;
-  /** A row that has no other of its picture stays alone. */
+  /** Whether a picture's single row stays alone. */
   readonly apart: boolean;
-  /** Every picture has calls of its own. */
+  /** Whether every picture has calls of its own. */
   readonly byPicture: boolean;
-  /** Rows without a LoRA stay among themselves. */
+  /** Whether rows without a LoRA have calls of their own. */
   readonly plainApart: boolean;
 }
 
 /**
- * What a picture is painted with must not depend on its company. One thread multiplies a row of a graph of ours alike in
- * any number of rows from two on; several share the work by how much there is, and a share's size decides how its sums
- * are rounded (ONNX Runtime 1.30: 2e-6 to 2e-5 in narrow networks).
+ * A picture must not depend on the others in its call. One thread computes a row of our own graphs alike in any number
+ * of rows from two on; several threads share the work by its size, and a share's size decides how its sums are rounded
+ * (ONNX Runtime 1.30: 2e-6 to 2e-5 in narrow networks).
  */
 export const needsOwnCalls = ({ provider, own, threads }: Session): boolean =>
   provider === 'cpu' && own && threads !== 1;
 
-/** Asks for all rows, group by group. @returns one answer a row, in their order */
+/** Predicts for all rows, group by group. @returns one output for each row, in their order */
 export async function predictInGroups(
   rows: readonly DenoiserRow[],
   limits: Groups,
@@ -51,7 +51,7 @@ export async function predictInGroups(
   return rows.map((row) => outputs.get(row)!);
 }
 
-/** An output of several rows, row by row. */
+/** An output of several rows, split into rows. */
 export function splitRows(output: Float32Array, count: number): Float32Array[] {
   const size = output.length / count;
   return Array.from({ length: count }, (_, i) => output.subarray(i * size, (i + 1) * size));

@@ -1,7 +1,7 @@
 /** Small pictures of a latent, cheap enough for every step. */
 import type { LatentRgb, Picture } from '../types.ts';
 
-/** Fitted by ComfyUI's authors (latent_formats.py) to the two autoencoders everybody uses. */
+/** Fitted by ComfyUI's authors (latent_formats.py) to the autoencoders of SD 1 and SDXL. */
 const sd1: LatentRgb = {
   factors: [
     [0.3512, 0.2297, 0.3227],
@@ -20,12 +20,14 @@ const sdxl: LatentRgb = {
   bias: [0.1084, -0.0175, -0.0011],
 };
 
+/** The linear map for a family's latents. */
 export function defaultLatentRgb(family: string, channels: number): LatentRgb {
   if (channels === 4) return family === 'stable-diffusion-xl' ? sdxl : sd1;
-  // Nothing is known of these channels: the first ones in grey say at least where things are.
+  // No map is known for these channels: the first three as grey show at least where things are.
   return { factors: Array.from({ length: channels }, (_, i) => (i < 3 ? [0.3, 0.3, 0.3] : [0, 0, 0])) };
 }
 
+/** Latents, channels × height × width, as a picture of height × width RGB, clipped to 0..1. */
 export function latentToRgb(
   { factors, bias = [0, 0, 0] }: LatentRgb,
   latents: Float32Array,

@@ -14,7 +14,7 @@ export interface Generator {
 const N = 624;
 const M = 397;
 
-/** Only the low 32 bits of the seed count, as in PyTorch's CPU generator. */
+/** Uses the low 32 bits of the seed only, as PyTorch's CPU generator. */
 export function createGenerator(seed: number): Generator {
   const state = new Uint32Array(N);
   state[0] = Number(BigInt.asUintN(32, BigInt(Math.trunc(seed))));
@@ -86,7 +86,7 @@ export function createGenerator(seed: number): Generator {
       for (let i = 0; i < count; i++) data[i] = uniform24();
       for (let start = 0; start + 16 <= count; start += 16) transformBlock(data, start);
       if (count % 16 !== 0) {
-        // PyTorch redraws the last sixteen, over numbers it has already transformed.
+        // PyTorch redraws the last sixteen values, over numbers it has already transformed.
         for (let i = count - 16; i < count; i++) data[i] = uniform24();
         transformBlock(data, count - 16);
       }

@@ -1,6 +1,6 @@
 /**
- * Pictures whose edges meet: the latents are shifted around before every model call and back after it, so that
- * no place is an edge for long.
+ * Pictures whose edges meet: the latents are rolled before every model call and back after it, so that no place is
+ * at an edge for long.
  */
 
 /** A different shift every step, so that no place is always at the edge. */
@@ -10,7 +10,7 @@ export function rollOf(call: number, height: number, width: number): readonly [n
   return [part(height, golden), part(width, golden * golden)];
 }
 
-/** Every plane shifted around by (dy, dx), wrapping. */
+/** Every plane rolled by (dy, dx): what leaves at one edge comes in at the opposite one. */
 export function rolled(
   planes: Float32Array,
   height: number,

@@ -1,7 +1,7 @@
 /**
- * Our own graph of Stable Diffusion's network in two: what its attentions make of a text, computed once for as long as
- * the text is in use, and what every step computes (see graph/textStates.ts). The halves of a guided picture are one
- * until the text comes in. Bit for bit what the whole network says.
+ * Our own graph of Stable Diffusion's network in two: the `text` half computes the attentions' keys and values, once
+ * for as long as the text is in use, the `step` half everything else (see graph/textStates.ts). A guided picture's two rows
+ * are one until the first use of the text. The output is the whole network's, bit for bit.
  */
 import type { AdaptedRows, PartAdaptation } from '../adapters/index.ts';
 import { textInputs } from '../graph/index.ts';
@@ -10,10 +10,10 @@ import { concat } from '../onnx/tensor.ts';
 import type { Denoiser } from './denoiser.ts';
 import { type DenoiserRow, needsOwnCalls, predictInGroups, splitRows } from './denoiserRows.ts';
 
-/** Opens what rows with LoRAs need of either half, and what it is fed beyond the plain one's inputs. */
+/** Opens either half for rows with LoRAs, with its feeds beyond the plain half's inputs. */
 export interface OpenAdaptedHalves {
   text(row: PartAdaptation): Promise<Adapted>;
-  /** @param pictures those that the rows belong to: what stands before the text is fed by picture */
+  /** @param pictures LoRAs of the rows' pictures: layers before the text run once a picture */
   step(rows: AdaptedRows, pictures: AdaptedRows): Promise<Adapted>;
 }
 interface Adapted {
@@ -21,11 +21,12 @@ interface Adapted {
   readonly feeds: Readonly<Record<string, Value>>;
 }
 
-/** A text's keys and values by input of the step, tokens × width each. */
+/** A text's keys and values by input name of the step half, tokens × width each. */
 type TextStates = ReadonlyMap<string, Float32Array>;
 
 const noLora = {};
 
+/** A denoiser over the two halves of our own graph. */
 export function makeStepDenoiser(
   { step, text }: { readonly step: Session; readonly text: Session },
   openAdapted: OpenAdaptedHalves,
@@ -35,7 +36,7 @@ export function makeStepDenoiser(
   const taken = new Set<string>([...states, ...Object.values(textInputs)]);
   const ownInputs = [...step.inputs.keys()].filter((name) => !taken.has(name));
   const extraInputs = ownInputs.filter((name) => name !== 'sample' && name !== 'timestep');
-  /** Inputs that are one a picture; the others are one a row. */
+  /** Inputs with one row a picture; the others have one for each row. */
   const shared = new Set(
     [...step.inputs.values()].filter((port) => port.shape[0] === 'pictures').map(({ name }) => name),
   );
@@ -48,7 +49,7 @@ export function makeStepDenoiser(
     plainApart: false,
   };
 
-  /** Lives as long as the array that the text was encoded into; another one for each LoRA. */
+  /** Keys and values of a row's text, cached by the array of its encoding and by LoRA. */
   function statesOf({ hidden, tokens, adaptation }: DenoiserRow): Promise<TextStates> {
     const ofText = known.get(hidden) ?? new WeakMap<object, Promise<TextStates>>();
     known.set(hidden, ofText);
@@ -73,7 +74,7 @@ export function makeStepDenoiser(
 
   let last: { texts: readonly TextStates[]; feeds: Readonly<Record<string, Value>> } | undefined;
 
-  /** The steps of one painting ask for the same ones again and again. */
+  /** The inputs for some texts' keys and values, cached: the steps of one painting need the same ones. */
   function feedsOf(texts: readonly TextStates[], tokens: number): Readonly<Record<string, Value>> {
     if (last && sameItems(last.texts, texts)) return last.feeds;
     const feeds: Record<string, Value> = {};
@@ -150,7 +151,7 @@ const sameItems = <T>(a: readonly T[], b: readonly T[]): boolean =>
 const ofOnePicture = (a: DenoiserRow, b: DenoiserRow): boolean =>
   a.sample === b.sample && a.timestep === b.timestep && a.adaptation === b.adaptation;
 
-/** One row of each picture. */
+/** The first row of each picture. */
 function firstOfEach(rows: readonly DenoiserRow[]): DenoiserRow[] {
   const firsts: DenoiserRow[] = [];
   for (const row of rows) if (!firsts.some((first) => ofOnePicture(first, row))) firsts.push(row);

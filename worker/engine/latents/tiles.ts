@@ -1,6 +1,6 @@
 /**
- * Big planes through a network in overlapping tiles. Each tile fades out over its overlap and the sum is divided
- * by the weights, so that no edge of a tile can be seen.
+ * Large planes through a network in overlapping tiles. Each tile fades out over its overlap and the sum is divided
+ * by the weights, so that no seams show.
  */
 
 /** channels × height × width, plane after plane. */
@@ -43,7 +43,7 @@ export async function inTiles(
   return { data, channels, height: height * scale, width: width * scale };
 }
 
-/** A rectangle; what lies outside of the planes is their nearest edge. */
+/** A rectangle of the planes; outside of them their edge is repeated. */
 export function cut(
   { data, channels, height, width }: Planes,
   top: number,
@@ -63,7 +63,7 @@ export function cut(
   return { data: result, channels, height: h, width: w };
 }
 
-/** The planes continued by `margin` on every side with what lies at the opposite one. */
+/** The planes enlarged by `margin` on every side with the pixels of the opposite side. */
 export function wrapAround({ data, channels, height, width }: Planes, margin: number): Planes {
   const h = height + 2 * margin;
   const w = width + 2 * margin;

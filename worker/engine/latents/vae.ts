@@ -5,11 +5,11 @@ import type { Session } from '../onnx/session.ts';
 import type { Picture } from '../types.ts';
 import { cut, inTiles, type Planes, wrapAround } from './tiles.ts';
 
-/** Latents larger than this are decoded in tiles: SDXL's own 1024 pixels are not. */
+/** Latents of a larger area are decoded in tiles; SDXL's own 1024 pixels (128 × 128) are not. */
 const untiledArea = 128 * 128;
 const tileSide = 64;
 const tileOverlap = 16;
-/** As far as a latent pixel is seen by the decoder's convolutions, nearly. */
+/** Latent pixels around a place that the decoder's convolutions see, nearly. */
 const wrapMargin = 8;
 
 export interface Vae {
@@ -25,8 +25,8 @@ export interface Vae {
 }
 
 /**
- * @param part where the decoder's config lies; a tiny decoder (TAESD) takes latents as they are, so its scaling
- * factor is 1 where its config says nothing, and it may give 0..1 (`"output_range": [0, 1]`) instead of -1..1
+ * @param part where the decoder's config lies. A tiny decoder (TAESD) takes unscaled latents, so its scaling factor is
+ * 1 where its config has none, and its output may be 0..1 (`"output_range": [0, 1]`) instead of -1..1
  */
 export function makeVae(
   folder: Folder,
@@ -83,7 +83,7 @@ export function makeVae(
         )
       ).get(output.name)!;
       const size = channels * (picture.height / factor) * (picture.width / factor);
-      // Drawn in any case, so that the start noise is the same whatever the encoder gives.
+      // Drawn also where the encoder has no variance, so that the start noise is the same.
       const noise = draw(size);
       let sample = data;
       if (data.length === 2 * size) {
@@ -142,7 +142,7 @@ export function toPlanes(picture: Picture): Float32Array {
   return planes;
 }
 
-/** -1..1 by plane to 0..1 by pixel, clipped. NaN stays NaN: it must not pass for black. */
+/** -1..1 by plane to 0..1 by pixel, clipped. NaN stays NaN, so that it is not taken for black. */
 export function fromPlanes(planes: Float32Array, width: number, height: number): Picture {
   const size = width * height;
   const data = new Float32Array(3 * size);

@@ -1,7 +1,7 @@
 /**
- * The layers of a graph that somebody exported, by the names they had in PyTorch: the exporter calls the node of a
- * layer `/down_blocks.0/attentions.0/proj_in/Conv`, or leaves the weight its name. With them the graph can be given
- * a LoRA's inputs (graph/loraPorts.ts).
+ * The layers of an exported graph, by their names in PyTorch: the exporter names a layer's node
+ * `/down_blocks.0/attentions.0/proj_in/Conv`, or leaves the weight its name. By these names the graph is given a
+ * LoRA's inputs (graph/loraPorts.ts).
  */
 import { readFileSync } from 'node:fs';
 import {
@@ -16,24 +16,24 @@ import {
 import { extendGraph, type Node, type OnnxFile } from './onnxFile.ts';
 
 export interface ExportedModule extends Module {
-  /** What it reads, and the value that it gives, its bias added. */
+  /** Names of the layer's input, and of its output with the bias added. */
   readonly x: string;
   readonly y: string;
   readonly type: ElementType;
-  /** Of a convolution. */
+  /** The convolution's attributes; {} for a linear layer. */
   readonly attributes: Readonly<Record<string, Attribute>>;
 }
 
 const types = (['float32', 'float16'] as const).map((type) => [elementTypes[type], type] as const);
 
-/** In the order of their use; layers that are used more than once are left out, and all of an export without names. */
+/** In the order of their use, without layers that are used more than once; [] for an export without names. */
 export function exportedModules({ nodes, weights, types: stored }: OnnxFile): ExportedModule[] {
   const makers = new Map(nodes.flatMap((node) => node.outputs.map((output) => [output, node] as const)));
   const readers = new Map<string, Node[]>();
   for (const node of nodes)
     for (const input of node.inputs) readers.set(input, [...(readers.get(input) ?? []), node]);
 
-  /** A weight, or one that is widened first. */
+  /** A weight by its name, or by that of its cast to another type. */
   const weightOf = (name: string): { shape: readonly number[]; type: number } | undefined => {
     const shape = weights.get(name);
     if (shape) return { shape, type: stored.get(name)! };
@@ -41,7 +41,7 @@ export function exportedModules({ nodes, weights, types: stored }: OnnxFile): Ex
     const behind = cast?.op === 'Cast' ? weights.get(cast.inputs[0]!) : undefined;
     return behind && { shape: behind, type: Number(cast!.attributes['to']) };
   };
-  /** ONNX Runtime makes one of a product and its bias, so nothing may come between them. */
+  /** The value after the bias, if there is one: ONNX Runtime fuses product and bias, so the port comes after both. */
   const afterBias = (product: string): string => {
     const [add, ...others] = readers.get(product) ?? [];
     const bias = add?.op === 'Add' && others.length === 0;
@@ -83,7 +83,7 @@ function layerOf(
   return op === 'MatMul' || op === 'Gemm' ? { kind: 'linear', shape: shape.toReversed() } : undefined;
 }
 
-/** An export's file with a LoRA's inputs on `modules`. */
+/** An export's file content with a LoRA's inputs on `modules`. */
 export function withLoraPorts(file: string, modules: readonly ExportedModule[]): Uint8Array {
   const graph = new Graph();
   const renamed = new Map<string, string>();

@@ -20,6 +20,7 @@ export interface Folder {
   at(part: string): string;
 }
 
+/** @throws EngineError('missing-file') where `dir` is no folder or has no model_index.json */
 export function openFolder(dir: string): Folder {
   if (!existsSync(dir) || !statSync(dir).isDirectory()) {
     throw new EngineError('missing-file', `${dir} is not a folder`, { file: dir });
@@ -52,7 +53,7 @@ export function openFolder(dir: string): Folder {
   };
 }
 
-/** Refuses a file that leads out of the model's folder by a link. */
+/** Refuses a file that a link leads out of the model's folder. */
 function contained(dir: string, file: string): string {
   const root = realpathSync(dir);
   const real = realpathSync(file);
@@ -105,7 +106,7 @@ export function checkWeights(dir: string, file: string, onnx: OnnxFile): void {
   }
 }
 
-/** A number from a config, or what stands in for it. */
+/** A number in a config, or `fallback`. */
 export function number(config: Json, key: string, fallback: number): number {
   const value = config[key];
   return typeof value === 'number' ? value : fallback;

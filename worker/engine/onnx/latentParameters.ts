@@ -1,6 +1,6 @@
 /**
- * Older exports of the VAE encoder end in a sample that nobody can seed, or in the mean alone. Mean and variance
- * are still computed inside: this finds the convolution that gives them, so that it can be made an output.
+ * Older exports of the VAE encoder output a sample whose noise cannot be seeded, or the mean alone. Mean and variance
+ * are still computed inside: this finds the convolution that computes them, to make it an output.
  */
 import type { OnnxFile } from './onnxFile.ts';
 

@@ -27,7 +27,7 @@ export interface Node {
   readonly op: string;
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
-  /** Those that are whole numbers, lists of them, or text. */
+  /** Only attributes that are whole numbers, lists of them, or text. */
   readonly attributes: Readonly<Record<string, number | string | readonly number[]>>;
 }
 
@@ -36,9 +36,9 @@ export interface OnnxFile {
   readonly nodes: readonly Node[];
   /** Dimensions of the weights, by name. */
   readonly weights: ReadonlyMap<string, readonly number[]>;
-  /** onnx.proto's number of their element type, by name. */
+  /** onnx.proto's numbers of the weights' element types, by name. */
   readonly types: ReadonlyMap<string, number>;
-  /** The version of our own builder that wrote it; undefined for other people's. */
+  /** The version of our builder that wrote the file; undefined for exports. */
   readonly builder: number | undefined;
 }
 
@@ -48,7 +48,7 @@ const graphNode = 1;
 const graphInitializer = 5;
 const graphOutput = 12;
 
-/** Reads a file's structure and none of its weights; one that is cut short or no ONNX at all is refused by name. */
+/** Reads a file's structure without its weights. @throws EngineError naming a file that is cut short or no ONNX */
 export function readOnnx(file: string): OnnxFile {
   const descriptor = openSync(file, 'r');
   try {
@@ -60,7 +60,7 @@ export function readOnnx(file: string): OnnxFile {
     const nodes: Node[] = [];
     const weights = new Map<string, readonly number[]>();
     const types = new Map<string, number>();
-    // A message that is written in several pieces is one.
+    // Protobuf: a message written in several pieces is one.
     for (const field of graphs.flatMap((graph) => fields(bytes, graph.from, graph.to))) {
       if (field.number === graphInitializer) readTensor(bytes, field, external, weights, types);
       else if (field.number === graphNode) nodes.push(readNode(bytes, field, external));
@@ -99,16 +99,16 @@ export function addOutput(model: Uint8Array, name: string, type: 'float32' | 'fl
 }
 
 /**
- * The file with more nodes, where some values that its nodes give are called otherwise.
- * @param renamed new names by old ones; who reads the old name reads what `more` gives under it
- * @param more another file, of whose graph nodes, inputs and weights are taken
+ * The file with more nodes, where some values that its own nodes output are renamed.
+ * @param renamed new names by old ones; readers of the old name then read what `more` outputs under it
+ * @param more another file, whose nodes, inputs and weights are added
  */
 export function extendGraph(
   model: Uint8Array,
   renamed: ReadonlyMap<string, string>,
   more: Uint8Array,
 ): Uint8Array {
-  // NodeProto { output = 2, name = 3 }: where a node is called after its value, the new one is called so.
+  // NodeProto { output = 2, name = 3 }: a node that is named after its value is renamed with it.
   const node = (content: Uint8Array): Uint8Array =>
     eachField(content, (number, name) => {
       const to = number === 2 || number === 3 ? renamed.get(decoder.decode(name)) : undefined;
@@ -121,14 +121,14 @@ export function extendGraph(
   const added = fields(wholeBytes(more), 0, more.length)
     .filter(({ number }) => number === modelGraph)
     .map(({ from, to }) => message(modelGraph, more.subarray(from, to)));
-  // A message that is written in several pieces is one.
+  // Protobuf: a message written in several pieces is one.
   const own = eachField(model, (number, content) =>
     number === modelGraph ? [message(modelGraph, graph(content))] : undefined,
   );
   return concat([own, ...added]);
 }
 
-/** A message with some of its fields written anew. @param write undefined: the field stays as it is */
+/** A message with some of its fields replaced. @param write undefined: the field stays as it is */
 function eachField(
   content: Uint8Array,
   write: (number: number, content: Uint8Array) => Uint8Array[] | undefined,
@@ -140,7 +140,7 @@ function eachField(
   return concat(parts);
 }
 
-/** Bytes at places of a file or an array; a model of gigabytes is never read whole. */
+/** Random access to the bytes of a file or an array; a model of gigabytes is never read whole. */
 interface Bytes {
   readonly length: number;
   at(index: number): number;
@@ -230,7 +230,7 @@ function readNode(bytes: Bytes, node: Field, external: ExternalTensor[]): Node {
     else if (field.number === 3) name = text(bytes, field);
     else if (field.number === 4) op = text(bytes, field);
     else if (field.number === 5) {
-      // AttributeProto { name = 1, i = 3, s = 4, t = 5, ints = 8 }: constants may lie outside too.
+      // AttributeProto { name = 1, i = 3, s = 4, t = 5, ints = 8 }: a constant's data may lie outside of the file, too.
       let called = '';
       const list: number[] = [];
       for (const part of fields(bytes, field.from, field.to))

@@ -1,7 +1,7 @@
 /**
- * Networks that were optimised once and for all. ONNX Runtime rewrites a graph and repacks its weights each time
- * it opens a file, into memory of its own; a file that was rewritten before is opened as it lies on the disk: its
- * weights are mapped, not copied, read when they are first used, and shared by all processes that paint with them.
+ * Networks optimised in advance. ONNX Runtime optimises a graph and repacks its weights each time it opens a file, into
+ * memory of its own. A file optimised before is opened as it is: its weights are mapped, not copied, read at their
+ * first use, and shared by all processes that paint with them.
  */
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
@@ -13,29 +13,29 @@ import { unclipLayout } from '../unclip/layout.ts';
 import { checkWeights, openFolder } from './folder.ts';
 import { readOnnx } from './onnxFile.ts';
 
-/** The folder inside of a model's folder; deleting it undoes everything. */
+/** The optimised files' folder in a model's folder; deleting it brings back the model as it was. */
 const optimisedFolder = 'optimised';
 const noteFile = 'optimised.json';
-/** Smaller weights stay in the small file. */
+/** Weights of fewer bytes stay inside the ONNX file. */
 const smallestOutside = 1024;
 
 interface Note {
-  /** Another version of ONNX Runtime, or another kind of processor, may not read what this one wrote. */
+  /** ONNX Runtime's version and the processor's kind: another one may not read these files. */
   readonly onnxruntime: string;
   readonly arch: string;
-  /** By part: what it was made from, as `stamp` has it. */
+  /** By part: `stamp` of the files that its optimised file was made from. */
   readonly parts: Readonly<Record<string, string>>;
 }
 
 export interface Optimised {
-  /** The part's optimised file; undefined where there is none, or the model has changed since. */
+  /** A part's optimised file; undefined where there is none, or the model has changed since. */
   fileOf(part: string): string | undefined;
 }
 
 /** Where a model's optimised files lie, if it has any. */
 export const optimisedDir = (dir: string): string => path.join(dir, optimisedFolder);
 
-/** Reads what was made for a model. Never throws: without it a model is opened as ever. */
+/** Reads a model's optimised files. Never throws: without them the model is opened as usual. */
 export function openOptimised(dir: string): Optimised {
   const root = optimisedDir(dir);
   let note: Note;
@@ -56,8 +56,8 @@ export function openOptimised(dir: string): Optimised {
 }
 
 /**
- * Writes the optimised files of a model's text encoders, network and decoder; takes as much disk again as they do.
- * The level is the highest that depends on no particular processor.
+ * Writes the optimised files of a model's text encoders, network and decoder; they take as much disk as the originals.
+ * The optimisation level is the highest that depends on no particular processor.
  * @returns the bytes written
  */
 export async function optimise(
@@ -108,7 +108,7 @@ async function rewrite(source: string, target: string): Promise<number> {
       optimizedModelFilePath: target,
       extra: {
         session: {
-          // A protobuf ends at 2 GB; and only weights outside of it can be mapped.
+          // A protobuf ends at 2 GB, and only weights outside of it can be mapped.
           optimized_model_external_initializers_file_name: 'model.onnx_data',
           optimized_model_external_initializers_min_size_in_bytes: `${smallestOutside}`,
           disable_prepacking: '1',
@@ -126,7 +126,7 @@ async function rewrite(source: string, target: string): Promise<number> {
   return statSync(target).size + (existsSync(data) ? statSync(data).size : 0);
 }
 
-/** Sizes and times of the files that a network is made of. */
+/** Sizes and modification times of a network's files. */
 function stamp(file: string): string {
   const outside = new Set(readOnnx(file).external.map(({ location }) => location));
   return [file, ...[...outside].map((name) => path.join(path.dirname(file), name))]

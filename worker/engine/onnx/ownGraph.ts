@@ -1,6 +1,6 @@
 /**
- * Parts whose graphs we wrote ourselves. Beside such a graph lies `weights.json`, the directory of its weights by
- * diffusers' names, from which it can be written again: by a newer builder, or with other inputs.
+ * Parts whose graphs we wrote ourselves. Beside such a graph lies `weights.json`, the index of its weights by
+ * diffusers' names. From it the graph can be written again: by a newer builder, or with other inputs.
  */
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -43,14 +43,14 @@ import {
 import type { Json } from './folder.ts';
 import { type OnnxFile, readOnnx } from './onnxFile.ts';
 
-/** Of Stable Diffusion's network: all in one, or what a text needs once apart from what every step needs. */
+/** Stable Diffusion's network: whole, or in two halves for what is computed once a text and once a step. */
 export type NetworkForm = 'whole' | 'step' | 'text';
 
 export interface OwnBuildOptions extends TextBuildOptions {
   readonly form?: NetworkForm;
 }
 
-/** The builders by the name that weights.json gives. */
+/** The builders, by the `network` of weights.json. */
 const builders = {
   unet: (config: Json, weights: Weights, options: OwnBuildOptions) =>
     options.form === 'text'
@@ -85,7 +85,7 @@ const builders = {
 } satisfies Record<string, (config: Json, weights: Weights, options: OwnBuildOptions) => Network>;
 export type NetworkKind = keyof typeof builders;
 
-/** Type, shape, file beside the graph, first byte; `true` where a linear layer's weight is stored as [in, out]. */
+/** Type, shape, file beside the graph, first byte; `true` for a linear layer's weight stored as [in, out]. */
 type Place = readonly [ElementType, readonly number[], string, number, true?];
 
 export interface WeightIndex {
@@ -106,7 +106,7 @@ const elementSizes: Record<ElementType, number> = {
   float8e5m2: 1,
 };
 
-/** The index as it is written beside a graph. */
+/** The weights.json of a network. */
 export function indexOf(network: NetworkKind, weights: ReadonlyMap<string, Weight>): WeightIndex {
   const places = [...weights].map(
     ([name, { type, shape, location, offset, transposed }]): [string, Place] => [
@@ -117,7 +117,7 @@ export function indexOf(network: NetworkKind, weights: ReadonlyMap<string, Weigh
   return { network, weights: Object.fromEntries(places) };
 }
 
-/** Builds the network of `kind` from its config; throws EngineError where a weight is missing or nothing is built so. */
+/** Builds the network of `kind` from its config. @throws EngineError for a missing weight or an unknown kind */
 export const buildNetwork = (
   kind: NetworkKind,
   config: Json,
@@ -150,8 +150,8 @@ export function canHalve(folder: string): boolean {
 }
 
 /**
- * Rewrites an own graph that an older builder wrote; it stays as it is where nothing may be written.
- * @returns whether the file is another now
+ * Rewrites an own graph that an older builder wrote; where the folder is read-only the graph stays as it is.
+ * @returns whether the file was rewritten
  */
 export function refreshGraph(file: string, { builder }: OnnxFile): boolean {
   const folder = path.dirname(file);
@@ -172,7 +172,7 @@ export function refreshGraph(file: string, { builder }: OnnxFile): boolean {
   }
 }
 
-/** Whether an own graph is what its builder writes; one by another version of the builder is not compared. */
+/** Whether an own graph is what its builder writes; true for one by another version of the builder. */
 export function graphIsSound(file: string): boolean {
   try {
     const { builder } = readOnnx(file);

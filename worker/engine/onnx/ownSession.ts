@@ -1,4 +1,4 @@
-/** Opens graphs of our own that lie in no file: built from a part's `config.json` and `weights.json`, weights mapped. */
+/** Opens our own graphs without a file: built from a part's `config.json` and `weights.json`, weights mapped. */
 import path from 'node:path';
 import { buildStored, type NetworkForm, type OwnBuildOptions } from './ownGraph.ts';
 import { openSession, type Session, type SessionSettings } from './session.ts';

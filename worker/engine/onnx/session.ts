@@ -1,6 +1,6 @@
 /**
- * One ONNX file, opened: names, ranks and element types are read from its metadata once, and what is fed is
- * fitted to them. Never guessed from the model's name.
+ * One ONNX file, opened: names, ranks and element types are read from its metadata once, and feeds are converted to
+ * them. Nothing is guessed from the model's name.
  */
 import path from 'node:path';
 import { InferenceSession, type Tensor } from 'onnxruntime-node';
@@ -22,12 +22,12 @@ export interface Value {
 export interface Session {
   readonly file: string;
   readonly provider: string;
-  /** Providers that were asked for before the one in use, each with the reason why it could not be started. */
+  /** Providers preferred to the one in use, each with the reason why it could not be started. */
   readonly missing: readonly string[];
   readonly optimised: boolean;
-  /** We wrote its graph (see graph/README.md). */
+  /** Whether the graph is our own (see graph/README.md). */
   readonly own: boolean;
-  /** Of the processor; undefined: as many as it has cores. */
+  /** Threads on the processor; undefined: as many as it has cores. */
   readonly threads: number | undefined;
   readonly inputs: ReadonlyMap<string, Port>;
   readonly outputs: ReadonlyMap<string, Port>;
@@ -46,16 +46,17 @@ export interface Output {
 export interface SessionSettings {
   readonly providers: readonly string[];
   readonly threads?: number;
-  /** Nothing is left to optimise: the processor opens the file as it is, its weights mapped. */
+  /** The graph needs no optimisation: the processor opens the file as it is, its weights mapped. */
   readonly asIs?: boolean;
-  /** We wrote its graph. */
+  /** The graph is our own. */
   readonly own?: boolean;
 }
 
+/** @throws EngineError 'out-of-memory', or for a file or provider that cannot be opened, naming it */
 export async function openSession(
   file: string,
   settings: SessionSettings,
-  /** The file's content, where it is another than on the disk. */
+  /** The file's content, where it differs from the disk's. */
   bytes?: Uint8Array,
 ): Promise<Session> {
   const failures: string[] = [];
@@ -84,7 +85,7 @@ export async function openSession(
   });
 }
 
-/** Weights outside of a file whose content is given lie where the file does. */
+/** For content given as bytes: weights outside of it lie beside the file. */
 const besideOf = (
   file: string,
   options: InferenceSession.SessionOptions,
@@ -101,7 +102,7 @@ function sessionOptions(provider: string, settings: SessionSettings): InferenceS
     graphOptimizationLevel: asIs ? 'disabled' : 'all',
     logSeverityLevel: 3,
     ...(settings.threads === undefined ? {} : { intraOpNumThreads: settings.threads }),
-    // A spinning thread pool takes the second core from everybody else for nothing but 10 % of our own speed.
+    // A spinning thread pool occupies cores that other processes need, for 10 % of our own speed.
     extra: {
       session: {
         intra_op: { allow_spinning: '0' },
@@ -116,7 +117,7 @@ const isMemory = (why: string): boolean => /bad_alloc|out of memory|failed to al
 const isProvider = (why: string): boolean =>
   /ExecutionProvider|execution provider|backend not found|adapter|Failed to load shared library/i.test(why);
 
-/** ONNX Runtime begins with the place in its source; what happened comes behind `was false.`, if it says so. */
+/** ONNX Runtime's messages begin with a place in its source; the reason follows `was false.`, if there is one. */
 const shortly = (why: string): string => why.split('was false.').at(-1)!.trim();
 
 function wrap(

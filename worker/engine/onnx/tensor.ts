@@ -1,6 +1,6 @@
 /**
- * Numbers on their way into and out of ONNX Runtime. Inside the engine everything is float32; a model that
- * wants half floats or integers gets them here, as its own metadata says.
+ * Converts numbers on their way into and out of ONNX Runtime. The engine computes in float32; a model's half floats
+ * or integers are converted here, by its metadata.
  */
 import { Tensor } from 'onnxruntime-node';
 
@@ -22,7 +22,7 @@ export function toHalf(values: Float32Array): Uint16Array {
       const shift = 126 - exponent;
       half[i] = sign | roundShift(mantissa | 0x800000, shift);
     } else {
-      // A carry out of the mantissa moves into the exponent, which is what rounding up to the next power means.
+      // A carry out of the mantissa raises the exponent, as rounding up to the next power of two must.
       const rounded = ((exponent - 112) << 10) + roundShift(mantissa, 13);
       half[i] = sign | Math.min(rounded, 0x7c00);
     }
@@ -37,6 +37,7 @@ function roundShift(value: number, shift: number): number {
   return rest > middle || (rest === middle && (kept & 1) === 1) ? kept + 1 : kept;
 }
 
+/** IEEE 754 binary16 to float32, exactly. */
 export function fromHalf(half: Uint16Array): Float32Array {
   const values = new Float32Array(half.length);
   for (let i = 0; i < half.length; i++) {
@@ -79,12 +80,12 @@ export function makeTensor(type: string, values: ArrayLike<number>, dims: readon
   }
 }
 
-/** A tensor's values as float32, whatever it holds. */
+/** A tensor's values as float32, whatever its type. */
 export function readTensor(tensor: Tensor): Float32Array {
   const data = tensor.data;
   if (data instanceof Float32Array) return data;
   if (tensor.type === 'float16') {
-    // Node 24 and later hand out a Float16Array; the bits are the same.
+    // Node 24 and later return a Float16Array; the bits are the same.
     const view = data as unknown as { buffer: ArrayBuffer; byteOffset: number; length: number };
     return fromHalf(new Uint16Array(view.buffer, view.byteOffset, view.length));
   }
@@ -97,7 +98,7 @@ export function allFinite(values: Float32Array): boolean {
   return true;
 }
 
-/** One array after another: rows of a batch. */
+/** Arrays joined one after another, as a batch's rows. */
 export function concat(rows: readonly Float32Array[]): Float32Array {
   const all = new Float32Array(rows.reduce((sum, row) => sum + row.length, 0));
   let at = 0;

@@ -1,4 +1,4 @@
-/** A network that sums up a picture in one vector (CLIP's vision tower and its kind). */
+/** A network that encodes a picture as one vector (such as CLIP's vision tower). */
 import { EngineError } from '../errors.ts';
 import type { Session } from '../onnx/session.ts';
 import type { Picture } from '../types.ts';
@@ -10,6 +10,7 @@ export interface ImageEncoderSettings {
   readonly std: readonly number[];
 }
 
+/** @returns a function from a picture to its embedding. @throws EngineError('bad-model') for another network */
 export function makeImageEncoder(
   session: Session,
   { size, mean, std }: ImageEncoderSettings,

@@ -1,6 +1,6 @@
 /**
- * Pictures brought to another size as Pillow's `Image.resize` does it on 8 bits, to the last bit: that is how
- * diffusers and transformers fit a picture to what a network takes. libvips rounds elsewhere.
+ * Resizes pictures as Pillow's `Image.resize` does on 8 bits, to the last bit: diffusers and transformers fit pictures
+ * to a network's input that way. libvips rounds otherwise.
  */
 
 /** RGB, row by row. */
@@ -30,6 +30,7 @@ const filters = {
 
 export type Filter = keyof typeof filters;
 
+/** `Image.resize(size, filter)`. */
 export function resizeBytes(picture: Bytes, width: number, height: number, filter: Filter): Bytes {
   // Across first, rounded to 8 bits, then down: the order shows in the last bit.
   const across = picture.width === width ? picture : alongRows(picture, width, filter);
@@ -37,8 +38,8 @@ export function resizeBytes(picture: Bytes, width: number, height: number, filte
 }
 
 /**
- * `Image.resize(size, BICUBIC, reducing_gap=1)`, as diffusers' Kandinsky fits a picture: whole blocks first.
- * What they do not fill at the far edges takes part by its own share.
+ * `Image.resize(size, BICUBIC, reducing_gap=1)`, as diffusers' Kandinsky fits a picture: whole blocks are averaged
+ * first; incomplete blocks at the far edges count by their share.
  */
 export function fitBicubic(picture: Bytes, width: number, height: number): Bytes {
   const across = Math.max(1, Math.trunc(picture.width / width));
@@ -46,7 +47,7 @@ export function fitBicubic(picture: Bytes, width: number, height: number): Bytes
   return resizeBytes(reduceBytes(picture, across, down), width, height, 'bicubic');
 }
 
-/** The mean of whole blocks, what is left over at the right and at the bottom apart: `Image.reduce`. */
+/** `Image.reduce`: the mean of each whole block; incomplete ones at the right and bottom have their own mean. */
 export function reduceBytes(picture: Bytes, across: number, down: number): Bytes {
   if (across === 1 && down === 1) return picture;
   const width = Math.ceil(picture.width / across);
@@ -68,6 +69,7 @@ export function reduceBytes(picture: Bytes, across: number, down: number): Bytes
   return { width, height, data };
 }
 
+/** A rectangle that lies inside of the picture. */
 export function cropBytes(picture: Bytes, left: number, top: number, width: number, height: number): Bytes {
   const data = new Uint8Array(3 * width * height);
   for (let y = 0; y < height; y++) {
@@ -91,7 +93,7 @@ function alongRows({ width: from, height, data }: Bytes, to: number, filter: Fil
   return { width: to, height, data: result };
 }
 
-/** For each pixel of the new side: the first old one that counts, and the weights from there on. */
+/** For each pixel of the new side: the first old pixel with a weight, and the weights from there on. */
 function weightsOf(from: number, to: number, filter: Filter): { first: number; weights: number[] }[] {
   const { lobes, at } = filters[filter];
   const scale = from / to;

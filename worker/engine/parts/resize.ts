@@ -1,4 +1,4 @@
-/** Smaller pictures for the networks that look at them: bicubic, widened when shrinking, as Pillow does it. */
+/** Resizes pictures for networks that look at them: bicubic, widened when shrinking, as in Pillow. */
 import type { Picture } from '../types.ts';
 
 /** Keys' cubic convolution with a = -0.5 (1981). */
@@ -9,7 +9,7 @@ function cubic(distance: number): number {
   return 0;
 }
 
-/** Shortest side to `size`, the middle square of the rest: what CLIP's preprocessor does. */
+/** The middle square, its side resized to `size`: CLIP's preprocessing. */
 export function resizeToSquare(picture: Picture, size: number): Picture {
   const side = Math.min(picture.width, picture.height);
   const left = Math.floor((picture.width - side) / 2);
@@ -22,12 +22,13 @@ export function resizeToSquare(picture: Picture, size: number): Picture {
   return resize({ width: side, height: side, data }, size, size);
 }
 
+/** Bicubic, clipped to 0..1. */
 export function resize(picture: Picture, width: number, height: number): Picture {
   const { data } = resizeUnclipped(picture, width, height);
   return { width, height, data: data.map((value) => Math.min(Math.max(value, 0), 1)) };
 }
 
-/** Values of any range, and what the cubic overshoots by: torch's interpolate(mode="bicubic", antialias=True). */
+/** Bicubic without clipping, for values of any range: torch's interpolate(mode="bicubic", antialias=True). */
 export function resizeUnclipped(picture: Picture, width: number, height: number): Picture {
   const across = alongAxis(picture.data, picture.height, picture.width, width);
   const turned = transpose(across, picture.height, width);

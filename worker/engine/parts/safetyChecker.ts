@@ -1,6 +1,6 @@
 /**
- * Stable Diffusion's safety checker (diffusers' convert_stable_diffusion_checkpoint_to_onnx.py): the picture once
- * as CLIP sees it and once as it is; a yes or no comes out. What to do then is the operator's affair.
+ * Stable Diffusion's safety checker (diffusers' convert_stable_diffusion_checkpoint_to_onnx.py). It takes the picture
+ * as CLIP sees it and as it is, and outputs yes or no; the caller decides what follows.
  */
 import { EngineError } from '../errors.ts';
 import type { Port, Session } from '../onnx/session.ts';
@@ -11,6 +11,7 @@ import { normalise, resizeToSquare } from './resize.ts';
 export const clipMean = [0.48145466, 0.4578275, 0.40821073];
 export const clipStd = [0.26862954, 0.26130258, 0.27577711];
 
+/** @returns a function that says whether a picture is flagged. @throws EngineError('bad-model') for another network */
 export function makeSafetyChecker(session: Session): (picture: Picture) => Promise<boolean> {
   const ports = [...session.inputs.values()];
   const clip = session.inputs.get('clip_input') ?? ports.find((port) => port.shape[2] === 224);
@@ -39,7 +40,7 @@ export function makeSafetyChecker(session: Session): (picture: Picture) => Promi
   };
 }
 
-/** The picture itself, pixels or planes as the file's shape says (pixels where it does not). */
+/** The picture unscaled, as pixels or planes by the input's shape (pixels where it does not say). */
 function whole(picture: Picture, port: Port) {
   const { width, height, data } = picture;
   if (port.shape[1] === 3)

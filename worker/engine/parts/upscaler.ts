@@ -1,6 +1,6 @@
 /**
- * Networks that make a picture bigger, of Real-ESRGAN's shape: RGB planes 0..1 in, the same `scale` times as
- * large out. Some exports take any size, some one fixed size; both are run in overlapping tiles.
+ * Networks that enlarge a picture, with the interface of Real-ESRGAN: RGB planes 0..1 in, `scale` times as large out.
+ * Exports take any size or a fixed one; both run in overlapping tiles.
  */
 import { EngineError } from '../errors.ts';
 import { cut, inTiles, type Planes } from '../latents/tiles.ts';
@@ -14,11 +14,11 @@ export interface Upscaler {
   upscale(picture: Picture, factor: number): Promise<Picture>;
 }
 
-/** Side of a tile where the network takes any: little memory, and one shape for all pictures. */
+/** Side of a tile where the network takes any size: little memory, and one shape for all pictures. */
 const freeTile = 192;
 const overlap = 16;
 
-/** @param declared the scale by the manifest; measured on a small tile where nobody says */
+/** @param declared the manifest's scale; measured on a small tile where left out */
 export async function makeUpscaler(session: Session, declared?: number): Promise<Upscaler> {
   const input = [...session.inputs.values()][0]!;
   const output = [...session.outputs.values()][0]!;
@@ -31,7 +31,7 @@ export async function makeUpscaler(session: Session, declared?: number): Promise
   const fixed = typeof rows === 'number' && typeof columns === 'number' ? Math.min(rows, columns) : undefined;
   const tile = fixed ?? freeTile;
 
-  /** One tile; smaller ones are continued to the size the network wants. */
+  /** Runs one tile; a smaller one is padded to the network's fixed size. */
   async function run(planes: Planes): Promise<Planes> {
     const height = typeof rows === 'number' ? rows : planes.height;
     const width = typeof columns === 'number' ? columns : planes.width;
@@ -108,7 +108,7 @@ function toPicture({ width, height, data }: Planes): Picture {
   return { width, height, data: pixels };
 }
 
-/** Means over squares of `by` × `by`: from too large to the size that was asked. */
+/** Means over squares of `by` × `by`: shrinks a result that is larger than asked. */
 function average({ data, channels, height, width }: Planes, by: number): Planes {
   if (by === 1) return { data, channels, height, width };
   const h = height / by;

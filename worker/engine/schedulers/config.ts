@@ -1,8 +1,7 @@
 /**
- * Reading scheduler_config.json. A missing key means the class's own default; a key that belongs to another
- * class is legal and ignored (people swap schedulers over one file); a key nobody knows is ignored too, as diffusers
- * does (`unknownOptions` names it); one that this class has and we do not implement is an error that names it, unless
- * it holds its default.
+ * Reading scheduler_config.json. A missing key means the class's default; a key of another class is ignored (people
+ * swap schedulers over one file); a key of no class is ignored, too, as in diffusers (`unknownOptions` names it); a key
+ * that this class has and we do not implement is an error that names it, unless it holds its default.
  */
 import { EngineError } from '../errors.ts';
 import type { Plan, PlanRequest } from './plan.ts';
@@ -29,8 +28,8 @@ const knownKeys = new Set(
 );
 
 /**
- * @param defaults the options that the class implements, with diffusers' defaults; null where there is none
- * @param refused options that the class has in diffusers and does not implement here, with their defaults
+ * @param defaults the options that we implement, with diffusers' defaults; null where diffusers has none
+ * @param refused options that diffusers' class has and we do not implement, with their defaults
  */
 export function readConfig<T extends Record<string, unknown>>(
   name: string,
@@ -62,11 +61,11 @@ export function readConfig<T extends Record<string, unknown>>(
   return result as T;
 }
 
-/** Options that no scheduler class has: of a newer diffusers, or misspelt. They change nothing. */
+/** Options of no scheduler class: from a newer diffusers, or misspelt. They change nothing. */
 export const unknownOptions = (config: Config): string[] =>
   Object.keys(config).filter((key) => !key.startsWith('_') && !knownKeys.has(key));
 
-/** An option that takes one of a few words. */
+/** An option with a fixed set of values. @throws EngineError for any other value */
 export function oneOf<T extends string>(name: string, key: string, value: string, allowed: readonly T[]): T {
   if ((allowed as readonly string[]).includes(value)) return value as T;
   throw new EngineError(
@@ -78,8 +77,8 @@ export function oneOf<T extends string>(name: string, key: string, value: string
 const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
 
 /**
- * JSON as Python's json module writes it (NaN, Infinity and -Infinity are allowed outside of strings), and as Windows'
- * editors save it, with a byte-order mark.
+ * Parses JSON as Python's json module writes it (NaN, Infinity and -Infinity outside of strings), and as editors on
+ * Windows save it, with a byte-order mark.
  */
 export function parsePythonJson(text: string): unknown {
   const quoted = text

@@ -41,7 +41,7 @@ export const ddpm: SchedulerDefinition = {
       options.num_train_timesteps,
       options.steps_offset,
     );
-    /** One standard deviation a value. */
+    /** The standard deviation for each value. */
     const spreadsOf = (
       predicted: Float32Array | undefined,
       small: number,
@@ -61,7 +61,7 @@ export const ddpm: SchedulerDefinition = {
         const t = timesteps[i]!;
         const a = cumprod[t]!;
         const next = i + 1 < timesteps.length ? cumprod[timesteps[i + 1]!]! : 1;
-        // These differences are small ones of numbers near 1: float32, as in PyTorch, changes them visibly.
+        // These are small differences of numbers near 1: float32, as in PyTorch, changes them visibly.
         const alpha = Math.fround(a / next);
         const beta = Math.fround(1 - alpha);
         const noiseNow = Math.fround(1 - a);
@@ -84,7 +84,7 @@ export const ddpm: SchedulerDefinition = {
   },
 };
 
-/** exp of half the log variance, which lies between those of the smallest and the largest as the network says in -1..1. */
+/** Standard deviations: the network's -1..1 interpolates between the smallest and the largest log variance. */
 export function learnedRange(predicted: Float32Array, small: number, large: number): Float32Array {
   const low = Math.log(small);
   const high = Math.log(large);
@@ -94,9 +94,11 @@ export function learnedRange(predicted: Float32Array, small: number, large: numb
   });
 }
 
+/** mean + spread · noise, value by value. */
 export const addLearned = (mean: Float32Array, noise: Float32Array, spread: Float32Array): Float32Array =>
   mean.map((value, k) => value + spread[k]! * noise[k]!);
 
+/** The error for a network without the learned variance that a scheduler needs. */
 export const noVariance = (name: string, type: string): EngineError =>
   new EngineError(
     'unsupported',

@@ -25,7 +25,7 @@ export const deis: SchedulerDefinition = {
   name,
   plan(config, { steps }): Plan {
     const options = readConfig(name, config, defaults, refused);
-    // Words of the other solvers' configs are read as the only form there is, as diffusers does.
+    // Values of the other solvers' configs are read as DEIS' only form, as in diffusers.
     oneOf(name, 'algorithm_type', options.algorithm_type, ['deis', 'dpmsolver', 'dpmsolver++']);
     oneOf(name, 'solver_type', options.solver_type, ['logrho', 'midpoint', 'heun', 'bh1', 'bh2']);
     const ladder = solverLadder(name, options, steps);

@@ -1,4 +1,4 @@
-/** Pieces that the schedulers over a discrete beta schedule share. */
+/** Functions shared by the schedulers over a discrete beta schedule. */
 import { EngineError } from '../errors.ts';
 import {
   alphasCumprod,
@@ -43,7 +43,7 @@ export function split(
   const sigma = Math.sqrt(1 - a);
   switch (prediction) {
     case 'epsilon':
-      // Divided last: at zero terminal SNR the signal is 0, and clipping can make something of an infinity, not of NaN.
+      // Divided last: at zero terminal SNR the signal is 0, and clipping can handle an infinity, but not NaN.
       return { x0: sum([1, x], [-sigma, output]).map((value) => value / signal), noise: output };
     case 'sample':
       return { x0: output, noise: sum([1 / sigma, x], [-signal / sigma, output]) };
@@ -88,7 +88,7 @@ export interface SigmaOptions extends BetaOptions {
 }
 
 export interface Ladder {
-  /** One a step, without the final one. */
+  /** Noise level of each step, without the final one. */
   readonly sigmas: number[];
   readonly timesteps: number[];
   readonly cumprod: Float32Array;
@@ -100,7 +100,7 @@ export interface Ladder {
 export function sigmaLadder(name: string, options: SigmaOptions, steps: number): Ladder {
   const train = options.num_train_timesteps;
   const cumprod = alphasCumprod(options);
-  // Close to 0 without being 0, so that the first sigma is finite: the smallest half float.
+  // Close to 0 but not 0, so that the first sigma is finite: the smallest half float.
   if (options.rescale_betas_zero_snr === true) cumprod[cumprod.length - 1] = 2 ** -24;
   const table = trainingSigmas(cumprod);
   const logs = table.map(Math.log);
@@ -161,10 +161,11 @@ export function reshapeSigmas(
   return undefined;
 }
 
-/** x / sqrt(sigma² + 1): what a model trained on unit-variance inputs is shown. */
+/** x / sqrt(sigma² + 1): the input of a model trained on unit-variance inputs. */
 export const scaleBySigma = (x: Float32Array, sigma: number): Float32Array =>
   sum([1 / Math.sqrt(sigma ** 2 + 1), x]);
 
+/** Standard deviation of the start noise for the largest sigma. */
 export const startSigma = (spacing: string, max: number): number =>
   spacing === 'leading' ? Math.sqrt(max ** 2 + 1) : max;
 

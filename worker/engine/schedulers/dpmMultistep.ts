@@ -32,7 +32,7 @@ export const dpmMultistep: SchedulerDefinition = {
   name,
   plan(config, { steps }): Plan {
     const options = readConfig(name, config, defaults, refused);
-    // Configs written for DEIS and UniPC carry words of theirs; diffusers reads them as the defaults.
+    // Configs for DEIS and UniPC hold their own values here; diffusers reads them as the defaults.
     const algorithm = oneOf(
       name,
       'algorithm_type',

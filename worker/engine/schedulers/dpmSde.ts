@@ -55,7 +55,7 @@ export const dpmSde: SchedulerDefinition = {
             start = { x, noise: drawn };
             return { x: renew(x, x0, drawn, from, middle), x0 };
           }
-          // One Brownian path over sigma: the whole step's noise is that of its first half and the second's.
+          // One Brownian path over sigma: the whole step's noise is the sum of its two halves'.
           const noise = sum(
             [Math.sqrt((from - middle) / (from - to)), start.noise],
             [Math.sqrt((middle - to) / (from - to)), drawn],

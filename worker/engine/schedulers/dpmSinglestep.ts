@@ -125,12 +125,12 @@ export const dpmSinglestep: SchedulerDefinition = {
   },
 };
 
-/** 1, 2, (3,) 1, 2, (3,) … shortened at the end so that the steps come out even. */
+/** Orders 1, 2, (3,) 1, 2, (3,) …, with the last step lowered to order 1 where its group would be whole. */
 function orderList(steps: number, order: number, lowerFinal: boolean, endsAtZero: boolean): number[] {
   const group = Array.from({ length: order }, (_, k) => k + 1);
   const orders: number[] = Array.from({ length: steps }, (_, k) => group[k % order]!);
   if (lowerFinal && steps % order === 0 && order > 1) {
-    // The last group would be whole: it ends with a step of order 1 instead.
+    // The last group would be whole: its last step has order 1 instead.
     orders[steps - 1] = 1;
   }
   if (endsAtZero) orders[steps - 1] = 1;

@@ -5,13 +5,13 @@
 import { sum } from './plan.ts';
 
 export interface DpmForm {
-  /** ++: the integral is over predictions of the clean latent, not of the noise. */
+  /** DPM-Solver++: the integral is over predictions of the clean latent, not of the noise. */
   readonly predictsData: boolean;
   readonly stochastic: boolean;
   readonly solver: 'midpoint' | 'heun';
   /** Signal and noise levels at schedule position i. */
   at(i: number): { readonly alpha: number; readonly sigma: number };
-  /** ln(alpha / sigma) there. */
+  /** ln(alpha / sigma) at schedule position i. */
   lambda(i: number): number;
 }
 
@@ -51,7 +51,7 @@ export function dpmUpdate(
       const d1b = sum([1 / r1, m[1]!], [-1 / r1, m[2]!]);
       const slope = sum([1 + r0 / (r0 + r1), d1], [-r0 / (r0 + r1), d1b]);
       const bend = sum([1 / (r0 + r1), d1], [-1 / (r0 + r1), d1b]);
-      // diffusers keeps the half's sign in the SDE form; its numbers are the ones people know.
+      // diffusers keeps this sign of 1/2 in the SDE form; it is kept for the same pictures.
       const half = stochastic ? -0.5 : 0.5;
       const phi3 = sign * ((Math.expm1(z) - z) / z ** 2 - half);
       terms.push([scale * phi2, slope], [scale * phi3, bend]);

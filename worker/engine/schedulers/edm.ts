@@ -19,7 +19,7 @@ export interface Edm {
   readonly levels: number[];
   /** Which level comes last: 0, or the smallest. */
   readonly last: 'zero' | 'sigma_min';
-  /** What is the same in every EDM plan, at levels rounded to float32. */
+  /** The parts that all EDM plans share, at levels rounded to float32. */
   plan(sigmas: readonly number[]): Omit<Plan, 'sampler'>;
   /** Clean latent from the network's output at noise level sigma: c_skip · x + c_out · output. */
   denoise(output: Float32Array, x: Float32Array, sigma: number): Float32Array;

@@ -21,7 +21,7 @@ export const edmDpmMultistep: SchedulerDefinition = {
   name,
   plan(config, { steps }): Plan {
     const options = readConfig(name, config, defaults);
-    // Words of the other solvers' configs are read as the defaults, as diffusers does.
+    // Values of the other solvers' configs are read as the defaults, as in diffusers.
     const algorithm = oneOf(
       name,
       'algorithm_type',

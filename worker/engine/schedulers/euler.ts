@@ -35,7 +35,7 @@ export const euler: SchedulerDefinition = {
     const ladder = sigmaLadder(name, options, steps);
     const last = oneOf(name, 'final_sigmas_type', options.final_sigmas_type, ['zero', 'sigma_min']);
     const sigmas = [...ladder.sigmas, last === 'zero' ? 0 : ladder.trainedMin];
-    // EDM models are told ln(sigma) / 4 instead of a timestep.
+    // EDM models take ln(sigma) / 4 instead of a timestep.
     const continuous =
       oneOf(name, 'timestep_type', options.timestep_type, ['discrete', 'continuous']) === 'continuous' &&
       options.prediction_type === 'v_prediction';

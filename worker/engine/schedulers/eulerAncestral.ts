@@ -35,7 +35,7 @@ export const eulerAncestral: SchedulerDefinition = {
   },
 };
 
-/** How far down to step and how much noise to add so that the level `to` is met in law. */
+/** How far down to step and how much noise to add, so that the result has the noise level `to` in distribution. */
 export function ancestral(from: number, to: number): { down: number; up: number } {
   const up = Math.sqrt((to ** 2 * (from ** 2 - to ** 2)) / from ** 2);
   return { up, down: Math.sqrt(to ** 2 - up ** 2) };

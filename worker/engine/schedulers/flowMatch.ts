@@ -14,7 +14,7 @@ const eulerDefaults = {
   num_train_timesteps: 1000,
   shift: 1,
   use_dynamic_shifting: false,
-  // The four below are for whoever computes mu from the picture's size; the schedule itself takes mu.
+  // The four below are for callers that compute mu from the picture's size; the schedule itself takes mu.
   base_shift: 0.5,
   max_shift: 1.15,
   base_image_seq_len: 256,
@@ -51,7 +51,7 @@ function flowSigmas(options: typeof eulerDefaults, { steps, sigmas, mu }: PlanRe
   const kind = oneOf(eulerName, 'time_shift_type', options.time_shift_type, ['exponential', 'linear']);
   const shift = (s: number): number => (options.shift * s) / (1 + (options.shift - 1) * s);
   const lowest = 1 / options.num_train_timesteps;
-  // diffusers shifts the ends when the scheduler is made, and everything once more here.
+  // diffusers shifts the ends when it makes the scheduler, and all levels once more here.
   const ends = options.use_dynamic_shifting ? [1, lowest] : [shift(1), shift(lowest)];
   let levels = sigmas ? [...sigmas] : linspace(ends[0]!, ends[1]!, steps);
   if (options.use_dynamic_shifting) {

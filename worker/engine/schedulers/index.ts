@@ -1,4 +1,4 @@
-/** The table of schedulers, and the names under which people know them. */
+/** The table of schedulers, with AUTOMATIC1111's names for them. */
 import { badRequest } from '../errors.ts';
 import type { Config, SchedulerDefinition } from './config.ts';
 import { ddim } from './ddim.ts';
@@ -85,7 +85,7 @@ const aliases: Readonly<Record<string, readonly [string, Config]>> = {
   TCD: ['TCDScheduler', {}],
 };
 
-/** Classes of diffusers that differ from another in what they do for reinforcement learning alone. */
+/** Classes of diffusers that equal another one but for their functions for reinforcement learning. */
 const twins: Readonly<Record<string, readonly [string, Config]>> = {
   DDIMParallelScheduler: ['DDIMScheduler', {}],
   DDPMParallelScheduler: ['DDPMScheduler', {}],
@@ -103,9 +103,9 @@ export const schedulerNames: readonly string[] = [
 ];
 
 /**
- * The diffusers class, and the options over its own, that a name means.
+ * The diffusers class, and the options set over its own, for a scheduler's name.
  * @param name a class name or an AUTOMATIC1111 name
- * @throws EngineError('bad-request') which lists what there is
+ * @throws EngineError('bad-request') which lists the known names
  */
 export function findScheduler(name: string): { readonly className: string; readonly options: Config } {
   const [className, options] = byAlias.get(name.toLowerCase()) ?? [name, {}];
@@ -117,11 +117,11 @@ export function findScheduler(name: string): { readonly className: string; reado
 export interface SchedulerChoice {
   /** A diffusers class name or an AUTOMATIC1111 name; the model's own where left out. */
   readonly name?: string;
-  /** Options over the model's. */
+  /** Options set over the model's. */
   readonly config?: Config;
 }
 
-/** The scheduler that a request asks for, over the one in the model's folder. */
+/** Plans the schedule that a request asks for, over the config in the model's folder. */
 export function planSchedule(model: Config, choice: SchedulerChoice, request: PlanRequest): Plan {
   const wanted =
     choice.name ?? String(choice.config?.['_class_name'] ?? model['_class_name'] ?? 'DDIMScheduler');

@@ -10,7 +10,7 @@ import { type Plan, sum } from './plan.ts';
 const name = 'IPNDMScheduler';
 const defaults = { num_train_timesteps: 1000, trained_betas: null as readonly number[] | null };
 
-/** Adams-Bashforth, by how many noises are known; the newest first. */
+/** Adams-Bashforth weights by the number of known noises; the newest first. */
 const weights = [
   [1],
   [3 / 2, -1 / 2],
@@ -44,7 +44,7 @@ export const ipndm: SchedulerDefinition = {
           const [alpha, sigma] = [alphas[i]!, sigmas[i]!];
           noises = [sum([sigma, x], [alpha, output]), ...noises].slice(0, 4);
           const noise = sum(...noises.map((each, k) => [weights[noises.length - 1]![k]!, each] as const));
-          // At the start there is noise alone: alpha is 0 and what it would divide is too.
+          // At the start alpha is 0: bounded, so that the division gives no NaN.
           const signal = Math.max(alpha, 1e-8);
           const clean = sum([1 / signal, x], [-sigma / signal, noise]);
           return {

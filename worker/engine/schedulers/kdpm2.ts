@@ -57,7 +57,7 @@ export const kdpm2: SchedulerDefinition = {
   },
 };
 
-/** Noise levels with the final zero, timesteps, and the way from a level between to its timestep. */
+/** Noise levels with the final zero, timesteps, and the timestep for a level between two of them. */
 export function kdpm2Ladder(scheduler: string, options: SigmaOptions, steps: number) {
   const ladder = sigmaLadder(scheduler, options, steps);
   const logs = trainingSigmas(ladder.cumprod).map(Math.log);

@@ -17,7 +17,7 @@ export const consistencyDefaults = {
   clip_sample: false,
   clip_sample_range: 1,
   set_alpha_to_one: true,
-  // Both are in the file and neither is used: the timesteps come from the training schedule below.
+  // LCM configs hold both and neither is used: the timesteps come from the training schedule below.
   steps_offset: 0,
   timestep_spacing: 'leading',
   prediction_type: 'epsilon',

@@ -38,7 +38,7 @@ export const lms: SchedulerDefinition = {
           const sigma = sigmas[i]!;
           const x0 = denoise(options.prediction_type, output, x, sigma, name);
           slopes = [sum([1 / sigma, x], [-1 / sigma, x0]), ...slopes].slice(0, maxOrder);
-          // A run that starts in the middle has fewer slopes than the polynomial has points; the rest count nothing.
+          // A run that starts in the middle has fewer slopes than the polynomial has points; missing ones count as 0.
           const order = Math.min(i + 1, maxOrder);
           const terms = slopes
             .slice(0, order)

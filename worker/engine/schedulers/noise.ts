@@ -15,6 +15,7 @@ export interface BetaOptions {
 
 const f32 = Math.fround;
 
+/** `count` evenly spaced numbers from `from` to `to`, both included. */
 export function linspace(from: number, to: number, count: number): number[] {
   if (count === 1) return [from];
   const step = (to - from) / (count - 1);
@@ -65,7 +66,7 @@ export function alphasCumprod(options: BetaOptions): Float32Array {
   const first = roots[0]!;
   const last = roots.at(-1)!;
   const squares = roots.map((root) => f32(((root - last) * first) / (first - last)) ** 2);
-  // Back through the betas, as diffusers does: their rounding is part of the numbers.
+  // Recomputed from the betas, as in diffusers: their rounding shows in the numbers.
   const again = squares.map((square, i) => {
     const alpha = i === 0 ? square : f32(square / squares[i - 1]!);
     return f32(1 - f32(1 - alpha));
@@ -143,6 +144,7 @@ export function karrasSigmas(max: number, min: number, steps: number, rho = 7): 
   return linspace(0, 1, steps).map((ramp) => (a + ramp * (b - a)) ** rho);
 }
 
+/** Noise levels from `max` to `min`, evenly spaced in their logarithm. */
 export function exponentialSigmas(max: number, min: number, steps: number): number[] {
   return linspace(Math.log(max), Math.log(min), steps).map(Math.exp);
 }

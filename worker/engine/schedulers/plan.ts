@@ -1,6 +1,6 @@
 /**
- * What every scheduler gives: a plan (everything that is the same for all pictures: timesteps, noise levels)
- * and, per picture, a sampler (a step function with its own memory). Arrays are latents flattened C·h·w.
+ * A scheduler's result: a plan (all that is the same for every picture: timesteps, noise levels), and for each
+ * picture a sampler (a step function with its own memory). Arrays are latents flattened C·h·w.
  */
 export interface Plan {
   /** Timestep of each model call, in order. */
@@ -9,7 +9,7 @@ export interface Plan {
   readonly order: number;
   /** Standard deviation of the start noise. */
   readonly initNoiseSigma: number;
-  /** What the model is shown at call `i`. Returns `x` itself where nothing is to be done. */
+  /** The model's input at call `i`; `x` itself where no scaling is needed. */
   scaleInput(x: Float32Array, i: number): Float32Array;
   /** A clean latent brought to the noise level of call `i`. */
   addNoise(clean: Float32Array, noise: Float32Array, i: number): Float32Array;
@@ -27,7 +27,7 @@ export interface Stepped {
 /** Draws unit normal noise of the latent's size from the picture's own generator. */
 export type Draw = () => Float32Array;
 
-/** @param variance what networks with learned variances say beside their prediction, of the latent's size */
+/** @param variance a second output of networks with learned variances, of the latent's size */
 export type Sampler = (
   output: Float32Array,
   x: Float32Array,
@@ -72,6 +72,7 @@ export function sum(...terms: readonly (readonly [number, Float32Array])[]): Flo
   return result;
 }
 
+/** Every value clipped to -limit..limit. */
 export function clamp(x: Float32Array, limit: number): Float32Array {
   return x.map((value) => Math.min(Math.max(value, -limit), limit));
 }

@@ -95,7 +95,7 @@ export const pndm: SchedulerDefinition = {
   },
 };
 
-/** Each of the first three levels four times: at it, twice half a stride on, and at the next. */
+/** Timesteps of the warm-up, four for each of the first three levels: it, twice half a stride on, and the next. */
 function rungeKutta(spaced: readonly number[], half: number): number[] {
   const ascending = spaced.slice(0, 4).reverse();
   const pairs = ascending.flatMap((t) => [t, t + half]);

@@ -26,7 +26,7 @@ const defaults = {
 };
 const refused = { tau_func: null, variance_type: null };
 
-/** How much noise is renewed at a timestep: diffusers' default, all of it in the middle and none at the ends. */
+/** The share of noise that is renewed at a timestep: diffusers' default, 1 in the middle and 0 at the ends. */
 const tau = (timestep: number): number => (timestep >= 200 && timestep <= 800 ? 1 : 0);
 
 interface Last {
@@ -66,11 +66,11 @@ export const saSolver: SchedulerDefinition = {
       const target = lambda(i + 1);
       const h = target - lambda(i);
       const rate = 1 + from.tau ** 2;
-      // Seen from the target, so that no exponential is larger than 1 and none cancels another.
+      // Relative to the target, so that no exponential is larger than 1 and none cancels another.
       const points = m.map((_, k) => lambda(first - k) - target);
       const weights = lagrangeIntegrals(points, predictsData ? rate : -1, h);
       if (predictsData && m.length === 2) {
-        // As in UniPC: a term of third order that betters few steps.
+        // As in UniPC: a third-order term that improves runs of few steps.
         const bend = h ** 2 / 2 - (h * rate - 1 + Math.exp(-rate * h)) / rate ** 2;
         const shift = bend / (points[0]! - points[1]!);
         weights[0]! += shift;
@@ -124,7 +124,7 @@ export const saSolver: SchedulerDefinition = {
 function lagrangeIntegrals(points: readonly number[], rate: number, h: number): number[] {
   const moments: number[] = [];
   for (let k = 0; k < points.length; k++) {
-    // By parts: u^k e^(ru) / r at both ends, less k / r times the moment before.
+    // Integration by parts: u^k e^(ru) / r at both ends, less k / r times the moment before.
     const ends = k === 0 ? -Math.expm1(-rate * h) : -((-h) ** k) * Math.exp(-rate * h);
     moments.push((ends - k * (moments[k - 1] ?? 0)) / rate);
   }

@@ -24,14 +24,15 @@ export interface SolverOptions extends SigmaOptions {
 }
 
 export interface SolverLadder {
-  /** One a step, without the final one. */
+  /** Noise level of each step, without the final one. */
   readonly sigmas: number[];
   readonly timesteps: number[];
   readonly trainedMin: number;
-  /** Whether the levels were put into a shape of their own (Karras, exponential, beta, flow). */
+  /** Whether the levels have a shape that the config asks for (Karras, exponential, beta, flow). */
   readonly reshaped: boolean;
 }
 
+/** Noise levels and timesteps for `steps` steps. @throws EngineError naming an option that is not implemented */
 export function solverLadder(name: string, options: SolverOptions, steps: number): SolverLadder {
   const train = options.num_train_timesteps;
   const cumprod = alphasCumprod(options);
@@ -78,7 +79,7 @@ export function solverLadder(name: string, options: SolverOptions, steps: number
   return { sigmas: timesteps.map((t) => interpolate(table, t)), timesteps, trainedMin, reshaped: false };
 }
 
-/** One more point than steps, the last one left out: unlike the other schedulers'. */
+/** Spaced over one more point than steps, without the last one; the other schedulers' are not. */
 function solverTimesteps(name: string, options: SolverOptions, steps: number, count: number): number[] {
   switch (options.timestep_spacing) {
     case 'linspace':

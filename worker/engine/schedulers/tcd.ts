@@ -12,7 +12,7 @@ export const tcd: SchedulerDefinition = {
   name,
   plan(config, { steps, strength = 1, eta = 0.3 }): Plan {
     const { thresholding, clip_sample, ...defaults } = consistencyDefaults;
-    // diffusers' class lists both and clips nothing.
+    // diffusers' class has both options and clips nothing.
     const options = readConfig(name, config, { ...defaults, thresholding, clip_sample });
     const cumprod = alphasCumprod(options);
     const timesteps = distilledTimesteps(options, steps, strength);

@@ -36,7 +36,7 @@ export const unclip: SchedulerDefinition = {
     const schedule = { ...linearBetas, num_train_timesteps: train, beta_schedule: options.beta_schedule };
     const trained = betas(schedule);
     const cumprod = alphasCumprod(schedule);
-    // Both ends are among them. One step alone, which diffusers cannot do, goes from pure noise to its end.
+    // Both ends of the schedule count. A single step, which diffusers cannot do, goes from pure noise to the end.
     const timesteps =
       steps === 1
         ? [train - 1]
@@ -55,7 +55,7 @@ export const unclip: SchedulerDefinition = {
         const last = before < 0;
         const a = cumprod[t]!;
         const next = last ? 1 : cumprod[before]!;
-        // Neighbours take the trained beta; its float32 rounding, as every other here, shows in the picture.
+        // Neighbouring timesteps take the trained beta; its float32 rounding, as all others here, shows in the picture.
         const beta = before === t - 1 ? trained[t]! : f32(1 - f32(a / next));
         const alpha = f32(1 - beta);
         const noiseNow = f32(1 - a);

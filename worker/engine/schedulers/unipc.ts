@@ -51,8 +51,8 @@ export const unipc: SchedulerDefinition = {
     const data = options.predict_x0;
 
     /**
-     * One step from level s to s + 1. `m` are the outputs at s, s - 1, …, newest first; `reached` is the output
-     * at s + 1, which the corrector knows and the predictor does not.
+     * One step from level s to s + 1. `m` are the outputs at s, s - 1, …, newest first; `reached` is the output at
+     * s + 1, given to the corrector and undefined for the predictor.
      */
     function solve(
       order: number,

@@ -1,4 +1,4 @@
-/** What a picture is to show, as the model is told it. */
+/** Prompts as embeddings: blended, perturbed. */
 import { badRequest } from '../errors.ts';
 import { createGenerator } from '../latents/rng.ts';
 import { sum } from '../schedulers/plan.ts';
@@ -30,7 +30,7 @@ export async function encodeBlend(
   return { ...encoded[0]!, hidden: blend((e) => e.hidden), pooled: blend((e) => e.pooled) };
 }
 
-/** Rows that the longest of some texts needs with some encoders. */
+/** The number of rows that the longest of some texts needs, over all of some encoders. */
 export function longest(
   encoders: readonly TextEncoder[],
   texts: readonly string[],
@@ -43,8 +43,8 @@ export function longest(
 }
 
 /**
- * The embedding moved off its place by `amount` (0..1) of each token's own spread, its length kept: the picture
- * stays near the prompt and becomes strange.
+ * The embedding perturbed by `amount` (0..1) of each token's own spread, its length kept: the picture stays near the
+ * prompt and becomes strange.
  */
 export function perturb(encoded: Encoded, amount: number, seed: number): Encoded {
   if (amount === 0) return encoded;

@@ -1,4 +1,4 @@
-/** Texts and pictures as vectors of length one, where the model's towers meet in one space. */
+/** Texts and pictures as vectors of length one, comparable where the model's towers share a space. */
 
 import { sum } from '../schedulers/plan.ts';
 import type { Embeddings, Picture } from '../types.ts';
@@ -10,6 +10,7 @@ export interface Towers {
   readonly encodeImage?: (picture: Picture) => Promise<Float32Array>;
 }
 
+/** Vectors of length one for texts and pictures; none for pictures where the model has no image encoder. */
 export async function embed(
   { encoders, encodeImage }: Towers,
   texts: readonly string[],
@@ -21,9 +22,9 @@ export async function embed(
   const rows = texts.map((text) => tower.rows(text, false).map((row) => shortened(row, tower)));
   const pooled = await poolAll(tower, rows.flat());
   const whole = rows.flat().every((row) => Math.abs(Math.hypot(...pooled.get(row)!) - 1) < 1e-2);
-  // A long text is several rows to the encoder; each counts the same.
+  // A long text is several rows; their vectors count alike.
   const read = rows.map((own) => unit(sum(...own.map((row) => [1, unit(pooled.get(row)!)] as const))));
-  // A projection into the common space is called text_embeds, or comes at length one; a bare pooled state is neither.
+  // Vectors of the common space are called text_embeds or have length one; an unprojected pooled state has neither.
   const projected = tower.session.outputs.has('text_embeds') || whole;
   const joint = encodeImage !== undefined && projected && (seen[0]?.length ?? -1) === (read[0]?.length ?? -2);
   return { texts: read, pictures: seen, joint };
@@ -47,7 +48,7 @@ async function poolAll(tower: TextEncoder, rows: readonly Row[]): Promise<Map<Ro
   return pooled;
 }
 
-/** Nothing after the end mark changes what stands before it, and padding costs as much as words. */
+/** The row cut after its end mark: later tokens do not change earlier ones, and padding costs as much as words. */
 function shortened(row: Row, { session, tokenizer }: TextEncoder): Row {
   const length = [...session.inputs.values()][0]?.shape[1];
   const end = row.ids.indexOf(tokenizer.end, 1) + 1;

@@ -2,16 +2,16 @@
  * From a prompt's text to rows of token ids with weights.
  *
  * Emphasis as AUTOMATIC1111's web UI reads it: (x) ×1.1, (x:1.3) ×1.3, [x] ÷1.1, nested ones multiply,
- * \( \) \[ \] are the characters, what is left open closes at the end, BREAK starts a new row.
- * Rows hold 75 tokens between the two marks; a long prompt becomes several rows, encoded apart and joined, and
- * the cut is moved back to a comma that lies no more than 20 tokens before it.
+ * \( \) \[ \] are literal, open brackets close at the end, BREAK starts a new row.
+ * Rows hold 75 tokens between the two marks; a long prompt becomes several rows, encoded apart and joined, and is
+ * cut at a comma that lies no more than 20 tokens before the limit.
  */
 import type { Tokenizer } from './tokenizer.ts';
 
 export interface Piece {
   readonly text: string;
   readonly weight: number;
-  /** A textual inversion: what stands in for the text's own tokens, one vector each. */
+  /** A textual inversion: vectors that replace the text's own tokens. */
   readonly vectors?: readonly Float32Array[];
 }
 
@@ -21,6 +21,7 @@ export const breakPiece: Piece = { text: '', weight: Number.NaN };
 const emphasisToken = /\\[()[\]\\]|\\|\(|\[|:\s*([+-]?[\d.]+)\s*\)|\)|\]|[^\\()[\]:]+|:/gy;
 const step = 1.1;
 
+/** A prompt's pieces with their weights, BREAKs as `breakPiece`; one empty piece for an empty prompt. */
 export function parseEmphasis(prompt: string): Piece[] {
   const pieces: { text: string; weight: number }[] = [];
   const round: number[] = [];
@@ -60,20 +61,22 @@ function merge(pieces: readonly Piece[]): Piece[] {
   return merged.length > 0 ? merged : [{ text: '', weight: 1 }];
 }
 
+/** Whether a piece is a BREAK. */
 export const isBreak = (piece: Piece): boolean => Number.isNaN(piece.weight);
 
 /** One row for the text encoder: its ids, marks and padding included, and a weight for each. */
 export interface Row {
   readonly ids: readonly number[];
   readonly weights: readonly number[];
-  /** Vectors that take the place of tokens' own, by the token's place; its id means nothing then. */
+  /** Vectors that replace tokens' embeddings, by the token's place in the row, where the id has no effect. */
   readonly vectors?: ReadonlyMap<number, Float32Array>;
 }
 
 const commaBacktrack = 20;
-/** Any id that is no mark: CLIP's first character. */
+/** The id where a vector stands: any but a mark, here CLIP's first character. */
 const placeholder = 0;
 
+/** Pieces as rows of the tokenizer's length, at least one. */
 export function layOut(pieces: readonly Piece[], tokenizer: Tokenizer): Row[] {
   const room = tokenizer.length - 2;
   const comma = tokenizer.encode(',')[0];
@@ -95,7 +98,7 @@ export function layOut(pieces: readonly Piece[], tokenizer: Tokenizer): Row[] {
       continue;
     }
     if (piece.vectors) {
-      // The vectors of one word stay together.
+      // A word's vectors stay in one row.
       if (ids.length + piece.vectors.length > room && ids.length > 0) close(ids.length);
       for (const vector of piece.vectors.slice(0, room)) {
         ids.push(placeholder);
@@ -119,6 +122,7 @@ export function layOut(pieces: readonly Piece[], tokenizer: Tokenizer): Row[] {
   return rows;
 }
 
+/** The row of an empty text. */
 export const emptyRow = (tokenizer: Tokenizer): Row => makeRow([], [], tokenizer);
 
 function makeRow(
@@ -128,7 +132,7 @@ function makeRow(
   vectors: readonly (Float32Array | undefined)[] = [],
 ): Row {
   const padding = tokenizer.length - 2 - ids.length;
-  // The begin mark stands before them.
+  // Places count from the begin mark.
   const placed = vectors.flatMap((vector, i): [number, Float32Array][] => (vector ? [[i + 1, vector]] : []));
   return {
     ids: [tokenizer.begin, ...ids, tokenizer.end, ...Array<number>(padding).fill(tokenizer.pad)],

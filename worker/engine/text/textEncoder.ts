@@ -1,4 +1,4 @@
-/** A text encoder: rows of token ids to hidden states, weighted, joined and remembered. */
+/** A text encoder: rows of token ids to hidden states, weighted, joined and cached. */
 import { cutAtWords, type WordEmbedding } from '../adapters/embeddings.ts';
 import { EngineError } from '../errors.ts';
 import type { Session, Value } from '../onnx/session.ts';
@@ -11,38 +11,39 @@ export interface Encoded {
   readonly hidden: Float32Array;
   readonly tokens: number;
   readonly width: number;
-  /** One vector for the whole text (of its first row). */
+  /** The pooled vector of the text's first row. */
   readonly pooled: Float32Array;
 }
 
 export interface TextEncoder {
   readonly tokenizer: Tokenizer;
-  /** The rows a text needs; `emphasis` false takes it exactly as it stands. */
+  /** The rows of a text; with `emphasis` false brackets are plain characters. */
   rows(text: string, emphasis: boolean): Row[];
   /** Encodes rows, filled up with empty ones to `count`. */
   encode(rows: readonly Row[], count: number): Promise<Encoded>;
-  /** Summaries of rows of one length, in one call where the file takes several. */
+  /** Pooled vectors of rows of equal length, in one call where the file takes several. */
   pool(rows: readonly Row[]): Promise<Float32Array[]>;
   readonly session: Session;
   /** Length of a token's vector, where the file says. */
   readonly width: number | undefined;
-  /** The same encoder as LoRAs change it, with words that stand for vectors. */
+  /** The same encoder with LoRAs and embeddings. */
   adapted(adaptation: TextAdaptation): TextEncoder;
 }
 
 export interface TextAdaptation {
-  /** Of everything below: texts encoded under one key are remembered together. */
+  /** A cache key for all fields below. */
   readonly key: string;
   readonly words: readonly WordEmbedding[];
-  /** The session that LoRAs need, and what it is fed beyond the plain one's inputs; undefined without LoRAs. */
+  /** The session for the LoRAs, with its feeds beyond the plain session's inputs; undefined without LoRAs. */
   readonly open?: () => Promise<{ session: Session; feeds: Readonly<Record<string, Value>> }>;
 }
 
-/** Which hidden state conditions the picture: the last one (SD 1 and 2), or the one before it (SDXL). */
+/** The hidden state that conditions the picture: the last (SD 1 and 2), or the last but one (SDXL). */
 export type Layer = 'last' | 'penultimate';
 
 const remembered = 64;
 
+/** A text encoder over an opened network. @throws EngineError('bad-model') where it lacks the hidden state */
 export function makeTextEncoder(session: Session, tokenizer: Tokenizer, layer: Layer): TextEncoder {
   const hiddenName = hiddenOutput(session, layer);
   const fileWidth = session.outputs.get(hiddenName)!.shape[2];
@@ -79,7 +80,7 @@ export function makeTextEncoder(session: Session, tokenizer: Tokenizer, layer: L
     );
     const hidden = output.get(hiddenName)!;
     const width = hidden.dims.at(-1)!;
-    // A model without a pooled output is summed up by the hidden state at the end mark.
+    // A model without a pooled output: the hidden state at the end mark.
     const pooled =
       pooledName === undefined
         ? hidden.data.slice(lastReal * width, (lastReal + 1) * width)
@@ -134,7 +135,7 @@ export function makeTextEncoder(session: Session, tokenizer: Tokenizer, layer: L
   return encoderFor(plain);
 }
 
-/** Our own graphs take vectors that stand in for tokens' own. @param vectors by the token's place in a single row */
+/** Vectors as inputs of our own graphs. @param vectors by the token's place in a single row */
 function embeddingFeeds(session: Session, vectors: Row['vectors']): Readonly<Record<string, Value>> {
   const width = session.inputs.get('embedding_rows')?.shape[1];
   if (typeof width !== 'number') {
@@ -180,7 +181,7 @@ function hiddenOutput(session: Session, layer: Layer): string {
   return found;
 }
 
-/** z·w per token, brought back to the mean that the row had before (AUTOMATIC1111's "Original" emphasis). */
+/** Hidden states times weights, scaled back to the row's mean before (AUTOMATIC1111's "Original" emphasis). */
 function weigh(hidden: Float32Array, weights: readonly number[], width: number): Float32Array {
   if (weights.every((weight) => weight === 1)) return hidden;
   const weighted = hidden.map((value, i) => value * weights[Math.floor(i / width)]!);

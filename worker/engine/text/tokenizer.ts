@@ -1,6 +1,6 @@
 /**
- * CLIP's tokenizer (and any other that a tokenizer.json describes): text to ids, without the marks at the ends.
- * Older folders carry vocab.json and merges.txt only; the description is then built here, as transformers does.
+ * CLIP's tokenizer (and any other described by a tokenizer.json): text to ids, without begin and end marks.
+ * Older folders have vocab.json and merges.txt only; the description is then built from them, as in transformers.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -9,7 +9,7 @@ import { EngineError, reason } from '../errors.ts';
 import { parsePythonJson } from '../schedulers/config.ts';
 
 export interface Tokenizer {
-  /** Ids of the text alone. */
+  /** The text's ids, without marks. */
   encode(text: string): number[];
   readonly begin: number;
   readonly end: number;
@@ -20,7 +20,7 @@ export interface Tokenizer {
 
 type Json = Record<string, unknown>;
 
-/** @param maxPositions row length from the text encoder's config, where the tokenizer's own is no number to go by */
+/** @param maxPositions row length in the text encoder's config, for a tokenizer whose own is missing or larger */
 export function loadTokenizer(dir: string, maxPositions = 77): Tokenizer {
   const config = readOptional(path.join(dir, 'tokenizer_config.json'));
   const special = readOptional(path.join(dir, 'special_tokens_map.json'));
@@ -53,7 +53,7 @@ export function loadTokenizer(dir: string, maxPositions = 77): Tokenizer {
     begin: id('bos_token', '<|startoftext|>'),
     end,
     pad: tokenText(config['pad_token'] ?? special['pad_token']) === undefined ? end : id('pad_token', ''),
-    // transformers writes 1e30 where nobody said.
+    // transformers writes 1e30 where no length was set.
     length: typeof declared === 'number' && declared <= maxPositions ? declared : maxPositions,
   };
 }
@@ -88,14 +88,14 @@ const addedToken = (content: string, id: number | undefined): Json => ({
   special: true,
 });
 
-/** A special token stands as a string, or as an object in older files. */
+/** A special token's text: a string, or an object in older files. */
 function tokenText(entry: unknown): string | undefined {
   if (typeof entry === 'string') return entry;
   if (typeof entry === 'object' && entry !== null && 'content' in entry) return String(entry.content);
   return undefined;
 }
 
-/** What transformers' CLIPTokenizerFast makes of the two files. */
+/** The description that transformers' CLIPTokenizerFast makes of vocab.json and merges.txt. */
 function fromVocabulary(dir: string): Json {
   const vocabFile = path.join(dir, 'vocab.json');
   const mergesFile = path.join(dir, 'merges.txt');

@@ -1,11 +1,11 @@
-/** A network that takes rows of named inputs: rows of different pictures go in together and come out apart. */
+/** A network with named inputs, on rows of different pictures in one call. */
 import { EngineError } from '../errors.ts';
 import type { Port, Session, Value } from '../onnx/session.ts';
 
 export interface NetworkRow {
-  /** By the file's names; `dims` without the batch, `[]` for a number a row. */
+  /** By the file's input names; `dims` without the batch, `[]` for one number a row. */
   readonly inputs: Readonly<Record<string, Value>>;
-  /** The picture has no other row in this call, so it must not depend on whether other pictures have. */
+  /** Whether the picture has no other row in this call, so that its numbers depend on no other picture. */
   readonly only: boolean;
 }
 
@@ -17,8 +17,8 @@ export interface Network {
 }
 
 /**
- * @param inputs the names that the engine feeds; @param outputs those that it reads, the first one's other names allowed
- * @throws EngineError 'bad-model' where the file has others
+ * @param inputs names that the engine feeds; @param outputs names that it reads, alternatives of the first allowed
+ * @throws EngineError 'bad-model' where the file has other names
  */
 export function makeNetwork(
   session: Session,
@@ -36,8 +36,8 @@ export function makeNetwork(
   const silent = outputs.filter((name) => !session.outputs.has(name));
   if (silent.length > 0) throw foreign(`has no output ${silent.join(', ')}`);
   const fixed = [...session.inputs.values()].map(({ shape }) => shape[0]).find((n) => typeof n === 'number');
-  // ONNX Runtime's CPU kernels multiply one row by another routine than several, which rounds otherwise: what a
-  // picture would be alone in, it stays alone in.
+  // ONNX Runtime's CPU kernel for one row rounds otherwise than the one for several: a row that is alone when its
+  // picture is painted alone stays alone.
   const apart = session.provider === 'cpu';
 
   async function together(rows: readonly NetworkRow[]): Promise<NetworkOutput[]> {
@@ -66,7 +66,7 @@ export function makeNetwork(
   };
 }
 
-/** One row below the other; a port without a batch takes the first row's number. */
+/** Rows joined to a batch; a port without a batch takes the first row's number. */
 function stacked(rows: readonly NetworkRow[], name: string, port: Port): Value {
   const first = rows[0]!.inputs[name]!;
   if (port.shape.length === 0) return { data: first.data, dims: [] };

@@ -1,4 +1,4 @@
-/** The decoder's stage: from noise, or a picture on the way back to it, to the small picture or latent. */
+/** The decoder's stage: from noise, or from a picture with noise added, to the small picture or latent. */
 
 import { diffuse, notANumber, startIndex } from '../diffuse.ts';
 import { badRequest, EngineError } from '../errors.ts';
@@ -11,16 +11,16 @@ import type { GenerateRequest, Picture } from '../types.ts';
 import { bareCanvas, type Course, guided, type Looks, noiseCanvas, nothingToSee, tell } from './stage.ts';
 import type { DecoderCondition, Painter, Shape } from './unclipModel.ts';
 
-/** A picture on its way, with what it is to show. */
+/** A picture's canvas with its condition. */
 interface Place {
   readonly canvas: Canvas;
   readonly condition: DecoderCondition;
 }
 
-/** Subtle variations draw this much of the noise anew; 0 would paint the same layout to the pixel. */
+/** The share of noise drawn anew for subtle variations; 0 would paint the same layout to the pixel. */
 const layoutEta = 0.3;
 
-/** The steps of a decoder for a request, those back to the noise included. */
+/** The decoder's steps for a request, with those that invert a picture to noise. */
 export function decoderSteps(request: GenerateRequest): number {
   const { steps, stop = 1, init, meaning } = request;
   const calls = steps - startIndex(steps, init?.strength ?? 1);
@@ -28,8 +28,8 @@ export function decoderSteps(request: GenerateRequest): number {
 }
 
 /**
- * @param conditions one a picture; @param original what the first picture of `meaning` shows, where its layout stays
- * @returns samples of the decoder's shape, one a picture
+ * @param conditions one for each picture; @param original embedding of `meaning`'s first picture, where layout is kept
+ * @returns samples of the decoder's shape, one for each picture
  */
 export async function decode(
   painter: Painter,
@@ -44,7 +44,7 @@ export async function decode(
   const { steps, init, meaning } = request;
   const kept = meaning?.keepLayout === true && original ? meaning.pictures[0] : undefined;
 
-  // 1. Noise levels. A layout is kept by the sampler that can be run backwards.
+  // 1. Noise levels. Keeping a layout needs DDIM, which can be run backwards.
   const choice = request.scheduler ?? {};
   const plan = planSchedule(painter.schedulerConfig, kept ? { ...choice, name: 'DDIMScheduler' } : choice, {
     steps,
@@ -55,7 +55,7 @@ export async function decode(
   if (calls < 1) throw badRequest(`strength ${init?.strength} of ${steps} steps leaves no step to run`);
   const stop = Math.max(1, Math.ceil(calls * (request.stop ?? 1)));
 
-  // 2. A canvas a picture: noise, a picture with noise on it, or the noise that a picture would come from.
+  // 2. A canvas for each picture: noise, a picture with noise added, or the noise that a picture inverts to.
   const guidanceOf = (i: number): number =>
     typeof request.guidance === 'number' ? request.guidance : request.guidance[i]!;
   const clean = init?.image && !kept ? await painter.encode(init.image, shape) : undefined;
@@ -100,7 +100,7 @@ export async function decode(
   });
 }
 
-/** What there is to see of samples that are not finished. */
+/** Previews of samples that are not finished. */
 function looksOf(painter: Painter, shape: Shape, samples: () => Float32Array[]): Looks {
   const { decodePreview } = painter;
   return {
@@ -117,7 +117,7 @@ function looksOf(painter: Painter, shape: Shape, samples: () => Float32Array[]):
   };
 }
 
-/** DDIM backwards (Song et al., 2020, 4.3), unguided: guidance has no way back. */
+/** DDIM backwards (Song et al., 2020, 4.3), unguided: guidance cannot be inverted. */
 async function invert(
   painter: Painter,
   request: GenerateRequest,
@@ -127,7 +127,7 @@ async function invert(
   course: Course,
 ): Promise<Float32Array> {
   const size = clean.length;
-  // The clean picture is taken to be at the schedule's first level: below it the noise would be divided by zero.
+  // The clean picture counts as the schedule's first level: below it the noise would be divided by zero.
   const config = { ...request.scheduler?.config, set_alpha_to_one: false, clip_sample: false };
   const plan = planSchedule(
     painter.schedulerConfig,

@@ -1,20 +1,22 @@
 /** Arithmetic on picture embeddings: Ramesh et al., "unCLIP" (2022), section 3. */
 import { sum } from '../schedulers/plan.ts';
 
+/** Euclidean length. */
 export const lengthOf = (v: Float32Array): number => {
   let total = 0;
   for (const value of v) total += value * value;
   return Math.sqrt(total);
 };
 
+/** The vector scaled to length one; zeros stay zeros. */
 export function unit(v: Float32Array): Float32Array {
   const length = lengthOf(v) || 1;
   return v.map((value) => value / length);
 }
 
 /**
- * The great circle from `a` (0) to `b` (1) (Shoemake, 1985), and the length on a straight line between theirs.
- * Opposite ends have no one way between them: there it is the straight line.
+ * The great circle from `a` (0) to `b` (1) (Shoemake, 1985), the length interpolated linearly. Between opposite ends
+ * the great circle is ambiguous: there the result is on the straight line.
  */
 export function slerp(a: Float32Array, b: Float32Array, share: number): Float32Array {
   const from = unit(a);
@@ -30,7 +32,7 @@ export function slerp(a: Float32Array, b: Float32Array, share: number): Float32A
   );
 }
 
-/** Two by the angle between them; more by the mean of their directions, at the mean of their lengths. */
+/** Two embeddings by the angle between them; more by their mean direction, at their mean length. */
 export function interpolate(vectors: readonly Float32Array[], weights: readonly number[]): Float32Array {
   const total = weights.reduce((a, b) => a + b, 0);
   if (vectors.length === 1) return vectors[0]!;
@@ -40,7 +42,7 @@ export function interpolate(vectors: readonly Float32Array[], weights: readonly 
   return direction.map((value) => value * length);
 }
 
-/** Text diff (section 3.3): turned by `share` towards what tells one text from the other, its length kept. */
+/** Text diff (section 3.3): turned by `share` towards the difference of two texts, the length kept. */
 export function reword(
   picture: Float32Array,
   from: Float32Array,

@@ -1,4 +1,4 @@
-/** From a request to a picture embedding for each picture: by the prior, out of pictures, or both. */
+/** From a request to a picture embedding for each picture: by the prior, from pictures, or both. */
 
 import { badRequest, EngineError } from '../errors.ts';
 import { createGenerator, type Generator } from '../latents/rng.ts';
@@ -13,32 +13,34 @@ import type { Meant, UnclipParts } from './unclipModel.ts';
 
 export interface Words {
   readonly told: Told;
-  /** What guidance pushes away from: the negative prompt, or the empty text. */
+  /** The text that guidance pushes away from: the negative prompt, or the empty text. */
   readonly against: Told;
   readonly empty: Told;
 }
 
-/** Whether any of the prompt's own embedding is asked for. */
+/** Whether the prompt's own embedding has a weight. */
 export const needsPrior = ({ meaning }: GenerateRequest): boolean =>
   meaning === undefined || (meaning.text ?? 0) > 0;
 
+/** Steps of the prior. */
 export const priorSteps = ({ stages }: UnclipParts, request: GenerateRequest): number =>
   request.prior?.steps ?? stages.prior?.steps ?? 25;
 
+/** Guidance scale of the prior. */
 export const priorGuidance = ({ stages }: UnclipParts, request: GenerateRequest): number =>
   request.prior?.guidance ?? stages.prior?.guidance ?? 4;
 
-/** How often the prior is run through for a request. */
+/** How often the prior runs for a request. */
 export function priorRuns({ layout }: UnclipParts, request: GenerateRequest): number {
   const first = needsPrior(request) ? 1 : 0;
   return first + (layout.family === 'kandinsky-2.2' && againstApart(request) ? 1 : 0);
 }
 
-/** Where the prior is run once more, for what Kandinsky's decoder is pushed away from. */
+/** Whether the prior runs once more, for the negative embedding of Kandinsky's decoder. */
 const againstApart = (request: GenerateRequest): boolean =>
   request.meaning?.mix === 'sum' || (!needsPrior(request) && request.negative !== undefined);
 
-/** @param generators one a picture, drawn from in diffusers' order */
+/** @param generators one for each picture, drawn from in diffusers' order */
 export async function findMeaning(
   parts: UnclipParts,
   request: GenerateRequest,
@@ -48,11 +50,11 @@ export async function findMeaning(
 ): Promise<Meant[]> {
   // 1. The prompt's own embedding.
   const own = needsPrior(request) ? await fromWords(parts, request, words, generators, course) : undefined;
-  // 2. Those of the pictures, once for all, and the way between two texts.
+  // 2. The pictures' embeddings, once for all, and the difference of two texts.
   const { meaning } = request;
   const pictures: Float32Array[] = [];
   for (const picture of meaning?.pictures ?? []) pictures.push(await eyeOf(parts)(picture));
-  // 3. What the decoder is pushed away from.
+  // 3. The negative embeddings for the decoder's guidance.
   const negatives = await negativesOf(parts, request, words, generators, course, own);
   const moved = meaning?.reword && (await textsOf(parts, meaning.reword));
   return request.seeds.map((_, i) => {
@@ -77,7 +79,7 @@ function mixed(
   return interpolate(vectors, weights);
 }
 
-/** For each picture: the prompt's embedding and, of Kandinsky with a negative, the negative's, drawn together. */
+/** For each picture: the prompt's embedding and, for Kandinsky with a negative, the negative's, sampled together. */
 function fromWords(
   parts: UnclipParts,
   request: GenerateRequest,
@@ -89,7 +91,7 @@ function fromWords(
   if (kandinsky && againstApart(request))
     return sampled(parts, request, [told], [empty], generators, course, []);
   const towards = kandinsky && request.negative !== undefined ? [told, against] : [told];
-  // UnCLIPPipeline guides both stages as soon as one scale asks for it.
+  // UnCLIPPipeline guides both stages as soon as one of their scales is above 1.
   const others = kandinsky ? [] : [request.guidance].flat();
   return sampled(
     parts,
@@ -102,7 +104,7 @@ function fromWords(
   );
 }
 
-/** What Kandinsky's decoder is pushed away from; of the others nothing. */
+/** Negative embeddings for the guidance of Kandinsky's decoder; undefined for other families. */
 async function negativesOf(
   parts: UnclipParts,
   request: GenerateRequest,
@@ -113,7 +115,7 @@ async function negativesOf(
 ): Promise<Float32Array[] | undefined> {
   if (parts.layout.family !== 'kandinsky-2.2') return undefined;
   if (own?.[0]?.length === 2) return own.map((both) => both[1]!);
-  // diffusers runs it for the empty text, too, and takes only its draws.
+  // diffusers runs the prior for the empty text, too, and uses only its random draws.
   const apart = againstApart(request)
     ? await sampled(parts, request, [against], [empty], generators, course, [])
     : undefined;
@@ -138,7 +140,7 @@ function sampled(
     priorOf(parts),
     {
       towards,
-      // At 1 the unconditional half counts nothing.
+      // At scale 1 the unconditional half has no weight.
       against: Math.max(guidance, ...otherScales) > 1 && guidance !== 1 ? against : undefined,
       guidance,
       steps: priorSteps(parts, request),
@@ -159,7 +161,7 @@ async function textsOf(
   return { from: await read(from), to: await read(to) };
 }
 
-/** @throws EngineError 'unsupported' for a model that has none */
+/** @throws EngineError 'unsupported' for a model without a prior */
 function priorOf({ prior, folder, layout }: UnclipParts): Prior {
   if (prior) return prior;
   const file = folder.at(`${layout.prior}/model.onnx`);
@@ -170,7 +172,7 @@ function priorOf({ prior, folder, layout }: UnclipParts): Prior {
   );
 }
 
-/** @throws EngineError 'unsupported' for a model that has none */
+/** @throws EngineError 'unsupported' for a model without an image encoder */
 function eyeOf({ encodeImage, folder, layout }: UnclipParts): (picture: Picture) => Promise<Float32Array> {
   if (encodeImage) return encodeImage;
   const file = folder.at(`${layout.imageEncoder}/model.onnx`);
@@ -181,7 +183,7 @@ function eyeOf({ encodeImage, folder, layout }: UnclipParts): (picture: Picture)
   );
 }
 
-/** @throws EngineError 'bad-request' */
+/** @throws EngineError 'bad-request' for a `meaning` that does not fit the request */
 export function checkMeaning({ meaning, seeds }: GenerateRequest): void {
   if (!meaning) return;
   const { pictures, weights, text = 0, reword: moved } = meaning;

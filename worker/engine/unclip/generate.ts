@@ -16,6 +16,7 @@ import type { Course } from './stage.ts';
 import { readText } from './text.ts';
 import type { DecoderCondition, Meant, UnclipParts } from './unclipModel.ts';
 
+/** Paints the request's pictures, one a seed. @throws EngineError: bad-request, unsupported, aborted … */
 export async function generateThroughEmbedding(
   parts: UnclipParts,
   request: GenerateRequest,
@@ -31,7 +32,7 @@ export async function generateThroughEmbedding(
   checkMeaning(request);
   const shape = painter.shapeOf(request.width, request.height);
 
-  // 2. Read the words. One generator a picture goes through all stages, in diffusers' order.
+  // 2. Encode the texts. Each picture's generator is used in all stages, in diffusers' order.
   const emphasis = request.emphasis ?? true;
   const read = (text: string | readonly PromptPart[], weighted = emphasis) =>
     readText(encoder, typeof text === 'string' ? [{ text, weight: 1 }] : text, weighted);
@@ -42,7 +43,7 @@ export async function generateThroughEmbedding(
   const encodeMs = performance.now() - began;
   throwIfAborted(hooks.signal);
 
-  // 3. What each picture is about.
+  // 3. The picture embeddings.
   const course: Course = {
     hooks,
     steps:
@@ -68,7 +69,7 @@ export async function generateThroughEmbedding(
   const original = request.meaning?.keepLayout ? await originalOf(parts, request) : undefined;
   const samples = await decode(painter, request, shape, conditions, original, generators, course);
 
-  // 5. What comes after it: enlarged by diffusion, or out of the latent space.
+  // 5. Enlarge by diffusion, or decode the latent.
   const decodeStarted = performance.now();
   const pictures = await painter.finish(samples, shape, request, generators, course);
   const check = request.check === false ? undefined : parts.check;
@@ -93,7 +94,7 @@ export async function generateThroughEmbedding(
     },
   };
 
-  /** The picture whose layout stays, as it is: before anything is mixed or reworded. */
+  /** The embedding of the picture whose layout stays, before anything is mixed or reworded. */
   async function originalOf(
     { encodeImage }: UnclipParts,
     { meaning }: GenerateRequest,
@@ -106,7 +107,7 @@ export async function generateThroughEmbedding(
   }
 }
 
-/** @throws EngineError 'bad-request', or 'unsupported' for what this way of painting cannot do */
+/** @throws EngineError 'bad-request', or 'unsupported' for options that these models lack */
 function checkStages(request: GenerateRequest): void {
   const whole = (name: string, value: number | undefined): void => {
     if (value !== undefined && (!Number.isInteger(value) || value < 1 || value > 1000))

@@ -1,6 +1,6 @@
 /**
- * Kandinsky 2.2 (diffusers' KandinskyV22Pipeline): the decoder is told the picture embedding alone and paints in
- * the latent space of a MOVQ, which is read without its codebook and without a scale.
+ * Kandinsky 2.2 (diffusers' KandinskyV22Pipeline): the decoder's only condition is the picture embedding. It paints in
+ * the latent space of a MOVQ, used without its codebook and without a scale.
  */
 import { badRequest, EngineError } from '../errors.ts';
 import { latentToRgb } from '../latents/preview.ts';
@@ -11,6 +11,7 @@ import type { LoadOptions } from '../types.ts';
 import { makeNetwork, type Network } from './batchedSession.ts';
 import type { Meant, Painter, Shape } from './unclipModel.ts';
 
+/** The painter over Kandinsky's opened networks. @throws EngineError('bad-model') where they do not fit */
 export function makeKandinsky22(
   folder: Folder,
   sessions: ReadonlyMap<string, Session>,
@@ -38,7 +39,7 @@ export function makeKandinsky22(
       for (const side of [width, height])
         if (!Number.isInteger(side) || side < 1 || side > 8192)
           throw badRequest(`${width}×${height} is no size of a picture`);
-      // What does not divide is painted a little larger, as diffusers does.
+      // Sides that do not divide are rounded up, as in diffusers.
       const latent = (side: number): number => Math.ceil(side / factor ** 2) * factor;
       return { channels, height: latent(height), width: latent(width) };
     },
@@ -90,19 +91,19 @@ export function makeKandinsky22(
 const negativeOf = ({ z, negative }: Meant): Float32Array => negative ?? new Float32Array(z.length);
 
 /**
- * No linear map is known for a MOVQ's channels, so its decoder itself shows a preview, of a latent no longer than this:
- * at 768 px a ninth of the work.
+ * No linear map is known for a MOVQ's channels, so its decoder makes previews from latents with a side of at most this:
+ * a ninth of the work at 768 px.
  */
 const PREVIEW_SIDE = 32;
 
-/** An export with its sizes fixed decodes nothing smaller. */
+/** Whether the decoder takes any size; an export of fixed size cannot decode smaller latents. */
 const takesAnySize = ({ session }: Network): boolean =>
   session.inputs
     .get('latent_sample')
     ?.shape.slice(2)
     .every((side) => typeof side !== 'number') ?? false;
 
-/** Means of squares of numbers, so that the longer side has at most `most`. */
+/** Shrinks a latent by means over squares, so that its longer side has at most `most`. */
 function shrink(
   sample: Float32Array,
   { channels, height, width }: Shape,

@@ -1,6 +1,6 @@
 /**
- * Karlo (diffusers' UnCLIPPipeline): text and picture embedding are projected into what a small pixel decoder
- * takes; a super-resolution network, told the small picture, paints the large one, and another its last step.
+ * Karlo (diffusers' UnCLIPPipeline): text and picture embedding are projected to the condition of a small pixel
+ * decoder; a super-resolution network enlarges the small picture, and another one does the last step.
  */
 
 import { diffuse, notANumber } from '../diffuse.ts';
@@ -23,6 +23,7 @@ const projectionInputs = ['image_embeddings', 'prompt_embeds', 'text_encoder_hid
 const projectionOutputs = ['encoder_hidden_states', 'class_labels'];
 const channels = 3;
 
+/** The painter over Karlo's opened networks. @throws EngineError('bad-model') where they do not fit */
 export function makeKarlo(
   folder: Folder,
   sessions: ReadonlyMap<string, Session>,
@@ -78,7 +79,7 @@ export function makeKarlo(
       const inputsOf = (i: number, text: typeof told) => {
         const hidden = said[i]!['encoder_hidden_states']!;
         const tokens = extraTokens + text.tokens;
-        // The picture's own tokens stand before the text's and are always seen.
+        // The picture's tokens stand before the text's and are always visible.
         const mask = [...Array<number>(extraTokens).fill(1), ...text.mask];
         return {
           encoder_hidden_states: { data: hidden, dims: [tokens, hidden.length / tokens] },
@@ -95,7 +96,7 @@ export function makeKarlo(
       const first = enlargers[0];
       if (!first) return samples.map((sample) => fromPlanes(sample, width, height));
       const last = enlargers.at(-1)!;
-      // 1. The small picture, cut to its range and enlarged, stands beside the noise in every step.
+      // 1. The small picture, clipped and enlarged, is an input of every step beside the noise.
       const enlarged = samples.map((sample) => enlarge(clamp(sample, 1), small, large));
       // 2. All steps but the last by the first network.
       const size = channels * large * large;
@@ -139,7 +140,7 @@ export function makeKarlo(
   };
 }
 
-/** Planes of any range, bicubic. */
+/** Bicubic, for planes of any range. */
 function enlarge(planes: Float32Array, from: number, to: number): Float32Array {
   const pixels = new Float32Array(planes.length);
   const area = from * from;

@@ -1,4 +1,4 @@
-/** Which folders paint through a picture embedding, what their parts are called, and what they lack. */
+/** Which folders hold a model with a picture embedding, the names of their parts, and what is missing. */
 import { EngineError } from '../errors.ts';
 import type { Folder } from '../onnx/folder.ts';
 
@@ -14,9 +14,9 @@ export interface Layout {
   readonly imageProcessor: string;
   readonly decoder: string;
   readonly decoderScheduler: string;
-  /** The networks that a model of the family cannot do without, whatever it is used for. */
+  /** Networks that every model of the family needs. */
   readonly needed: readonly string[];
-  /** Those that it may have, in the order in which they are opened. */
+  /** Networks that a model may have, in the order in which they are opened. */
   readonly optional: readonly string[];
 }
 
@@ -35,7 +35,7 @@ const karlo: Layout = {
   optional: ['prior', 'image_encoder', 'super_res_first', 'super_res_last'],
 };
 
-/** As KandinskyV22CombinedPipeline.save_pretrained names them: the prior's repository under `prior_`. */
+/** Names as KandinskyV22CombinedPipeline.save_pretrained writes them: the prior's repository under `prior_`. */
 const kandinsky: Layout = {
   family: 'kandinsky-2.2',
   textEncoder: 'prior_text_encoder',
@@ -51,8 +51,8 @@ const kandinsky: Layout = {
 };
 
 /**
- * The layout of a folder that paints through a picture embedding; undefined for every other.
- * @throws EngineError 'missing-file' where half of it is not there, saying where that half is found
+ * The layout of a folder with a picture-embedding model; undefined for every other folder.
+ * @throws EngineError 'missing-file' where one of two repositories is missing, naming it
  */
 export function unclipLayout(folder: Folder): Layout | undefined {
   const name = String(folder.index['_class_name'] ?? '');
@@ -70,7 +70,7 @@ export function unclipLayout(folder: Folder): Layout | undefined {
   );
 }
 
-/** Its two repositories are two halves, and each alone paints nothing. */
+/** Kandinsky's two repositories are two halves, and neither paints alone. */
 function checkKandinsky(folder: Folder, name: string): void {
   if (/^(ORT)?Kandinsky(?!V22)/.test(name)) {
     throw new EngineError(

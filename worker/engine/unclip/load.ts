@@ -1,4 +1,4 @@
-/** Opens a folder that paints through a picture embedding, and gives it the face of every other model. */
+/** Opens a folder with a picture-embedding model as a Model. */
 
 import { EngineError } from '../errors.ts';
 import { checkVocabulary, extraFiles, imageSettings } from '../load.ts';
@@ -21,6 +21,7 @@ import { priorInputs, priorOutput, readPrior } from './prior.ts';
 import type { Painter, UnclipParts } from './unclipModel.ts';
 import { makeVision } from './vision.ts';
 
+/** Opens every part of a layout. @throws EngineError 'missing-file' | 'bad-model' | 'unsupported' | 'out-of-memory' */
 export async function loadUnclip(folder: Folder, layout: Layout, options: LoadOptions): Promise<Model> {
   const parts = await openParts(folder, layout, options);
   const { encoder, encodeImage, check, upscaler, info } = parts;
@@ -29,7 +30,7 @@ export async function loadUnclip(folder: Folder, layout: Layout, options: LoadOp
     family: layout.family,
     info,
     generate: (request, hooks = {}) => generateThroughEmbedding(parts, request, hooks),
-    // Each job's stages make calls of their own.
+    // Each job's stages make calls of their own, so there is no shared limit to measure.
     measureRows: async () => undefined,
     async upscale(picture, factor) {
       if (!upscaler) throw new EngineError('unsupported', `${folder.dir} has no upscaler`);
@@ -110,10 +111,10 @@ async function openParts(folder: Folder, layout: Layout, options: LoadOptions): 
   }
 }
 
-/** Of the parts that any model may have, those that fit here. */
+/** The optional parts of any model that these models may have, too. */
 const isExtra = (part: string): boolean => part === 'upscaler' || part === 'safety_checker';
 
-/** As written when it was exported, so that nobody needs the tower to paint; else as the tower says. */
+/** The embedding of a picture of zeros: as stored at export, so that no tower is needed; else by the tower. */
 function zeroEmbedding(
   folder: Folder,
   { prior, imageEncoder }: Layout,

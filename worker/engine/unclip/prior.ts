@@ -1,4 +1,4 @@
-/** The prior: from a text to the embedding of a picture that it could belong to (Ramesh et al., 2022, section 2.2). */
+/** The prior: from a text to the embedding of a picture that fits it (Ramesh et al., 2022, section 2.2). */
 
 import { diffuse, notANumber } from '../diffuse.ts';
 import type { Canvas } from '../latents/canvas.ts';
@@ -25,20 +25,20 @@ export interface Prior {
   readonly network: Network;
   /** Length of an embedding. */
   readonly width: number;
-  /** What takes the trained embedding back to the image encoder's. */
+  /** Mean and deviation that scale a sampled embedding back to the image encoder's range. */
   readonly mean: Float32Array;
   readonly std: Float32Array;
   readonly schedulerConfig: Readonly<Record<string, unknown>>;
 }
 
 export interface PriorRequest {
-  /** One an embedding; several are drawn and sampled together, as one. */
+  /** One for each embedding; several are sampled together, as one. */
   readonly towards: readonly Told[];
-  /** Unconditional, for each of them; where left out, without guidance. */
+  /** Their unconditional texts; without guidance where left out. */
   readonly against: readonly Told[] | undefined;
   readonly guidance: number;
   readonly steps: number;
-  /** One a picture, drawn from in this order: start, then each step. */
+  /** One for each picture; draws: start noise, then each step's. */
   readonly generators: readonly Generator[];
   readonly seeds: readonly number[];
 }
@@ -88,14 +88,14 @@ export async function samplePrior(
   });
 }
 
-/** A share of every picture's noise comes from the first picture: at 1 all pictures are of one embedding. */
+/** Mixes a share of the first picture's noise into a picture's; at 1 all pictures have one embedding. */
 export function shareNoise(own: Generator, first: Generator, share: number): Generator {
   return {
     randn: (count) => sum([Math.sqrt(share), first.randn(count)], [Math.sqrt(1 - share), own.randn(count)]),
   };
 }
 
-/** @throws EngineError where the config has no numbers for it */
+/** @throws EngineError where the config lacks mean and deviation */
 export function readPrior(
   { folder, layout }: Pick<UnclipParts, 'folder' | 'layout'>,
   network: Network,

@@ -1,10 +1,11 @@
-/** What every stage needs: a canvas of any shape, the two rows of guidance, and news of how far it is. */
+/** Shared by all stages: a canvas of any shape, guidance, and reports of progress. */
 import type { Canvas, Prediction } from '../latents/canvas.ts';
 import type { Generator } from '../latents/rng.ts';
 import { type Plan, sum } from '../schedulers/plan.ts';
 import type { GenerateHooks, Stage, Step } from '../types.ts';
 import type { Network, NetworkRow } from './batchedSession.ts';
 
+/** A canvas that starts from `x`. */
 export function bareCanvas(generator: Generator, guidance: number, plan: Plan, x: Float32Array): Canvas {
   return { generator, guidance, sampler: plan.sampler(), x, imagined: () => x };
 }
@@ -13,15 +14,15 @@ export function bareCanvas(generator: Generator, guidance: number, plan: Plan, x
 export const noiseCanvas = (generator: Generator, guidance: number, plan: Plan, size: number): Canvas =>
   bareCanvas(generator, guidance, plan, sum([plan.initNoiseSigma, generator.randn(size)]));
 
-/** The rows of one canvas, all of one half of the guidance, then those of the other; `against` empty: unguided. */
+/** One canvas' rows of the conditional half, and of the unconditional half; `against` empty: unguided. */
 export interface CanvasRows {
   readonly against: readonly NetworkRow['inputs'][];
   readonly towards: readonly NetworkRow['inputs'][];
 }
 
 /**
- * Classifier-free guidance on rows of any shape (Ho & Salimans, 2022). What a network says beyond the size of what
- * it was shown is its variance, of the conditional half alone.
+ * Classifier-free guidance on rows of any shape (Ho & Salimans, 2022). Output beyond the size of a sample is the
+ * variance, taken from the conditional half alone.
  * @param size numbers in one canvas
  */
 export async function guided(
@@ -74,7 +75,7 @@ function split(
   return { prediction, variance };
 }
 
-/** Steps of all stages counted through, each under its stage's name. */
+/** Progress counted through all stages; each step is reported with its stage's name. */
 export interface Course {
   readonly hooks: GenerateHooks;
   /** Of all stages. */
@@ -84,12 +85,12 @@ export interface Course {
   readonly maxBatch: number;
 }
 
-/** How what is not finished can be looked at. */
+/** Functions that show an unfinished picture. */
 export type Looks = Pick<Step, 'preview' | 'decodePreview'>;
 
 export const nothingToSee: Looks = { preview: () => [] };
 
-/** One more step of a stage is done. */
+/** Counts and reports one more step of a stage. */
 export async function tell(course: Course, stage: Stage, looks: Looks): Promise<void> {
   course.done++;
   await course.hooks.onStep?.({ step: course.done, steps: course.steps, stage, ...looks });

@@ -1,4 +1,4 @@
-/** What a text says to models with a picture embedding: one row of tokens, cut at its end. */
+/** A text for models with a picture embedding: one row of tokens, cut at its end. */
 import { encodeBlend } from '../text/conditioning.ts';
 import { type Piece, parseEmphasis, type Row } from '../text/prompt.ts';
 import type { TextEncoder } from '../text/textEncoder.ts';
@@ -6,7 +6,7 @@ import type { Tokenizer } from '../text/tokenizer.ts';
 import type { PromptPart } from '../types.ts';
 
 export interface Told {
-  /** The text's own embedding, in the space of the pictures'. */
+  /** The text's embedding, in the space of picture embeddings. */
   readonly embedding: Float32Array;
   /** tokens × width */
   readonly hidden: Float32Array;
@@ -16,7 +16,7 @@ export interface Told {
   readonly mask: readonly number[];
 }
 
-/** Several parts are blended by weight, as everywhere; a token counts where it does in one of them. */
+/** Several parts are blended by weight; a token is visible where it is visible in one of them. */
 export async function readText(
   encoder: TextEncoder,
   parts: readonly PromptPart[],
@@ -41,7 +41,7 @@ export async function readText(
   };
 }
 
-/** transformers' truncation: what is too long loses its end, the end mark stays. */
+/** transformers' truncation: a text that is too long loses its end and keeps the end mark. */
 function cutRow(pieces: readonly Piece[], tokenizer: Tokenizer): Row {
   const room = tokenizer.length - 2;
   const ids: number[] = [];

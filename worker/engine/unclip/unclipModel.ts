@@ -1,4 +1,4 @@
-/** A model that paints through a picture embedding, opened. */
+/** An opened model with a picture embedding. */
 
 import type { Generator } from '../latents/rng.ts';
 import type { Folder } from '../onnx/folder.ts';
@@ -12,15 +12,15 @@ import type { Prior } from './prior.ts';
 import type { Course } from './stage.ts';
 import type { Told } from './text.ts';
 
-/** What one picture is to show. */
+/** The embeddings that one picture is painted from. */
 export interface Meant {
   /** The picture embedding. */
   readonly z: Float32Array;
-  /** What it is pushed away from, where the family's decoder takes that. */
+  /** The embedding that guidance pushes away from, where the family's decoder takes one. */
   readonly negative?: Float32Array;
 }
 
-/** The decoder's inputs beside sample and timestep; without `against` it is unguided. */
+/** The decoder's inputs beside sample and timestep; without `against` there is no guidance. */
 export interface DecoderCondition {
   readonly towards: NetworkRow['inputs'];
   readonly against?: NetworkRow['inputs'];
@@ -32,7 +32,7 @@ export interface Shape {
   readonly width: number;
 }
 
-/** What tells one family's decoder, and what comes after it, from another's. */
+/** What differs between the families' decoders and the stages after them. */
 export interface Painter {
   readonly network: Network;
   /** Pixels of a side. */
@@ -42,11 +42,11 @@ export interface Painter {
   readonly factor: number;
   readonly channels: number;
   readonly schedulerConfig: Readonly<Record<string, unknown>>;
-  /** Whether it can start from a picture. */
+  /** Whether the decoder can start from a picture. */
   readonly canEncode: boolean;
-  /** @throws EngineError 'bad-request' for a size that it cannot paint */
+  /** @throws EngineError 'bad-request' for a size that the decoder cannot paint */
   shapeOf(width: number, height: number): Shape;
-  /** A picture as a sample of the decoder's. */
+  /** A picture as a sample of the decoder. */
   encode(picture: Picture, shape: Shape): Promise<Float32Array>;
   conditions(
     meant: Meant,
@@ -54,7 +54,7 @@ export interface Painter {
     against: Told | undefined,
     guidance: number,
   ): Promise<DecoderCondition>;
-  /** Steps that follow the decoder's. */
+  /** Number of steps after the decoder's. */
   stepsAfter(request: GenerateRequest): number;
   /** From the decoder's samples to pictures, drawing further from the same generators. */
   finish(
@@ -64,9 +64,9 @@ export interface Painter {
     generators: readonly Generator[],
     course: Course,
   ): Promise<Picture[]>;
-  /** What a sample shows already, cheap enough for every step; absent where nothing is known of its channels. */
+  /** A preview by a linear map, cheap enough for every step; absent where none is known for the channels. */
   preview?(x0: Float32Array, shape: Shape): Picture;
-  /** The same by what ends the painting, smaller. */
+  /** A preview by the final decoder, smaller. */
   decodePreview?(x0: Float32Array, shape: Shape): Promise<Picture>;
 }
 
@@ -79,7 +79,7 @@ export interface UnclipParts {
   readonly painter: Painter;
   readonly stages: NonNullable<LoadOptions['stages']>;
   readonly sessions: readonly Session[];
-  /** The embedding of nothing, which Kandinsky's decoder is pushed away from where no negative is asked. */
+  /** The embedding of a picture of zeros, which Kandinsky's guidance pushes away from without a negative prompt. */
   readonly zeroEmbedding: () => Promise<Float32Array>;
   readonly encodeImage?: (picture: Picture) => Promise<Float32Array>;
   readonly upscaler?: Upscaler;

@@ -35,6 +35,7 @@ function fitToSquare(picture: Bytes, size: number): Bytes {
   return cropBytes(fitted, left, top, size, size);
 }
 
+/** A picture's 0..1 as 8 bits, rounded. */
 export const toBytes = ({ width, height, data }: Picture): Bytes => ({
   width,
   height,

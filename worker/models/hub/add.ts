@@ -20,16 +20,16 @@ export interface AddOptions {
   readonly link: boolean;
   /** The providers to try loading with; left out = do not try. */
   readonly load?: { readonly providers: readonly string[]; readonly threads?: number };
-  /** The folder of Kandinsky's prior, where `from` is its decoder's alone. */
+  /** The folder of Kandinsky's prior, where `from` is its decoder's folder. */
   readonly prior?: string;
-  /** Where it comes from; its name here is its title where left out. */
+  /** Where the model comes from; its name becomes its title where none is given. */
   readonly origin?: Origin;
   readonly onBytes?: (file: string, done: number, total: number) => void;
-  /** What its owner is to know, one sentence at a time. */
+  /** Called with each sentence that the owner should read. */
   readonly onNote?: (note: string) => void;
 }
 
-/** Takes a folder that an exporter wrote into the models; it is listed once it is whole and has loaded. */
+/** Adds an exporter's folder to the models; it is listed once it is whole and has loaded. */
 export async function addModel(
   models: string,
   from: string,
@@ -57,9 +57,9 @@ export async function addModel(
       options.onBytes?.(path, done, total);
       const to = pathBelow(target, path);
       await mkdir(dirname(to), { recursive: true });
-      // Caches hold links to their files; a model holds the files themselves.
+      // In caches the files are links; a model holds the files themselves.
       await take(await realpath(join(made ?? source, path)), to, made !== undefined || options.link);
-      // Graphs of ours may be written anew by a newer builder: no manifest names them.
+      // A newer builder may write our own graphs anew, so no manifest names them.
       const ours = path.endsWith('/model.onnx') && names.has(`${dirname(path)}/${weightIndexFile}`);
       if (path !== 'manifest.json' && !ours) hashes[path] = await hashFile(to);
       done += bytes;
@@ -80,7 +80,7 @@ export async function addModel(
   }
 }
 
-/** What a model that paints through a picture embedding cannot do for want of a part. */
+/** Sentences on what a picture-embedding model cannot do without the parts it lacks. */
 async function lackingParts(dir: string, { family, pictureEmbedding }: Manifest): Promise<string[]> {
   if (wayOfPainting(family) === 'latent-diffusion') return [];
   const notes: string[] = [];
@@ -94,13 +94,13 @@ async function lackingParts(dir: string, { family, pictureEmbedding }: Manifest)
   return notes;
 }
 
-/** What went wrong lies in the folder that was given; the copy of it is gone by the time that anybody looks. */
+/** The error with the given folder's name instead of its copy's, which is deleted by now. */
 function named(error: unknown, target: string, source: string): unknown {
   if (!(error instanceof StoreError) || !error.message.includes(target)) return error;
   return new StoreError(error.code, error.message.replaceAll(target, source), { cause: error });
 }
 
-/** Where a model was written out of its makers' safetensors; undefined for a folder that holds ONNX. */
+/** The folder written from its makers' safetensors; undefined for a folder that holds ONNX. */
 async function imported(
   source: string,
   { link: asLink, prior }: AddOptions,
@@ -119,7 +119,7 @@ async function imported(
   return made;
 }
 
-/** The files of a model's folder: its own, or those that were made of it. */
+/** The files of a model's folder: its own, or those written from them. */
 async function chooseFiles(
   source: string,
   options: AddOptions,
@@ -149,7 +149,7 @@ async function tryLoading(dir: string, load: NonNullable<AddOptions['load']>): P
   }
 }
 
-/** A folder as a hub would list it. */
+/** A folder's files in the form of a hub's listing. */
 async function walk(folder: string): Promise<RemoteFile[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch((error) => {
     throw new StoreError('usage', `Cannot read ${folder} (${(error as NodeJS.ErrnoException).code}).`);

@@ -5,8 +5,8 @@ import { externalData } from './externalData.ts';
 import { NETWORKS } from './select.ts';
 
 /**
- * Whether every file that loading will ask for is there, whole and inside the folder, without loading a single
- * weight: a missing `model.onnx_data` is found in milliseconds, not after a minute.
+ * Checks that every file needed for loading is there, whole and inside the folder, without loading weights: a missing
+ * `model.onnx_data` is found in milliseconds, not after a minute.
  */
 export async function checkLayout(dir: string): Promise<void> {
   const has = (name: string) =>

@@ -2,7 +2,7 @@ import type { Manifest } from '../manifest.ts';
 
 export type Json = Readonly<Record<string, unknown>>;
 
-/** The configs of a model's parts; {} for one that is not there. */
+/** The configs of a model's parts; {} for a missing part. */
 export interface Configs {
   readonly index: Json;
   readonly unet: Json;
@@ -13,9 +13,9 @@ export interface Configs {
 const schedulerOf = ({ scheduler }: Configs): string => String(scheduler['_class_name'] ?? 'DDIMScheduler');
 
 /**
- * What kind of model this is, for people and for defaults; the engine decides by itself how to paint with it.
- * From the configs alone, except that Lightning and Hyper models, whose configs are often their base model's,
- * are recognised by what their repository is called.
+ * The kind of a model, for display and defaults; the engine decides by itself how to paint with it. Taken from the
+ * configs alone, except that Lightning and Hyper models, whose configs are often their base model's, are recognised by
+ * their repository's name.
  */
 export function familyOf(configs: Configs, repository: string): string {
   const { index, unet } = configs;
@@ -35,7 +35,7 @@ export function familyOf(configs: Configs, repository: string): string {
   return `${second ? 'sd2' : 'sd1'}${inpaint}`;
 }
 
-/** Turbo models state trailing timesteps for Euler without zero terminal SNR; nothing else does. */
+/** Only Turbo models state trailing timesteps for Euler without zero terminal SNR. */
 function isDistilled(configs: Configs, repository: string): boolean {
   const { scheduler } = configs;
   const trailingEuler =

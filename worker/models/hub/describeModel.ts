@@ -11,19 +11,19 @@ import { bucketsAround } from './sizeBuckets.ts';
 
 export type Files = Record<string, { sha256: string; bytes: number }>;
 
-/** What is known of a model beside its files. */
+/** Facts about a model that are not in its files. */
 export interface Origin {
   readonly title?: string;
   readonly license?: string;
   /** owner/name and commit, so that a damaged file can be fetched again. */
   readonly source?: { readonly repository: string; readonly commit: string };
-  /** The single file that it came as, and the hash under which its publisher knows it. */
+  /** The single file that the model came as, with its publisher's sha256. */
   readonly file?: { readonly name: string; readonly sha256: string };
 }
 
 /**
- * The manifest of a model that comes without one, from its own configs: what kind it is, in which sizes it
- * paints, and with which settings its kind is usually run. It is a start that its owner edits by hand.
+ * The manifest of a model that comes without one, from its configs: its kind, the sizes it paints, and its kind's usual
+ * settings. A start for its owner to edit.
  */
 export async function describeModel(
   dir: string,
@@ -59,7 +59,7 @@ export async function describeModel(
   );
   const [width, height] = native as [number, number];
   const latentRgb = latentRgbOf(vae);
-  // The manifest of a model with graphs of ours names what they are written from.
+  // The manifest of a model with our own graphs names their weights.json, not the graphs.
   const enlarges = ['model.onnx', 'weights.json'].some((file) => `upscaler/${file}` in files);
   const upscaler = enlarges ? await readConfig(dir, 'upscaler/config.json') : undefined;
   return {
@@ -85,7 +85,7 @@ export async function describeModel(
   };
 }
 
-/** A manifest that came with the model is believed in all but its name and its list of files. */
+/** A manifest that came with the model is kept but for its name and its list of files. */
 export async function manifestFor(
   dir: string,
   name: string,
@@ -98,14 +98,14 @@ export async function manifestFor(
   return { ...own.data, name, ...(origin.source ? { source: origin.source } : {}), files };
 }
 
-/** Pretty, because it is edited by hand; on the disk before the caller goes on. */
+/** Indented, because people edit it; synced to the disk before this returns. */
 export async function writeManifest(dir: string, manifest: Manifest): Promise<void> {
   const parsed = manifestSchema.parse(manifest);
   const text = JSON.stringify(parsed, null, 2).replace(
     /\[\s+((?:-?[\d.]+,\s+)*-?[\d.]+)\s+\]/g,
     (_, numbers: string) => `[${numbers.replace(/\s+/g, ' ')}]`,
   );
-  // Renamed into place: what lies there may be read-only, or a hard link to somebody else's file.
+  // Renamed into place: the old file may be read-only, or a hard link to somebody else's.
   const path = join(dir, 'manifest.json');
   const file = await open(`${path}.tmp`, 'w');
   try {
@@ -139,7 +139,7 @@ export async function hashFile(
   return { sha256: hash.digest('hex'), bytes: (await stat(path)).size };
 }
 
-/** ComfyUI's linear maps (latent_formats.py), chosen by the autoencoder, which is what a latent space is. */
+/** ComfyUI's linear maps (latent_formats.py), by the autoencoder, which defines the latent space. */
 function latentRgbOf(vae: Json): Manifest['latentRgb'] | undefined {
   if (numberOr(vae['latent_channels'], 4) !== 4) return undefined;
   const scaling = numberOr(vae['scaling_factor'], 0.18215);
@@ -191,7 +191,7 @@ function tryJson(text: string): unknown {
 const numberOr = (value: unknown, fallback: number): number => (typeof value === 'number' ? value : fallback);
 const lengthOf = (value: unknown, fallback: number): number =>
   Array.isArray(value) ? value.length : fallback;
-/** Height and width, as diffusers has them, or one number for both. */
+/** Height and width, as a pair in diffusers' order or as one number for both. */
 const sidesOf = (value: unknown, fallback: number): [width: number, height: number] =>
   Array.isArray(value)
     ? [numberOr(value[1], fallback), numberOr(value[0], fallback)]

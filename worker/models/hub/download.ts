@@ -9,9 +9,9 @@ import type { RemoteFile } from './repositoryListing.ts';
 
 export interface Source {
   readonly hub: Hub;
-  /** Where a file lies. */
+  /** The address of a file. */
   address(file: RemoteFile): string;
-  /** Turns an answer that brings no file into the error that says what to do. */
+  /** Throws the error for an answer that brings no file, with what to do. */
   refuse(answer: Answer, file: RemoteFile): Promise<never>;
 }
 
@@ -26,9 +26,9 @@ export const repository = (hub: Hub, wanted: Reference, commit: string): Source 
 const TRIES = 5;
 
 /**
- * One file into `folder`, whole and with the content that the hub promised, or not under its name at all: it
- * grows as `<file>.part`, which a later call continues.
- * @param onBytes told how many bytes of this file are there, resumed ones included
+ * Downloads a file into `folder`: it gets its name only when it is whole and has the content that the hub promised.
+ * Until then it is `<file>.part`, which a later call continues.
+ * @param onBytes called with how many bytes of this file are there, resumed ones included
  * @returns the sha256 of the content
  */
 export async function download(
@@ -46,7 +46,7 @@ export async function download(
       onBytes(file.bytes);
       return kept;
     }
-    // A leftover may be of another revision: if it does not add up, it is worth one fresh start, no more.
+    // A leftover may be of another revision: if its hash is wrong, the download starts again once.
     for (let resumed = await sizeOf(part); ; resumed = 0) {
       const digest = await fetchPart(source, file, part, onBytes);
       if (matches(file, digest)) {
@@ -66,7 +66,7 @@ export async function download(
   }
 }
 
-/** A file that an earlier call finished. */
+/** A file that an earlier call finished; undefined where there is none. */
 async function takeKept(path: string, file: RemoteFile): Promise<string | undefined> {
   if ((await sizeOf(path)) !== file.bytes || !(await exists(path))) return undefined;
   const digest = new Digest(file.bytes);
@@ -101,7 +101,7 @@ async function fetchPart(
       throw new StoreError('hub', `The hub sent another piece of ${file.path} than we asked for.`);
     }
     if (status !== 200 && status !== 206) return source.refuse(answer, file);
-    // A host that does not know ranges answers 200 with the whole file: from the start, then.
+    // A host without ranges answers 200 with the whole file: the digest starts again.
     if (status === 200) digest = new Digest(file.bytes);
     const handle = await open(part, status === 200 ? 'w' : 'a');
     try {
@@ -142,7 +142,7 @@ interface Ended {
   readonly blob: string;
 }
 
-/** Both names a content can have on the hub, computed as it flows by. */
+/** A content's two hashes on the hub (sha256, git's), computed while it is downloaded. */
 class Digest {
   bytes = 0;
   readonly #sha256 = createHash('sha256');

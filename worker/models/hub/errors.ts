@@ -21,9 +21,9 @@ export type StoreErrorCode =
 export class StoreError extends Error {
   override readonly name = 'StoreError';
   readonly code: StoreErrorCode;
-  /** Whether the same request may well succeed in a moment. */
+  /** Whether the same request may succeed in a moment. */
   readonly transient: boolean;
-  /** The hub's own word on how long to wait. */
+  /** How long to wait, as the hub said. */
   readonly waitMs?: number;
 
   constructor(
@@ -38,7 +38,7 @@ export class StoreError extends Error {
   }
 }
 
-/** ENOSPC and EDQUOT as a sentence that says what to do; anything else as it was. */
+/** ENOSPC and EDQUOT as a sentence that says what to do; other errors unchanged. */
 export function diskError(error: unknown, folder: string): unknown {
   const code = (error as NodeJS.ErrnoException | undefined)?.code;
   if (code !== 'ENOSPC' && code !== 'EDQUOT') return error;

@@ -53,7 +53,7 @@ interface Field {
   readonly end: number;
 }
 
-/** A window over the file; tensors of gigabytes lie between the few bytes that matter. */
+/** Reads a file in windows: the few bytes needed lie between tensors of gigabytes. */
 class Reader {
   readonly size: number;
   readonly #handle: FileHandle;

@@ -4,12 +4,12 @@ import { checkSchedule, schedulerNames } from '../../engine/index.ts';
 import type { Manifest } from '../manifest.ts';
 import { StoreError } from './errors.ts';
 
-/** What paints where a model names a scheduler that the engine lacks: plain, and right for any discrete schedule. */
+/** Replaces a scheduler that the engine lacks: simple, and right for any discrete schedule. */
 const INSTEAD = 'EulerDiscreteScheduler';
 
 /**
- * Plans the schedules that the manifest asks for, so that what cannot be painted with is not installed.
- * @returns the manifest, with another default where its scheduler is not implemented, and what its owner is to know
+ * Plans the manifest's schedules, so that a model that cannot be painted with is not installed.
+ * @returns the manifest, with another default where its scheduler is not implemented, and notes for its owner
  * @throws StoreError('unsupported') naming the option that is not implemented
  */
 export function fitSchedule(dir: string, manifest: Manifest): { manifest: Manifest; notes: string[] } {

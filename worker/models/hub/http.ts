@@ -10,7 +10,7 @@ export interface Hub {
   /** CIVITAI_TOKEN; goes to Civitai and nowhere else. */
   readonly civitaiToken?: string;
   readonly signal?: AbortSignal;
-  /** A connection that is silent this long is dropped, and taken up again. */
+  /** A connection that is silent this long is dropped, and resumed. */
   readonly stallMs?: number;
   /** The pause before attempt `attempt` (from 1). */
   readonly pause?: (attempt: number, askedMs?: number) => Promise<void>;
@@ -42,16 +42,16 @@ export const inPath = (path: string): string => path.split('/').map(encodeURICom
 
 export interface Answer {
   readonly response: Response;
-  /** Of the host that answered in the end. */
+  /** Whether the host that answered in the end is the hub's. */
   readonly fromHub: boolean;
-  /** The body, with the clock of silence running between chunks. */
+  /** The body; the timeout for silence restarts with each chunk. */
   chunks(): AsyncGenerator<Uint8Array>;
   drop(): Promise<void>;
 }
 
 /**
- * GET with redirects followed by hand: the token is for the hub's own origin, while the files themselves lie
- * on a CDN of another host whose signed address must not be accompanied by it.
+ * GET with redirects followed by hand: the token is for the hub's own origin, while files lie on a CDN of another host,
+ * whose signed addresses must be requested without it.
  */
 export async function get(hub: Hub, address: string, headers: Record<string, string> = {}): Promise<Answer> {
   const home = new URL(hub.endpoint);
@@ -109,7 +109,7 @@ async function* read(
   const chunks = body?.[Symbol.asyncIterator]();
   try {
     while (chunks) {
-      // Only the network may throw here: what the reader of the chunks throws is not a broken connection.
+      // Catches the network's errors only: one thrown by the reader of the chunks is no broken connection.
       const next = await chunks.next().catch((error) => {
         throw connectionError(hub, error, url);
       });
@@ -152,7 +152,7 @@ function connectionError(hub: Hub, error: unknown, url: URL): StoreError {
   );
 }
 
-/** Turns every answer but 200 and 206 into the error that says what to do. */
+/** Throws the error for any answer but 200 and 206, with what to do. */
 export async function refuse(hub: Hub, answer: Answer, wanted: Reference, what: string): Promise<never> {
   const { status, headers } = answer.response;
   await answer.drop();
@@ -203,7 +203,7 @@ export async function refuse(hub: Hub, answer: Answer, wanted: Reference, what: 
   throw new StoreError('hub', `${what}: the hub answered ${status}, which we do not understand.`);
 }
 
-/** Tries again what may pass by itself; `progressed` says that the last attempt brought something. */
+/** Repeats work after transient errors; `progressed` says whether the last attempt gained anything. */
 export async function retry<T>(
   hub: Hub,
   tries: number,

@@ -10,7 +10,7 @@ export interface Reference {
 
 const part = /^[A-Za-z0-9][\w.-]{0,95}$/;
 
-/** A reference, and the one file of it that is meant, where one is. */
+/** A reference, and a single file of it where one is named. */
 export interface FileReference extends Reference {
   readonly file?: string;
 }
@@ -64,7 +64,7 @@ export const modelNameFrom = (text: string): string =>
       .replace(/[.-]+$/, ''),
   );
 
-/** Where a file of a listing lies below `root`; refuses every name that would lead out of it. */
+/** The path below `root` of a file in a listing. @throws for a name that leads out of `root` */
 export function pathBelow(root: string, name: string): string {
   const base = resolve(root);
   const path = resolve(base, name);

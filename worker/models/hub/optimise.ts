@@ -23,7 +23,7 @@ export async function optimiseModel(
   }
 }
 
-/** @returns the bytes that were freed */
+/** Deletes a model's optimised files. @returns the bytes that were freed */
 export async function forgetOptimised({ dir }: StoredModel): Promise<number> {
   const own = optimisedDir(dir);
   let bytes = 0;

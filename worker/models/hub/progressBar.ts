@@ -6,7 +6,7 @@ interface Screen {
   write(text: string): unknown;
 }
 
-/** One line that is written over: share, bar, bytes, speed, time left. Silent where nobody looks at it. */
+/** One line that is overwritten: share, bar, bytes, speed, time left. Silent where the output is no terminal. */
 export function openBar(screen: Screen, now: () => number = () => performance.now()) {
   const started = now();
   let first: number | undefined;

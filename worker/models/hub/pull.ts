@@ -19,23 +19,23 @@ import { findFile, isAddress } from './singleAddress.ts';
 import { isAlive, needSpace, refuseExisting } from './stagingFolder.ts';
 import type { Variant } from './variant.ts';
 
-/** What a pull would fetch: shown and agreed to before the first byte of it. */
+/** What a pull would download: shown and agreed to before it starts. */
 export interface PullPlan {
-  /** As the owner would write it again: `owner/name@revision`, an address. */
+  /** As the owner would type it again: `owner/name@revision`, or an address. */
   readonly from: string;
-  /** Networks that are opened as they come; a diffusers folder or a single file, which are taken in. */
+  /** 'onnx': networks that need no import; the others are imported. */
   readonly kind: 'onnx' | 'diffusers' | 'unclip' | 'file';
-  /** '' for a file that lies on no hub. */
+  /** '' for a file that is not on a hub. */
   readonly commit: string;
   readonly license: string;
   readonly name: string;
-  /** Where it will lie. */
+  /** The model's folder. */
   readonly dir: string;
   readonly files: readonly RemoteFile[];
   readonly bytes: number;
-  /** Of those, what an interrupted pull has left here. */
+  /** Bytes of these that an interrupted pull has left here. */
   readonly present: number;
-  /** Where a repository has its weights in two sizes: the one that is taken, and what either would take. */
+  /** For a repository with weights in two sizes: the chosen one, and the bytes of both. */
   readonly variant?: { readonly taken: Variant; readonly bytes: Readonly<Record<Variant, number>> };
   readonly origin: Origin;
   source(hub: Hub): Source;
@@ -43,9 +43,9 @@ export interface PullPlan {
 
 export interface PullOptions {
   readonly as?: string;
-  /** Which weights to take; by the memory there is where left out. */
+  /** Which weights to take; chosen by `memory` where left out. */
   readonly variant?: Variant;
-  /** Bytes of memory that a model may well fill. */
+  /** Bytes of memory that a model may fill. */
   readonly memory?: number;
 }
 
@@ -75,7 +75,7 @@ export async function planPull(
   return { ...found, name, dir, bytes: sum(found.files), present };
 }
 
-/** What a plan says before it has a name here. */
+/** A plan without the name and folder that it will have here. */
 export type Found = Omit<PullPlan, 'name' | 'dir' | 'bytes' | 'present'> & { readonly called: string };
 
 async function findOnHub(hub: Hub, text: string, options: PullOptions): Promise<Found> {
@@ -111,7 +111,7 @@ async function findOnHub(hub: Hub, text: string, options: PullOptions): Promise<
   if (!isDiffusers(listing.files))
     return { ...common, kind: 'onnx', called: wanted.name, files: selectFiles(listing.files, id) };
   const bytes = variantsOf(listing.files);
-  // Weights are read from where they lie, and half floats become whole ones as they are used.
+  // Weights are mapped from their files, and half floats are cast to float32 in use: that doubles them.
   const short = bytes.full > (options.memory ?? Number.POSITIVE_INFINITY) / 2;
   const taken = options.variant ?? (short ? 'fp16' : 'full');
   const files = selectDiffusers(listing.files, taken);
@@ -119,7 +119,7 @@ async function findOnHub(hub: Hub, text: string, options: PullOptions): Promise<
   return { ...common, kind: 'diffusers', called: wanted.name, files, ...choice };
 }
 
-/** Kandinsky's second repository, by the same owner: its files lie in a folder of their own beside the first's. */
+/** Adds Kandinsky's second repository, by the same owner; its files get a folder beside the first's. */
 async function withPrior(hub: Hub, wanted: Repository, found: Found, variant: Variant): Promise<Found> {
   const other: Repository = { ...wanted, name: priorOf(wanted.name), revision: 'main' };
   const listing = await listFiles(hub, other);
@@ -162,8 +162,8 @@ function fileIn({ files }: Listing, path: string, id: string): RemoteFile {
 }
 
 /**
- * Fetches into `.pull-<name>` beside the models and renames the finished folder into place: whoever lists models
- * meanwhile sees all of it or nothing. What an interruption leaves there is continued by the next pull.
+ * Downloads into `.pull-<name>` beside the models and renames the finished folder: a list of models shows it whole or
+ * not at all. The next pull continues what an interrupted one left there.
  */
 export async function pull(
   hub: Hub,
@@ -200,7 +200,7 @@ export async function pull(
   }
 }
 
-/** Networks are whole as they came: the folder is the model. */
+/** Finishes a pull of ONNX networks: the downloaded folder is the model. */
 async function finish(
   folder: string,
   plan: PullPlan,
@@ -218,7 +218,7 @@ async function finish(
   return manifest;
 }
 
-/** What was fetched is linked into the model; it stays here until that is done. */
+/** Imports the downloaded files by links; they stay here until that is done. */
 function takeIn(models: string, folder: string, plan: PullPlan, settings: ImportOptions): Promise<Manifest> {
   if (plan.kind === 'unclip') {
     const prior = join(folder, priorFolder);
@@ -236,7 +236,7 @@ function takeIn(models: string, folder: string, plan: PullPlan, settings: Import
   return importModel(models, from, plan.name, { ...settings, ...variant, origin: plan.origin });
 }
 
-/** The dot keeps it off every list of models; the files lie one deeper than a model's would. */
+/** The dot keeps the folder off lists of models; the files lie one level deeper than a model's would. */
 export const stagingOf = (models: string, name: string) => {
   const root = join(models, `.pull-${name}`);
   return { root, files: join(root, 'files'), lock: join(root, 'lock'), note: join(root, 'note.json') };
@@ -251,7 +251,7 @@ export interface PullNote {
 
 const noteOf = ({ from, name, bytes }: PullPlan): PullNote => ({ from, as: name, bytes });
 
-/** Two pulls of one model would write into the same files. */
+/** Locks a pull, because two pulls of one model would write the same files. */
 async function lock(path: string, name: string): Promise<() => Promise<void>> {
   const holder = Number(await readFile(path, 'utf8').catch(() => ''));
   if (holder > 0 && holder !== process.pid && isAlive(holder)) {
@@ -262,7 +262,7 @@ async function lock(path: string, name: string): Promise<() => Promise<void>> {
   return () => unlink(path).catch(() => undefined);
 }
 
-/** Leftovers of a pull of another revision do not become part of this model. */
+/** Deletes files that an earlier pull of another revision left. */
 async function dropStrays(folder: string, wanted: Files): Promise<void> {
   for (const name of await fileNames(folder)) {
     if (!(name in wanted)) await rm(join(folder, name));

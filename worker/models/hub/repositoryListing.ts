@@ -7,14 +7,14 @@ import { idOf, type Reference } from './hubReference.ts';
 export interface RemoteFile {
   readonly path: string;
   readonly bytes: number;
-  /** Of the content, for files in large file storage. */
+  /** The content's sha256, for files in large file storage. */
   readonly sha256?: string;
-  /** git's own name of the content, for small files: sha1 of "blob <bytes>\0" and the content. */
+  /** git's hash of the content, for small files: sha1 of "blob <bytes>\0" and the content. */
   readonly blob?: string;
 }
 
 export interface Listing {
-  /** The commit that the revision points at now: what is fetched, even if the branch moves meanwhile. */
+  /** The commit that the revision points at now; files are fetched from it, even if the branch moves. */
   readonly commit: string;
   readonly files: readonly RemoteFile[];
   readonly license: string;
@@ -37,7 +37,7 @@ const answerSchema = z.object({
   ),
 });
 
-/** What a revision of a model consists of: `GET /api/models/{owner}/{name}/revision/{revision}?blobs=true`. */
+/** The files of a model's revision: `GET /api/models/{owner}/{name}/revision/{revision}?blobs=true`. */
 export async function listFiles(hub: Hub, wanted: Reference): Promise<Listing> {
   const address = `${hub.endpoint}/api/models/${inPath(idOf(wanted))}/revision/${encodeURIComponent(wanted.revision)}?blobs=true`;
   const text = await retry(hub, 5, async () => {

@@ -3,7 +3,7 @@ import { StoreError } from './errors.ts';
 import { pathBelow } from './hubReference.ts';
 import type { RemoteFile } from './repositoryListing.ts';
 
-/** Of models that paint through a picture embedding: Karlo's, then Kandinsky 2.2's. */
+/** Networks of models with a picture embedding: Karlo's, then Kandinsky 2.2's. */
 const UNCLIP_NETWORKS = [
   'prior',
   'text_proj',
@@ -48,7 +48,7 @@ const CONFIG_FOLDERS = [
 ];
 const LICENSES = /^(licen[cs]e|notice|use_policy|copying)(\.(md|txt))?$/i;
 
-/** Weights and papers of other formats that lie beside the ONNX files. */
+/** Weights in other formats, and papers, that lie beside the ONNX files. */
 const FOREIGN =
   /\.(safetensors|bin|msgpack|h5|ckpt|pt|pth|gguf|xml|tflite|mlmodel|mlpackage|engine|plan|md|py|png|jpe?g|webp|gif|mp4|zip|gz)$|^\./i;
 
@@ -71,7 +71,7 @@ export function selectFiles(files: readonly RemoteFile[], id: string): RemoteFil
     if (deeper.length > 0) return false;
     if (CONFIG_FOLDERS.includes(folder)) return /\.(json|txt|model)$/.test(file);
     if (!(networks as readonly string[]).includes(folder)) return false;
-    // Graphs of ours read the publisher's own weights.
+    // Our own graphs read the publisher's weights.
     if (names.has(`${folder}/weights.json`) && OWN_WEIGHTS.test(file)) return true;
     if (FOREIGN.test(file)) return false;
     if (file.endsWith('.json')) return true;
@@ -79,14 +79,14 @@ export function selectFiles(files: readonly RemoteFile[], id: string): RemoteFil
   });
 }
 
-/** `model_fp16.onnx` itself, and `model_fp16.onnx_data`. */
+/** Whether a file is another network in the folder, or its data: `model_fp16.onnx`, `model_fp16.onnx_data`. */
 function belongsToAnotherNetwork(folder: string, file: string, names: ReadonlySet<string>): boolean {
   const end = file.lastIndexOf('.onnx');
   return end >= 0 && file.slice(0, end) !== 'model' && names.has(`${folder}/${file.slice(0, end)}.onnx`);
 }
 
 function requirePipeline(names: ReadonlySet<string>, networks: readonly string[], id: string): void {
-  // The engine names what these lack when it opens them.
+  // The engine names the missing parts of these models when it opens them.
   const throughEmbedding = ['decoder', 'prior_prior', 'movq_decoder'];
   if (names.has('model_index.json') && networks.some((part) => throughEmbedding.includes(part))) return;
   const missing = ['text_encoder', 'vae_decoder'].filter((part) => !networks.includes(part));
@@ -109,7 +109,7 @@ function requirePipeline(names: ReadonlySet<string>, networks: readonly string[]
   );
 }
 
-/** The whole pipeline lies in a folder of its own. */
+/** A hint where the whole pipeline lies in a subfolder. */
 function nestedHint(names: ReadonlySet<string>, id: string): string | undefined {
   const index = [...names].find((name) => name.endsWith('/model_index.json'));
   const folder = index && dirname(index);
@@ -123,7 +123,7 @@ function nestedHint(names: ReadonlySet<string>, id: string): string | undefined 
     : `The pipeline lies in its folder ${folder}: fetch that folder, then dreamgrid models add DIR/${folder}`;
 }
 
-/** Every network that is missing is there in another precision, under a name of its own. */
+/** A hint where every missing network is there in another precision, under another name. */
 function variantHint(names: ReadonlySet<string>, missing: readonly string[]): string | undefined {
   const variants = missing.map((part) =>
     [...names].find((name) => name.startsWith(`${part}/model_`) && name.endsWith('.onnx')),

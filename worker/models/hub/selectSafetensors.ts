@@ -1,4 +1,4 @@
-/** Which files of a diffusers repository are needed to take it in: configs, vocabularies, one set of weights a part. */
+/** Which files of a diffusers repository an import needs: configs, vocabularies, one set of weights for each part. */
 
 import { pathBelow } from './hubReference.ts';
 import type { RemoteFile } from './repositoryListing.ts';
@@ -14,7 +14,7 @@ export function isDiffusers(files: readonly RemoteFile[]): boolean {
   return files.some(({ path }) => /^unet\/[^/]+\.safetensors$/.test(path));
 }
 
-/** The variants that a repository offers, by what each would take. */
+/** Bytes of each variant that a repository offers. */
 export function variantsOf(files: readonly RemoteFile[]): Record<Variant, number> {
   const bytes = (variant: Variant): number =>
     selectDiffusers(files, variant).reduce((sum, file) => sum + file.bytes, 0);
@@ -24,7 +24,7 @@ export function variantsOf(files: readonly RemoteFile[]): Record<Variant, number
 export const selectDiffusers = (files: readonly RemoteFile[], variant: Variant): RemoteFile[] =>
   selectParts(files, variant, PARTS, CONFIG_FOLDERS);
 
-/** One set of weights for each part, the configs and vocabularies of some folders, and what the owner is to know. */
+/** One set of weights for each part, the configs and vocabularies of some folders, and notes for the owner. */
 export function selectParts(
   files: readonly RemoteFile[],
   variant: Variant,
@@ -49,7 +49,7 @@ export function selectParts(
   });
 }
 
-/** `model.fp16-00001-of-00002.safetensors`, `model-00001-of-00002.fp16.safetensors`: both spellings are about. */
+/** `model.fp16-00001-of-00002.safetensors`, `model-00001-of-00002.fp16.safetensors`: both spellings exist. */
 function shardsBeside(index: string, names: readonly string[]): string[] {
   if (!index.endsWith('.json')) return [];
   const half = index.includes('fp16');

@@ -1,4 +1,4 @@
-/** Repositories of models that paint through a picture embedding, as their makers publish them. */
+/** Repositories of models with a picture embedding, as their makers publish them. */
 import type { RemoteFile } from './repositoryListing.ts';
 import { selectParts } from './selectSafetensors.ts';
 import type { Variant } from './variant.ts';
@@ -22,7 +22,7 @@ const CONFIGS: Readonly<Record<UnclipRepository, readonly string[]>> = {
   'kandinsky-prior': PRIOR_CONFIGS,
 };
 
-/** Which of them a listing is; undefined for every other repository. */
+/** Which of these repositories a listing is; undefined for every other one. */
 export function unclipRepository(files: readonly RemoteFile[]): UnclipRepository | undefined {
   const has = (part: string): boolean =>
     files.some(({ path }) => path.startsWith(`${part}/`) && path.endsWith('.safetensors'));
@@ -38,8 +38,8 @@ export const selectUnclip = (
   variant: Variant,
 ): RemoteFile[] => selectParts(files, variant, PARTS[kind], CONFIGS[kind]);
 
-/** Where the other half of Kandinsky lies, by its publisher's own way of naming. */
+/** The name of the prior's repository, by its publisher's naming. */
 export const priorOf = (name: string): string => name.replace(/-?decoder$/, '-prior');
 
-/** The prior's repository lies in here, beside the decoder's own files. */
+/** Folder of the prior's repository, beside the decoder's own files. */
 export const priorFolder = 'prior_repository';

@@ -1,13 +1,13 @@
-/** A single .safetensors by its address, wherever it lies; Civitai's token goes to Civitai alone. */
+/** A single .safetensors by its address, on any host; Civitai's token goes to Civitai alone. */
 import { StoreError } from './errors.ts';
 import { type Answer, get, type Hub, retry } from './http.ts';
 import type { Found } from './pull.ts';
 
-/** Whether a text is an address that is no page of the hub. */
+/** Whether a text is an address of a file and not a page of the hub. */
 export const isAddress = (text: string): boolean =>
   /^https?:\/\//i.test(text.trim()) && !/^https:\/\/huggingface\.co\//.test(text.trim());
 
-/** @throws StoreError in one line where the address brings no file */
+/** @throws StoreError in one line where there is no file at the address */
 export async function findFile(hub: Hub, text: string): Promise<Found> {
   const address = text.trim();
   if (!URL.canParse(address)) throw new StoreError('usage', `"${text}" is no address.`);
@@ -50,7 +50,7 @@ export async function findFile(hub: Hub, text: string): Promise<Found> {
   };
 }
 
-/** A hub whose own origin is the address's: the token that belongs there, and no other. */
+/** A hub at the address's origin, with the token for that origin and no other. */
 function portOf(hub: Hub, url: URL): Hub {
   const { token: _foreign, civitaiToken, ...rest } = hub;
   const own = /(^|\.)civitai\.(com|red|green)$/.test(url.hostname) && civitaiToken;
@@ -73,10 +73,10 @@ async function refuse(answer: Answer, url: URL): Promise<never> {
   });
 }
 
-/** Without its query, which may hold a token. */
+/** An address without its query, which may hold a token. */
 const show = (url: URL): string => `${url.origin}${url.pathname}`;
 
-/** RFC 6266's file name, the path's last piece where there is none; never more than a name. */
+/** RFC 6266's file name, or the path's last piece; without folders. */
 function nameOf(disposition: string | null, url: URL): string {
   const encoded = /filename\*=(?:UTF-8'')?([^;]+)/i.exec(disposition ?? '')?.[1];
   const plain = /filename="?([^";]+)"?/i.exec(disposition ?? '')?.[1];

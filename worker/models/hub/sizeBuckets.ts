@@ -1,7 +1,7 @@
 /** The ratios that people ask for, landscape; portrait follows. */
 const RATIOS = [1, 5 / 4, 4 / 3, 3 / 2, 16 / 9, 2, 21 / 9] as const;
 
-/** Of the sizes SDXL was trained on (Podell et al., 2023, appendix I), the ones nearest to people's ratios. */
+/** The sizes that SDXL was trained on (Podell et al., 2023, appendix I) nearest to the ratios above. */
 const AROUND_1024: readonly [number, number][] = [
   [1024, 1024],
   [1152, 896],
@@ -10,7 +10,7 @@ const AROUND_1024: readonly [number, number][] = [
   [1536, 640],
 ];
 
-/** How much a picture may be larger or smaller than what the model was trained on. */
+/** How far a picture's area may differ from the native one, as a share. */
 const AREA = 0.16;
 
 /**
@@ -18,7 +18,7 @@ const AREA = 0.16;
  * area. Few and fixed, because each new shape costs a provider time (and CUDA a search) when it is first seen.
  */
 export function bucketsAround(width: number, height: number, multiple: number): [number, number][] {
-  // What people's models were trained on are multiples of 64; tiny models have no such room.
+  // Most models were trained on multiples of 64; tiny models are too small for that.
   const grid = Math.min(width, height) >= 256 ? leastCommon(multiple, 64) : multiple;
   const area = width * height;
   const landscape =

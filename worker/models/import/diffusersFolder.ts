@@ -62,11 +62,11 @@ export async function readDiffusersFolder(
   };
 }
 
-/** model_index.json names a part by library and class, or by two nulls. */
+/** Whether model_index.json names a part, by library and class; two nulls mean that there is none. */
 const isNamed = (part: unknown): part is [unknown, string] =>
   Array.isArray(part) && typeof part[1] === 'string';
 
-/** Left out, with a word, where its weights are a pickle, or it is somebody's own. */
+/** The safety checker; left out, with a note, where its weights are a pickle or its class is custom. */
 async function readChecker(
   folder: string,
   variant: Variant,
@@ -88,7 +88,7 @@ interface PartFiles {
   readonly tensors: ReadonlyMap<string, Tensor>;
 }
 
-/** transformers writes `text_model.` before the names, or (from 5.6 on) does not. */
+/** A text encoder: transformers writes `text_model.` before the names, from 5.6 on it does not. */
 function textPart({ config, tensors }: PartFiles, part: string): SourcePart {
   const whole = tensors.has('text_model.final_layer_norm.weight');
   return {

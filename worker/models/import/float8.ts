@@ -1,9 +1,9 @@
 /**
- * Numbers of eight bits, each as the half float that is exactly the same number: ONNX Runtime's own cast of them is
- * scalar and takes four times as long as the network.
+ * Converts 8-bit floats to half floats exactly: ONNX Runtime's own cast of them is scalar and takes four times as long
+ * as the network.
  */
 
-/** @returns 256 half floats (as uint16), by the byte */
+/** @returns the half floats (as uint16) of the 256 byte values */
 export function halfFloatsOf(dtype: 'F8_E4M3' | 'F8_E5M2'): Uint16Array {
   // E5M2 is the upper byte of a half float.
   if (dtype === 'F8_E5M2') return Uint16Array.from({ length: 256 }, (_, byte) => byte << 8);

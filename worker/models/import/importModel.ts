@@ -1,4 +1,4 @@
-/** A model that people have (.safetensors, alone or in diffusers' folder) becomes one that the engine can open. */
+/** Imports a model that people share (.safetensors, single or in diffusers' folder) for the engine. */
 import { readdir, realpath, rename, rm, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { messageOf } from '../../../shared/service/errors.ts';
@@ -30,13 +30,13 @@ import { type Habit, habitOf, withHabit } from './trainingDefaults.ts';
 import { readUpscaler } from './upscalerSource.ts';
 
 export interface ImportOptions {
-  /** An autoencoder (.safetensors) to take instead of the model's own; TAESD stands beside a whole one. */
+  /** An autoencoder (.safetensors) to take instead of the model's own; a TAESD is added beside the model's. */
   readonly vae?: string;
   /** TAESD (.safetensors), which decodes drafts and previews. */
   readonly tinyVae?: string;
   /** An upscaler (.safetensors) of ESRGAN's or Real-ESRGAN's kind. */
   readonly upscaler?: string;
-  /** What the network predicts, where the owner knows better. */
+  /** What the network predicts; overrules what the import finds. */
   readonly prediction?: Prediction;
   readonly steps?: number;
   readonly guidance?: number;
@@ -49,13 +49,13 @@ export interface ImportOptions {
   readonly load?: { readonly providers: readonly string[]; readonly threads?: number };
   readonly signal?: AbortSignal;
   readonly onBytes?: (file: string, done: number, total: number) => void;
-  /** Told what was found and guessed, a sentence each. */
+  /** Called with each sentence on what was found and guessed. */
   readonly say?: (note: string) => void;
 }
 
 /**
- * Takes a file or a diffusers folder into the models; it is listed once it is whole, and nothing is left of it where
- * that fails. Weights are linked, not copied, where the disk is the same.
+ * Imports a file or a diffusers folder into the models; the model is listed once it is whole, and a failure leaves
+ * nothing. Weights are linked, not copied, on the same disk.
  * @throws StoreError in one line that names the file and what is wrong
  */
 export async function importModel(
@@ -103,7 +103,7 @@ export async function importModel(
   }
 }
 
-/** Whether `from` is what this reads: a file, or a folder with diffusers' weights and no ONNX ones. */
+/** Whether `from` can be imported: a file, or a folder with diffusers' weights and no ONNX networks. */
 export async function isImportable(from: string): Promise<boolean> {
   const info = await stat(from).catch(() => undefined);
   if (info?.isFile()) return true;
@@ -111,7 +111,7 @@ export async function isImportable(from: string): Promise<boolean> {
   const index = await stat(join(from, 'model_index.json')).catch(() => undefined);
   const unet = await readdir(join(from, 'unet')).catch(() => undefined);
   if (!index || !unet || unet.includes('model.onnx')) return false;
-  // ONNX under another name (`model_fp16.onnx`) is told by whoever takes ONNX folders in.
+  // Adding an ONNX folder reports ONNX under another name (`model_fp16.onnx`).
   return !unet.some((name) => name.endsWith('.onnx')) || unet.some((name) => name.endsWith('.safetensors'));
 }
 
@@ -151,7 +151,7 @@ async function readSource(
   return { source, habit, file: file?.file };
 }
 
-/** What the parts that a model may do without are for. */
+/** Notes on what a model's optional parts are for. */
 const extraNotes = ({ parts }: Source): string[] =>
   parts.flatMap(({ part, config }) => {
     if (part === 'tiny_decoder') return ['Drafts and previews are decoded by TAESD.'];
@@ -159,7 +159,7 @@ const extraNotes = ({ parts }: Source): string[] =>
     return part === 'safety_checker' ? ['Its safety checker is taken in; SAFETY says what it does.'] : [];
   });
 
-/** In place of one that has its name. */
+/** The source with a part replaced by one of the same name. */
 const withPart = (source: Source, part: SourcePart): Source => ({
   ...source,
   parts: [...source.parts.filter((each) => each.part !== part.part), part],
@@ -178,10 +178,10 @@ function checkScheduler(name: string): void {
   }
 }
 
-/** Where a correlation of the network's answer with the noise that it was shown divides the two kinds. */
+/** Correlation of the network's output with the noise it was given, from which on it predicts the noise. */
 const epsilonFrom = 0.5;
 
-/** Runs every network once, and asks the model what it predicts where nothing else says. */
+/** Runs every network once; where nothing else says what the model predicts, its output decides. */
 async function settle(source: Source, target: string, { load }: ImportOptions): Promise<Source> {
   if (!load) return source;
   const { noiseFound } = await tryModel(target, load).catch((error) => {
@@ -199,7 +199,7 @@ async function settle(source: Source, target: string, { load }: ImportOptions): 
 }
 
 /**
- * Graphs are ours and may be written anew by a newer builder, so the manifest does not name them; a file that several
+ * A newer builder may write our own graphs anew, so the manifest does not name them; a file linked into several parts
  * parts link to is read once.
  */
 async function hashFiles(target: string, { onBytes, signal }: ImportOptions): Promise<Files> {
@@ -229,7 +229,7 @@ async function hashFiles(target: string, { onBytes, signal }: ImportOptions): Pr
   return files;
 }
 
-/** The publisher's file by the hash under which the hub and Civitai know it. */
+/** The publisher's sha256 of a file, as the hub and Civitai list it. */
 async function ownHash(files: Files, file: string): Promise<{ sha256: string }> {
   const { size } = await stat(await realpath(file));
   const own = Object.values(files).find(({ bytes }) => bytes === size);

@@ -1,4 +1,4 @@
-/** Makes a model's folder of what was found: graphs, configs, tokenizers, and the publisher's files linked into it. */
+/** Makes a model's folder from a source: graphs, configs, tokenizers, and links to the publisher's files. */
 import { constants } from 'node:fs';
 import { copyFile, cp, link, mkdir, open, realpath, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -39,7 +39,7 @@ export async function installSource(
   for (const [name, from] of Object.entries(source.tokenizers)) {
     const folder = join(target, name);
     await mkdir(folder, { recursive: true });
-    // A hub's cache holds links; the model holds the files themselves.
+    // In a hub's cache the files are links; the model holds the files themselves.
     if ('folder' in from)
       await cp(from.folder, folder, {
         recursive: true,
@@ -118,7 +118,7 @@ function elementType({ dtype, file }: FoundWeight, name: string): ElementType {
   );
 }
 
-/** The files of one part, as they are called beside its graph. */
+/** Names of one part's files beside its graph. */
 class LocalNames {
   readonly all = new Map<string, string>();
 
@@ -132,7 +132,7 @@ class LocalNames {
   }
 }
 
-/** ONNX Runtime reads no weights outside of the graph's own folder: a file that several parts use is linked into each. */
+/** ONNX Runtime reads no weights outside of the graph's folder, so a file of several parts is linked into each. */
 class LinkedFiles {
   readonly #target: string;
   /** Where a file that could not be linked was copied to. */
@@ -146,7 +146,7 @@ class LinkedFiles {
   }
 
   async put(from: string, to: string): Promise<void> {
-    // A hub's cache holds links to its files; a hard link to such a link would be one too.
+    // In a hub's cache files are links, and a hard link to a link is a link, too.
     const source = this.#copies.get(from) ?? (await realpath(from));
     if (await linked(source, to)) return;
     const bytes = await sizeOf(from);
@@ -157,7 +157,7 @@ class LinkedFiles {
   }
 }
 
-/** Other disks, other owners' files, file systems without links: a copy serves. */
+/** Errors of linking (other disks, other owners' files, file systems without links) after which the file is copied. */
 const unlinkable = ['EXDEV', 'EPERM', 'EACCES', 'EMLINK', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'];
 
 async function linked(from: string, to: string): Promise<boolean> {
@@ -179,7 +179,7 @@ async function sizeOf(file: string): Promise<number> {
   }
 }
 
-/** Tensor by tensor, a piece at a time. */
+/** Converts tensor by tensor, in pieces. */
 async function convert(tensors: readonly FoundWeight[], to: string): Promise<void> {
   const output = await open(to, 'wx');
   const piece = Buffer.alloc(1 << 22);

@@ -1,4 +1,4 @@
-/** A model whose network is known to predict the one or the other. */
+/** A source with its network's prediction type set. */
 
 import type { Prediction, Source } from './modelSource.ts';
 import { withPrediction } from './predictionType.ts';
@@ -8,7 +8,7 @@ const secondSampleSize: Readonly<Record<Prediction, number>> = { v_prediction: 9
 
 export const predicting = (source: Source, prediction: Prediction): Source => ({
   ...source,
-  // A folder's own scheduler stays what it is.
+  // A folder's own scheduler is kept.
   scheduler: source.kind
     ? withPrediction(source.scheduler, prediction)
     : { ...source.scheduler, prediction_type: prediction },

@@ -3,7 +3,7 @@
  * name. Source of the correspondence: diffusers' loaders/single_file_utils.py, read the other way round.
  */
 
-/** A name in the file; `third` where the weight is one of three that are stored as the rows of one. */
+/** A name in the file; `third` where the stored tensor holds three weights and this is one of them. */
 export interface LdmPlace {
   readonly name: string;
   readonly third?: 0 | 1 | 2;

@@ -1,4 +1,4 @@
-/** A model as it was found, whatever its files call their weights; what `install.ts` makes a folder of. */
+/** A model as found, whatever names its files use; `install.ts` makes a folder of it. */
 import type { NetworkKind } from '../../engine/index.ts';
 import type { Json } from '../hub/defaults.ts';
 import { StoreError } from '../hub/errors.ts';
@@ -13,7 +13,7 @@ export interface FoundWeight extends Tensor {
 export type FindWeight = (name: string) => FoundWeight | undefined;
 
 export interface SourcePart {
-  /** The folder that it will have. */
+  /** The part's folder in the model. */
   readonly part: string;
   readonly network: NetworkKind;
   /** As diffusers or transformers would write it. */
@@ -24,24 +24,24 @@ export interface SourcePart {
 export type Prediction = 'epsilon' | 'v_prediction';
 
 export interface Source {
-  /** The file or folder, for sentences. */
+  /** The file or folder, for messages. */
   readonly from: string;
   readonly parts: readonly SourcePart[];
-  /** Of a single file. */
+  /** Only of a single file. */
   readonly kind?: 'sd1' | 'sd2' | 'sdxl';
   /** model_index.json */
   readonly index: Json;
   /** scheduler_config.json */
   readonly scheduler: Json;
-  /** Folders to copy by name; a tokenizer that is missing is CLIP's own, padded as its kind has it. */
+  /** Folders to copy, by name; a missing tokenizer is CLIP's own, with its kind's padding. */
   readonly tokenizers: Readonly<Record<string, { readonly folder: string } | { readonly clip: 'end' | '!' }>>;
-  /** Where neither keys nor metadata say what the network predicts: it is asked. */
+  /** Set where neither keys nor metadata say what the network predicts: a trial run finds out. */
   readonly askPrediction: boolean;
-  /** What the owner should be told. */
+  /** Sentences for the owner. */
   readonly notes: readonly string[];
 }
 
-/** The type a graph takes a weight in; what is stored otherwise is converted when it is added. */
+/** The element type in which a graph takes a stored weight; other types are converted at import. */
 export const elementTypeOf = {
   F64: 'float64',
   F32: 'float32',

@@ -4,7 +4,7 @@ import { type ElementType, fromHalf, type Weight, type Weights } from '../../eng
 import { StoreError } from '../hub/errors.ts';
 import { type Dtype, readSafetensors, type Tensor } from './safetensors.ts';
 
-/** The weights of one part of a model in diffusers' layout, wherever its files cut them. */
+/** The weights of one part of a model in diffusers' layout, out of one file or several. */
 export interface PartWeights {
   readonly dir: string;
   /** Names of the files that hold them. */
@@ -22,7 +22,7 @@ const types: Partial<Record<Dtype, ElementType>> = {
 };
 
 /**
- * Of full precision where there is a choice; a network cut into several files is read from all of them.
+ * Takes full precision where there is a choice; reads all files of a network that is cut into several.
  * @throws StoreError('damaged') where there is no .safetensors file, or one of a set is missing
  */
 export async function readPartWeights(dir: string): Promise<PartWeights> {

@@ -1,4 +1,4 @@
-/** Which scheduler a single file is painted with, and what its network predicts. */
+/** The scheduler for a single file, and what its network predicts. */
 import type { Json } from '../hub/defaults.ts';
 import type { Prediction, Source } from './modelSource.ts';
 import type { TensorFile } from './safetensors.ts';
@@ -6,15 +6,15 @@ import type { TensorFile } from './safetensors.ts';
 export type SingleKind = NonNullable<Source['kind']>;
 
 export interface PredictionSign {
-  /** undefined: the file does not say, and there are both among its kind. */
+  /** undefined: the file does not say, and its kind has models of both types. */
   readonly prediction: Prediction | undefined;
   /** Trained down to pure noise (Lin et al., 2023): betas rescaled, timesteps from the far end. */
   readonly zeroSnr: boolean;
-  /** By what it was found, where that is worth saying. */
+  /** What the prediction type was found by, where that is worth a note. */
   readonly said?: string;
 }
 
-/** Keys first, then metadata, then the file's name; what is left is SD 2, whose two kinds look alike. */
+/** By keys, then metadata, then the file's name; only SD 2 stays open, whose two kinds look alike. */
 export function predictionSign({ file, tensors, metadata }: TensorFile, kind: SingleKind): PredictionSign {
   if (tensors.has('v_pred'))
     return {
@@ -45,7 +45,7 @@ const noise = {
   steps_offset: 1,
 };
 
-/** As the publishers' own folders have it. */
+/** The scheduler config of the publishers' own folders. */
 export function schedulerFor(kind: SingleKind, sign: PredictionSign, latentConsistency: boolean): Json {
   const prediction = sign.prediction ?? 'v_prediction';
   if (latentConsistency)
@@ -88,7 +88,7 @@ export function schedulerFor(kind: SingleKind, sign: PredictionSign, latentConsi
   };
 }
 
-/** The same scheduler for a network that predicts otherwise. */
+/** The scheduler with another prediction type. */
 export function withPrediction(scheduler: Json, prediction: Prediction): Json {
   if (scheduler['prediction_type'] === prediction) return scheduler;
   const changed = { ...scheduler, prediction_type: prediction };

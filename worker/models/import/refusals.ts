@@ -1,11 +1,11 @@
-/** What people also keep as .safetensors, and cannot be taken in as a model: by its name, with what to do. */
+/** Other .safetensors that people have and that are no models: recognised by name, refused with what to do. */
 import { StoreError } from '../hub/errors.ts';
 import type { TensorFile } from './safetensors.ts';
 
 interface Foreign {
   readonly what: string;
   readonly advice: string;
-  /** Any key that bears it. */
+  /** Matches a key that only this kind of file has. */
   readonly mark: RegExp;
 }
 
@@ -51,12 +51,12 @@ const foreign: readonly Foreign[] = [
 /** @throws StoreError('unsupported') where the file is known to be something else */
 export function refuseForeign({ file, tensors }: TensorFile): void {
   const keys = [...tensors.keys()];
-  // Depth, video and the like carry a whole model of their own: the particular ones are asked for first.
+  // Depth, video and other models contain a whole model, so their marks are tried first.
   const found = foreign.find(({ mark }) => keys.some((key) => mark.test(key)));
   if (found) throw new StoreError('unsupported', `${file} is ${found.what}. ${found.advice}`);
 }
 
-/** What the number of the network's input channels says, where it is neither 4 nor 9. */
+/** Refuses a number of input channels that is neither 4 nor 9, naming the kind of model that has it. */
 export function refuseChannels(file: string, channels: number): never {
   const kinds: Readonly<Record<number, string>> = {
     5: 'Stable Diffusion 2 depth',
@@ -72,7 +72,7 @@ export function refuseChannels(file: string, channels: number): never {
 
 const pickles = /\.(ckpt|pt|pth|bin|pkl)$/i;
 
-/** A pickle runs whatever code its maker put into it as soon as it is read. @throws StoreError */
+/** Reading a pickle runs code that is in it, so it is refused. @throws StoreError */
 export function refusePickle(file: string): void {
   if (/\.gguf$/i.test(file))
     throw new StoreError(

@@ -1,14 +1,14 @@
 /**
  * Reads the index of a .safetensors file: eight bytes with the header's length, the header (JSON: name → type, shape,
  * range of bytes), the bytes. https://github.com/huggingface/safetensors#format
- * Files come from strangers: everything that the index claims is checked against the file before anybody acts on it,
- * and nothing but the index is read.
+ * Files come from strangers: the index is checked against the file before it is used, and nothing but the index is
+ * read.
  */
 import { type FileHandle, open } from 'node:fs/promises';
 import { messageOf } from '../../../shared/service/errors.ts';
 import { StoreError } from '../hub/errors.ts';
 
-/** Bytes an element. */
+/** Bytes of an element. */
 const itemSizes = {
   F64: 8,
   F32: 4,
@@ -33,9 +33,9 @@ export interface Tensor {
   readonly file: string;
   readonly dtype: Dtype;
   readonly shape: readonly number[];
-  /** Of its first byte in the file. */
+  /** Of the tensor's first byte in the file. */
   readonly offset: number;
-  /** Bytes. */
+  /** The tensor's length in bytes. */
   readonly length: number;
 }
 
@@ -43,11 +43,11 @@ export interface TensorFile {
   readonly file: string;
   readonly bytes: number;
   readonly tensors: ReadonlyMap<string, Tensor>;
-  /** `__metadata__`: what whoever made the file says of it. */
+  /** `__metadata__`, written by the file's maker. */
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-/** As the reference implementation has it. */
+/** The reference implementation's limit. */
 const longestHeader = 100_000_000;
 const deepestNesting = 8;
 
@@ -98,7 +98,7 @@ async function readHeader(handle: FileHandle, size: number): Promise<{ json: unk
   }
 }
 
-/** A zip (torch since 1.6), or a pickle's protocol mark. */
+/** A zip (torch since 1.6), or a pickle's protocol byte. */
 const isPickle = (head: Buffer): boolean =>
   head.subarray(0, 4).equals(Buffer.from('PK\x03\x04')) ||
   (head[0] === 0x80 && head[1]! >= 2 && head[1]! <= 5);
@@ -114,9 +114,9 @@ async function readBytes(handle: FileHandle, from: number, length: number): Prom
 }
 
 /**
- * Walks the JSON text once, before JSON.parse: that keeps the last of two equal keys without a word, and follows
- * nesting as deep as it is written.
- * @returns the first key that an object names twice
+ * Walks the JSON text once before JSON.parse, which silently keeps the last of two equal keys and recurses as deep as
+ * the text is nested.
+ * @returns the first key that occurs twice in an object
  */
 function repeatedKey(text: string): string | undefined {
   const open: (Set<string> | undefined)[] = [];

@@ -1,5 +1,5 @@
 /**
- * A whole model in one file under LDM's names: which kind it is, and all of its config, is read from names and shapes.
+ * A whole model in one file under LDM's names: its kind and all its config are read from names and shapes.
  */
 import type { Json } from '../hub/defaults.ts';
 import { StoreError } from '../hub/errors.ts';
@@ -14,7 +14,7 @@ import { isTinyVae } from './tinyVae.ts';
 import { findUpscaler } from './upscalerSource.ts';
 import { countOf, findVae, withVaeFile } from './vaeSource.ts';
 
-/** The U-Net's names begin so: whole models, then networks alone. */
+/** Prefixes of the U-Net's names: in whole models, then in files of the network alone. */
 const prefixes = ['model.diffusion_model.', 'diffusion_model.', ''];
 const scalingFactors: Readonly<Record<SingleKind, number>> = { sd1: 0.18215, sd2: 0.18215, sdxl: 0.13025 };
 
@@ -210,7 +210,7 @@ function firstShape({ tensors }: TensorFile, prefix: string, suffix: string): re
   return undefined;
 }
 
-/** SDXL's network is told the second encoder's summary and six sizes, all in one vector. */
+/** Width of SDXL's pooled text: its network takes it joined with the six sizes. */
 function pooledWidth(file: TensorFile): number {
   const projection = findOpenClip(file, 'sdxl')?.find('text_projection.weight');
   return projection?.shape[projection.transposed ? 1 : 0] ?? 1280;

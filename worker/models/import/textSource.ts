@@ -5,7 +5,7 @@ import { type FindWeight, type SourcePart, thirdOf } from './modelSource.ts';
 import type { TensorFile } from './safetensors.ts';
 import { countOf } from './vaeSource.ts';
 
-/** Where single files keep their encoders: the publishers' prefixes, then ComfyUI's. */
+/** Prefixes of the encoders' names in single files: the publishers', then ComfyUI's. */
 const openAiPrefixes = {
   sd1: ['cond_stage_model.transformer.', 'text_encoders.clip_l.transformer.', 'te.'],
   sdxl: ['conditioner.embedders.0.transformer.', 'text_encoders.clip_l.transformer.'],
@@ -34,7 +34,7 @@ export function findOpenClip(file: TensorFile, kind: keyof typeof openClipPrefix
   return undefined;
 }
 
-/** With `text_model.` before the names, or without: both are about. */
+/** An encoder with or without `text_model.` before its names: both exist. */
 function hugging(file: TensorFile, prefix: string, part: string, activation: string): SourcePart | undefined {
   const { tensors } = file;
   const whole = tensors.has(`${prefix}text_model.final_layer_norm.weight`);
@@ -49,17 +49,17 @@ function openClip(file: TensorFile, prefix: string, part: string): SourcePart | 
   if (!tensors.has(`${prefix}ln_final.weight`)) return undefined;
   const projected = part === 'text_encoder_2';
   const find: FindWeight = (name) => {
-    // SD 2 is conditioned by the states alone.
+    // SD 2 uses the hidden states alone, so its projection is left out.
     if (name.startsWith('text_projection.') && !projected) return undefined;
     const place = openClipName(name);
     const tensor = tensors.get(prefix + place.name);
     if (tensor && place.third !== undefined) return thirdOf(tensor, place.third, file.file);
     if (place.name !== 'text_projection') return tensor;
-    // OpenCLIP multiplies from the other side.
+    // OpenCLIP stores its projection as [in, out].
     return tensor ? { ...tensor, transposed: true } : tensors.get(`${prefix}text_projection.weight`);
   };
   const layers = countOf(tensors, `${prefix}transformer.resblocks.`);
-  // SD 2 takes the states before the last of OpenCLIP's 24 layers, through the last norm; some files left it out.
+  // SD 2 uses the last but one of OpenCLIP's 24 layers, then the last norm; some files lack the unused layer.
   const used = projected || layers === 23 ? layers : layers - 1;
   return { part, network: 'text_encoder', find, config: textConfig(find, used, 'gelu') };
 }

@@ -1,13 +1,13 @@
 /**
- * A tiny autoencoder (TAESD), alone in a file: decoder and encoder under diffusers' names (AutoencoderTiny), or either
- * of them as its author publishes it, where a layer is called by its number.
+ * A tiny autoencoder (TAESD) in a file of its own: decoder and encoder under diffusers' names (AutoencoderTiny), or one
+ * of them as its author publishes it, with numbered layers.
  */
 import type { Json } from '../hub/defaults.ts';
 import { StoreError } from '../hub/errors.ts';
 import type { FindWeight, SourcePart } from './modelSource.ts';
 import type { Tensor, TensorFile } from './safetensors.ts';
 
-/** What is read of a file; a folder's part may lie in several. */
+/** Tensors by name; those of a folder's part may come from several files. */
 type Tensors = Pick<TensorFile, 'file' | 'tensors'>;
 
 interface Half {
@@ -17,7 +17,7 @@ interface Half {
   readonly channels: number;
 }
 
-/** Where each naming has its layers, and which layer is diffusers' first. */
+/** The names of layers in each naming, and the number of diffusers' first layer. */
 const decoders = [
   { prefix: 'decoder.layers.', first: 0 },
   { prefix: 'taesd_decoder.', first: 1 },
@@ -31,13 +31,13 @@ const encoders = [
   { prefix: '', first: 0 },
 ];
 
-/** Whether a file holds a half of TAESD at least. */
+/** Whether a file holds TAESD's decoder or encoder. */
 export const isTinyVae = (file: Tensors): boolean =>
   findDecoder(file) !== undefined || findEncoder(file) !== undefined;
 
 /**
- * As the whole autoencoder of a model that has no other.
- * @param config what a folder says of it
+ * TAESD as the only autoencoder of a model.
+ * @param config the part's config in a folder
  * @throws StoreError
  */
 export function readTinyVae(file: Tensors, config: Json = {}): SourcePart[] {
@@ -57,7 +57,7 @@ export function readTinyVae(file: Tensors, config: Json = {}): SourcePart[] {
   return parts;
 }
 
-/** For drafts and previews, beside a model's own autoencoder. @throws StoreError where a file is no TAESD */
+/** TAESD's decoder for drafts and previews, beside a model's own autoencoder. @throws StoreError for another file */
 export function readTinyDecoder(file: Tensors): SourcePart {
   const decoder = needDecoder(file);
   const config = { ...configOf(decoder), scaling_factor: 1 };
@@ -98,7 +98,7 @@ function findEncoder({ tensors }: Tensors): Half | undefined {
   return undefined;
 }
 
-/** @param names what stands before a layer's number in the names that the graph asks for */
+/** @param names prefix of a layer's number in the graph's names */
 function half(tensors: ReadonlyMap<string, Tensor>, prefix: string, first: number, names: string): Half {
   const find: FindWeight = (name) => {
     const place = name.startsWith(names) ? /^(\d+)(\..+)$/.exec(name.slice(names.length)) : null;

@@ -1,6 +1,6 @@
 /**
- * How models of a certain training are usually painted with. Nothing in their weights tells them from others: the
- * file's name and its metadata do, so what is guessed here is said aloud, and changed by the flags of `models add`.
+ * Usual settings of models with a special training. Their weights look like any other's, so the file's name and
+ * metadata decide; the guess is reported, and the flags of `models add` change it.
  */
 import type { Json } from '../hub/defaults.ts';
 import type { Source } from './modelSource.ts';
@@ -9,9 +9,9 @@ import type { TensorFile } from './safetensors.ts';
 export interface Habit {
   readonly steps: number;
   readonly guidance: number;
-  /** A scheduler's class and the options that go with it; the kind's own where left out. */
+  /** A scheduler's class and its options; the kind's own where left out. */
   readonly scheduler?: Json;
-  /** Latent side that it was trained on, where that is not its kind's. */
+  /** Latent side that the model was trained on, where it differs from its kind's. */
   readonly sampleSize?: number;
   readonly what: string;
 }
@@ -26,13 +26,13 @@ const lcm = {
   timestep_spacing: 'leading',
 };
 
-/** @returns the habit that a file's name or title speaks of */
+/** @returns the habit that a file's name or title names; undefined for a usual model */
 export function habitOf({ file, metadata }: TensorFile, { scheduler, index }: Source): Habit | undefined {
   const name = `${file.replace(/^.*[/\\]/, '')} ${metadata['modelspec.title'] ?? ''}`.toLowerCase();
   const has = (pattern: RegExp): boolean => pattern.test(name);
   const steps = Number(/(\d{1,2})[-_ ]?steps?\b/.exec(name)?.[1] ?? Number.NaN);
   const xl = String(index['_class_name']).includes('XL');
-  // The publisher's own file, or a merge that somebody made with it: those keep some guidance.
+  // The publisher's own file, or somebody's merge with it: merges keep some guidance.
   const pure = has(/^(sd[-_]?turbo|sd[-_]?xl[-_]?turbo|sdxl[-_]?lightning|hyper[-_]?sd|sdxs)/);
   const some = (own: number, merged: number): number => (Number.isNaN(steps) ? (pure ? own : merged) : steps);
   if (has(/sdxs/)) return { steps: some(1, 1), guidance: 0, scheduler: euler, what: 'SDXS' };
@@ -68,7 +68,7 @@ export function habitOf({ file, metadata }: TensorFile, { scheduler, index }: So
   return undefined;
 }
 
-/** The source as the habit has it. */
+/** The source with the habit's settings. */
 export function withHabit(source: Source, habit: Habit): Source {
   return {
     ...source,

@@ -7,15 +7,15 @@ import { type PartWeights, readNumbers, readPartWeights } from './partWeights.ts
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** One part of a model: where it lies in its makers' folder, what is written of it, and what the engine calls it. */
+/** One part of a model: its place in its makers' folder, its builder, and the engine's name of it. */
 interface Part {
   readonly from: string;
   readonly to: string;
   readonly network: NetworkKind;
-  /** Weights that the engine wants as numbers in the part's config. */
+  /** Weights that the engine reads as numbers in the part's config. */
   readonly numbers?: Readonly<Record<string, string>>;
   readonly optional?: boolean;
-  /** A weight without which it is taken not to be there: some files hold one half of an autoencoder. */
+  /** The part counts as missing without this weight: some files hold one half of an autoencoder. */
   readonly sign?: string;
 }
 
@@ -43,7 +43,7 @@ const karloFolders = [
   'feature_extractor',
 ];
 
-/** @param before what stands before the names of the prior's parts: nothing in a repository of its own */
+/** @param before prefix of the prior's parts; '' in a repository of its own */
 const kandinskyPrior = (before: string): readonly Part[] => [
   { from: `${before}text_encoder`, to: 'prior_text_encoder', network: 'text_encoder' },
   { from: `${before}prior`, to: 'prior_prior', network: 'prior', numbers: clipNumbers },
@@ -64,13 +64,13 @@ const kandinskyDecoder: readonly Part[] = [
   },
 ];
 
-/** The class that a folder with model_index.json says it is; undefined where it has none. */
+/** The `_class_name` in a folder's model_index.json; undefined where it has none. */
 export async function pipelineOf(folder: string): Promise<string | undefined> {
   const index = await readJson(join(folder, 'model_index.json')).catch(() => undefined);
   return index && String(index['_class_name'] ?? '');
 }
 
-/** Whether a folder holds a model that paints through a picture embedding, as its makers wrote it. */
+/** Whether a folder holds a picture-embedding model as its makers publish it. */
 export async function isUnclipSource(folder: string): Promise<boolean> {
   const name = await pipelineOf(folder);
   return name !== undefined && /^(UnCLIP|KandinskyV22)/.test(name);
@@ -78,13 +78,13 @@ export async function isUnclipSource(folder: string): Promise<boolean> {
 
 export interface UnclipSource {
   readonly folder: string;
-  /** Kandinsky's second repository, where `folder` is the one of its decoder alone. */
+  /** Kandinsky's prior repository, where `folder` is its decoder's. */
   readonly prior?: string;
 }
 
 /**
- * Writes a folder that the engine opens: graphs over weights that are taken as they are.
- * @param take brings a file to its place: by a link, or as a copy
+ * Writes a folder for the engine: graphs over the makers' weights.
+ * @param take links or copies a file to its place
  * @throws StoreError('damaged') naming what is missing; EngineError for a config that cannot be built
  */
 export async function importUnclip(
@@ -102,7 +102,7 @@ export async function importUnclip(
     return;
   }
   const whole = await has(folder, 'prior_prior');
-  // Of a folder of both halves, too, one may have been fetched alone.
+  // A folder made for both halves may hold the prior alone, too.
   if (name === 'KandinskyV22PriorPipeline' || (whole && !(await has(folder, 'unet'))))
     throw new StoreError(
       'usage',
@@ -146,7 +146,7 @@ async function takeParts(
     for (const file of weights.files) {
       const path = join(source, file);
       const first = taken.get(path);
-      // Weights of two networks lie in one file: it is brought once, and linked.
+      // A file with the weights of two networks is taken once, then linked.
       if (first) await link(first, join(own, file));
       else await take(path, join(own, file));
       taken.set(path, join(own, file));

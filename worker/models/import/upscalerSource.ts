@@ -7,17 +7,17 @@ import type { FindWeight, SourcePart } from './modelSource.ts';
 import type { TensorFile } from './safetensors.ts';
 import { countOf } from './vaeSource.ts';
 
-/** A checkpoint's weights may lie under the name of what was trained. */
+/** Prefixes of a checkpoint's weights. */
 const prefixes = ['', 'params_ema.', 'params.', 'module.'];
 
 interface Naming {
   readonly blocks: number;
   readonly doublings: number;
-  /** Before `.weight` and `.bias`, of BasicSR's name of a layer. */
+  /** A layer's name in the file, before `.weight` and `.bias`, by BasicSR's name of it. */
   of(layer: string): string;
 }
 
-/** @returns undefined where the file is none of these */
+/** @returns undefined where the file is no upscaler of these */
 export function findUpscaler(file: TensorFile): SourcePart | undefined {
   for (const prefix of prefixes) {
     const naming = namingOf(file, prefix);

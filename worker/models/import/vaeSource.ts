@@ -9,7 +9,7 @@ import { isTinyVae, readTinyDecoder, readTinyVae } from './tinyVae.ts';
 const prefixes = ['first_stage_model.', 'vae.', ''];
 
 /**
- * @param config what the shapes do not say, or undefined where nobody does: the scaling factor belongs to the model
+ * @param config settings that the shapes do not show, such as the scaling factor, which belongs to the model
  * @returns decoder and encoder (where there is one); undefined where the file has no autoencoder
  */
 export function findVae(file: TensorFile, config: Json): SourcePart[] | undefined {
@@ -24,8 +24,8 @@ export function findVae(file: TensorFile, config: Json): SourcePart[] | undefine
 }
 
 /**
- * What a file given with `--vae` makes of a model's autoencoder: it takes its place, but TAESD stands beside a whole
- * one as the decoder of drafts and previews.
+ * The autoencoder's parts with a `--vae` file: it replaces the model's own, but a TAESD is added beside a whole one, as
+ * the decoder of drafts and previews.
  * @param own the model's, where it has one
  * @throws StoreError where the file holds none
  */
@@ -104,7 +104,7 @@ function partsOf(
   return [decoder, { part: 'vae_encoder', network: 'vae_encoder', config: shaped, find }];
 }
 
-/** How many numbers stand behind a prefix. */
+/** How many consecutive numbers follow a prefix. */
 export function countOf(tensors: ReadonlyMap<string, unknown>, prefix: string): number {
   const numbers = new Set<string>();
   for (const key of tensors.keys()) {
