@@ -100,6 +100,7 @@ it('paints several jobs at a time, a short one beside long ones, and of one user
   const fourth = await submit(AN, false);
   await said('painting', fourth);
   worker.signal('SIGTERM');
+  await worker.logged(isMessage('stopping')); // two that wait are one signal
   worker.signal('SIGTERM');
   await Promise.all([said('given back to the queue', second), said('given back to the queue', fourth)]);
   expect(await worker.ended).toBe(0);
