@@ -431,6 +431,12 @@ const QUICK = [
 ]
   .concat(['worker/engine', 'worker/paint/grid', 'worker/paint/lanczos', 'worker/models/installed'])
   .map((path) => `test/${path}`);
+/** Of those, what paints picture after picture or starts servers: half of the time. */
+const SLOW = [
+  'shared/picture/{storeContract,bucketAway,copyStore}',
+  'worker/engine/{stepLoop,pipelines,unclip/pipelines,onnx/optimised}',
+  'worker/engine/adapters/{exports,together,pictures}',
+].flatMap((path) => ['--exclude', `test/${path}.test.ts`]);
 
 const [command = 'start', ...rest] = process.argv.slice(2);
 needNode();
@@ -444,7 +450,7 @@ switch (command) {
     break;
   case 'quick':
     needPackages();
-    vitest(...QUICK, ...rest);
+    vitest(...QUICK, ...SLOW, ...rest);
     break;
   case 'check':
     prepareTests();
