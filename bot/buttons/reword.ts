@@ -16,7 +16,7 @@ import { remix } from './remix.ts';
  * model with a picture embedding: the picture's own model, or where that has none, another installed one.
  */
 const FROM = 'from';
-const TEXT_MAX = 1000;
+export const TEXT_MAX = 1000;
 
 export const reword: Button = {
   kind: 'modal',
@@ -37,17 +37,23 @@ export const reword: Button = {
       const draft = rewordOf(id.jobId, id.index, recipe, model, words);
       // The prompt is checked before the claim: sending a mended prompt is not a second click.
       const wanted = await remix(app, asker, id, typed, draft);
-      const to = wanted.parts
-        .map(({ text }) => text)
-        .join(' ')
-        .trim()
-        .slice(0, TEXT_MAX);
-      if (to === '') throw new UserError('reword-empty');
+      const to = newWords(wanted.parts);
       await claim(app, asker, id);
       await queue(filled, { ...wanted, reword: { from, to } });
     },
   },
 };
+
+/** The words that a picture shall show, of a parsed prompt. @throws UserError reword-empty */
+export function newWords(parts: readonly { text: string }[]): string {
+  const words = parts
+    .map(({ text }) => text)
+    .join(' ')
+    .trim()
+    .slice(0, TEXT_MAX);
+  if (words === '') throw new UserError('reword-empty');
+  return words;
+}
 
 async function pictureOf({ app, id, files }: Click): Promise<{ recipe: Recipe; model: string }> {
   const recipe = await findRecipe(app, id.jobId, files);

@@ -2,15 +2,13 @@ import { ApplicationCommandOptionType } from 'discord.js';
 import { type ParsedPrompt, parsePrompt } from '../../shared/prompt/index.ts';
 import type { ModelCard } from '../../shared/queue/job.ts';
 import { UserError } from '../../shared/service/errors.ts';
-import { rewordingModel } from '../buttons/reword.ts';
+import { newWords, rewordingModel, TEXT_MAX } from '../buttons/reword.ts';
 import { draftsOf } from '../submit/drafts.ts';
 import { paintingModel } from '../submit/expandPrompts.ts';
 import { takeImagePrompt } from '../submit/imagePrompt.ts';
 import { describeProblems } from '../submit/promptProblems.ts';
 import { begin, submit } from '../submit/submit.ts';
 import { type Command, completeModel, EVERYWHERE, named } from './command.ts';
-
-const TEXT_MAX = 1000;
 
 /** /reword: the Reword button for an uploaded picture: it shows …, it should show …; four strengths. */
 export const rewordCommand: Command = {
@@ -44,12 +42,7 @@ export const rewordCommand: Command = {
     const asked = wish.params.model ?? chosen?.trim();
     const model = rewordingModel(models, asked ?? usual, asked !== undefined);
     const from = (options.getString('shows') ?? '').trim().slice(0, TEXT_MAX);
-    const to = wish.parts
-      .map(({ text }) => text)
-      .join(' ')
-      .trim()
-      .slice(0, TEXT_MAX);
-    if (to === '') throw new UserError('reword-empty');
+    const to = newWords(wish.parts);
     const params = { ...wish.params, model };
     const [draft] = draftsOf([{ ...wish, params }], model);
     if (!draft) throw new UserError('reword-empty');

@@ -112,7 +112,7 @@ const readOne = (
     return { code: 'lora-denied', ...span, params, edits: gone };
   }
   if (card ? !known : !ADAPTER_NAME.test(name) && name !== '') {
-    const near = nearest(name.toLowerCase(), fitting) ?? (fitting.length === 1 ? fitting[0] : undefined);
+    const near = nearest(name.toLowerCase(), fitting);
     const suggestion = near === undefined ? undefined : print(near, weight);
     return {
       code: 'unknown-lora',

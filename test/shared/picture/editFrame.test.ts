@@ -5,10 +5,12 @@ import {
   type Frame,
   frameOf,
   frameSize,
+  isEdit,
   paintable,
   type Rect,
   type Sizes,
 } from '../../../shared/picture/editFrame.ts';
+import { actionSchema } from '../../../shared/picture/recipe.ts';
 import { UserError } from '../../../shared/service/errors.ts';
 
 /** Pocket's sizes, and a common larger model's. */
@@ -108,15 +110,7 @@ describe('frames', () => {
   });
 
   it('whatever is pressed in whatever order: everything lies inside, and on whole latent pixels', () => {
-    const actions: Edit[] = [
-      'vary-region',
-      'zoom-out',
-      'pan-left',
-      'pan-right',
-      'pan-up',
-      'pan-down',
-      'make-square',
-    ];
+    const actions = actionSchema.options.filter(isEdit);
     fc.assert(
       fc.property(
         fc.constantFrom(pocket, large),
