@@ -33,7 +33,8 @@ def fit(pixels: np.ndarray, channels: int) -> dict:
     one = torch.cat([known, torch.ones(len(known), 1)], 1)
     rest = patches - one @ torch.linalg.lstsq(one, patches).solution
     values, vectors = torch.linalg.eigh(rest.T @ rest / len(rest))
-    extra = vectors.flip(1)[:, : channels - FIRST] * (SMALL / values.flip(0)[: channels - FIRST].sqrt())
+    # Pictures that leave nothing unsaid have deviations of nothing but rounding, which is not to be made large.
+    extra = vectors.flip(1)[:, : channels - FIRST] * (SMALL / values.flip(0)[: channels - FIRST].clamp(min=1e-6).sqrt())
     # What the rest holds is read off the picture itself: rest = patch - (its part along `known`).
     full = torch.cat([weight.flatten(1).T, extra], 1)
     offset = torch.cat([torch.from_numpy(bias), -(patches.mean(0) @ extra)])
